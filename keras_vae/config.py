@@ -1,0 +1,96 @@
+"""The settings of a run: one frozen dataclass, its checks, and presets as data.
+
+This file imports nothing but the standard library, so that `train.py --help` and a wrong flag answer at once.
+"""
+
+import dataclasses
+import math
+import pathlib
+import time
+from typing import Any
+
+
+def _option(default: Any, text: str, choices: tuple = (), minimum: float | None = None):
+    return dataclasses.field(default=default, metadata={"help": text, "choices": choices, "minimum": minimum})
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of a run; a bad value raises `ValueError` that names the field."""
+
+    dataset: str = _option("mnist", "'mnist' (ships with the package) or the name of a tensorflow-datasets data set")
+    data_dir: str = _option("", "folder of prepared tensorflow-datasets; empty: ~/tensorflow_datasets")
+    binarization: str = _option(
+        "auto",
+        "how grey images become binary: a fresh Bernoulli draw at each presentation, one fixed draw, a threshold at "
+        "0.5, or not; 'auto' is 'dynamic' for mnist and 'none' otherwise",
+        choices=("auto", "dynamic", "static", "threshold", "none"),
+    )
+    validation_fraction: float = _option(1 / 12, "part of the training set kept for validation, between 0 and 1")
+    run_dir: str = _option("", "folder for the results, must not exist; empty: runs/<dataset>-<time>")
+    network: str = _option("mlp", "trunks of encoder and decoder", choices=("mlp", "conv"))
+    hidden_units: tuple = _option(
+        (512, 512), "widths of the dense layers of network=mlp, separated by commas", minimum=1
+    )
+    activation: str = _option("gelu", "activation of the trunks", choices=("gelu", "relu", "silu", "tanh"))
+    latent_dim: int = _option(40, "dimension of z", minimum=1)
+    likelihood: str = _option("bernoulli", "p(x|z)", choices=("bernoulli", "gaussian"))
+    kl_weight: float = _option(1.0, "factor on the KL term of the loss; 1 is the ELBO, above 1 the beta-VAE", minimum=0)
+    epochs: int = _option(50, "passes over the training set", minimum=1)
+    batch_size: int = _option(128, "examples in a batch", minimum=1)
+    learning_rate: float = _option(2e-3, "peak learning rate of Adam; falls to 0 as a cosine, above 0", minimum=0)
+    warmup_steps: int = _option(500, "steps in which the learning rate rises from 0", minimum=0)
+    seed: int = _option(0, "seed of everything random in the run", minimum=0)
+    num_importance_samples: int = _option(500, "samples an image in the test log likelihood", minimum=1)
+    export: bool = _option(True, "write the SavedModel and the TFLite decoder when done")
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            _check(field, getattr(self, field.name))
+        if not self.validation_fraction < 1 or not self.validation_fraction > 0:
+            raise ValueError(f"`validation_fraction` must lie between 0 and 1. Received: {self.validation_fraction!r}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"`learning_rate` must be above 0. Received: {self.learning_rate!r}")
+        if self.seed >= 2**31:
+            raise ValueError(f"`seed` must be below 2**31. Received: {self.seed!r}")
+
+    def run_folder(self) -> pathlib.Path:
+        """Returns the folder for the results, or raises `ValueError` if it exists: nothing is ever overwritten."""
+        default = f"runs/{self.dataset.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+        folder = pathlib.Path(self.run_dir or default)
+        if folder.exists():
+            raise ValueError(f"`run_dir` must not exist: results are never overwritten. Received: {folder}")
+        return folder
+
+    def to_dict(self) -> dict:
+        """Returns the settings as plain values, for config.json."""
+        return {**dataclasses.asdict(self), "hidden_units": list(self.hidden_units)}
+
+
+def _check(field, value):
+    choices, minimum = field.metadata["choices"], field.metadata["minimum"]
+    if choices and value not in choices:
+        raise ValueError(f"`{field.name}` must be one of {', '.join(choices)}. Received: {value!r}")
+    if minimum is not None:
+        for number in value if isinstance(value, tuple) else (value,):
+            if not math.isfinite(number) or number < minimum:
+                raise ValueError(
+                    f"`{field.name}` must be a finite number of at least {minimum:g}. Received: {number!r}"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A named set of settings: what it is, how long it takes on 2 CPU cores and what it reaches."""
+
+    description: str
+    settings: dict
+
+
+PRESETS = {
+    "default": Preset("", {}),
+    "quick": Preset("", {"epochs": 5, "num_importance_samples": 50}),
+    "conv": Preset("", {"network": "conv", "latent_dim": 32, "epochs": 10}),
+    "latent2d": Preset("", {"latent_dim": 2, "epochs": 20}),
+    "gaussian": Preset("", {"likelihood": "gaussian", "binarization": "none", "epochs": 10}),
+}

@@ -1,0 +1,183 @@
+"""One split of a data set in memory, and how its examples are presented to a model."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from keras_vae import checks
+
+BINARIZATIONS = ("dynamic", "static", "threshold", "none")
+
+
+class Block(NamedTuple):
+    """Several batches for one call into a compiled graph: the first `count` of `batches`, stacked on a leading axis."""
+
+    batches: tuple
+    count: tf.Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """Examples in memory, presented as float32.
+
+    8-bit arrays are divided by `divisor`; with `dynamic` each presentation is then a fresh Bernoulli draw with these
+    values as probabilities. `binarize` makes one from grey images.
+
+    Attributes:
+      values: array `(count, ...)`, uint8 or floating.
+      labels: array `(count, ...)` or None.
+      weights: float array `(count,)`, the weight of each example in the mean over a batch, or None.
+      divisor: what `values` are divided by.
+      dynamic: whether each presentation is a Bernoulli draw.
+    """
+
+    values: np.ndarray
+    labels: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    divisor: float = 1.0
+    dynamic: bool = False
+
+    def __post_init__(self):
+        for name in ("values", "labels", "weights"):
+            array = getattr(self, name)
+            if array is not None and len(array) != len(self.values):
+                raise ValueError(
+                    f"`{name}` must have one entry for each of the {len(self.values)} examples. "
+                    f"Received: {name} with {len(array)}"
+                )
+        if not len(self.values):
+            raise ValueError("`values` must hold at least one example. Received: an empty array")
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: slice) -> "Images":
+        """Returns the examples of a slice."""
+        picked = {name: getattr(self, name) for name in ("values", "labels", "weights")}
+        return dataclasses.replace(self, **{name: a if a is None else a[index] for name, a in picked.items()})
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return self.values.shape[1:]
+
+    def limits(self) -> np.ndarray:
+        """Returns the smallest and largest value as presented; NaN where there is one."""
+        return np.array([self.values.min(), self.values.max()], np.float32) / self.divisor
+
+    def mean(self) -> np.ndarray:
+        """Returns the mean example, shape `event_shape`."""
+        return (self.values.mean(axis=0, dtype=np.float64) / self.divisor).astype(np.float32)
+
+    def numpy(self, seed: int = 0) -> np.ndarray:
+        """Returns all examples as one float32 array; with `dynamic`, one draw that depends on `seed`."""
+        if self.dynamic:
+            return bernoulli_draw(self.values, self.divisor, seed).astype(np.float32)
+        return self.values.astype(np.float32) / np.float32(self.divisor)
+
+    def batches(self, batch_size: int, shuffle: bool = True, seed: int = 0, initial_epoch: int = 0) -> tf.data.Dataset:
+        """Returns an endless data set of batches, `ceil(len / batch_size)` an epoch.
+
+        Order and Bernoulli draws are functions of (seed, epoch, step) alone, so training can go on from any epoch. The
+        last batch of an epoch is filled up with examples of weight 0, so that every batch has one shape.
+
+        Args:
+          batch_size: examples in a batch, a positive integer.
+          shuffle: whether each epoch has an order of its own.
+          seed: integer of at least 0.
+          initial_epoch: the epoch to start with.
+
+        Returns:
+          Elements `(x, y, weight)`: float32 `(batch_size, ...)`; labels `(batch_size, ...)`, or `()` when there are
+          none; float32 `(batch_size,)`.
+        """
+        return self._steps(batch_size, 1, shuffle, seed, initial_epoch).map(lambda batch, _: batch)
+
+    def blocks(
+        self, batch_size: int, block_size: int, shuffle: bool = True, seed: int = 0, initial_epoch: int = 0
+    ) -> tf.data.Dataset:
+        """Returns the same batches, `block_size` of them stacked to one `Block`; the last of an epoch may be partial."""
+        steps = self._steps(batch_size, block_size, shuffle, seed, initial_epoch)
+        stacked = steps.batch(block_size, drop_remainder=True)
+        return stacked.map(lambda batches, real: Block(batches, tf.reduce_sum(real))).prefetch(2)
+
+    def _steps(self, batch_size, multiple, shuffle, seed, initial_epoch):
+        """Elements `(batch, real)`; an epoch is filled up to a multiple of `multiple` steps with `real = 0`."""
+        steps = -(-len(self) // checks.positive_int("batch_size", batch_size))
+        padded_steps = -(-steps // multiple) * multiple
+        values = tf.constant(self.values)
+        labels = None if self.labels is None else tf.constant(self.labels)
+        weights = np.ones(len(self), np.float32) if self.weights is None else self.weights.astype(np.float32)
+
+        def epochs():
+            epoch = initial_epoch
+            while True:
+                order = np.arange(len(self))
+                if shuffle:
+                    np.random.default_rng((seed, epoch)).shuffle(order)
+                padding = np.zeros(padded_steps * batch_size - len(self))
+                index = np.concatenate([order, padding.astype(order.dtype)])
+                weight = np.concatenate([weights[order], padding.astype(np.float32)])
+                step = np.arange(padded_steps)
+                yield (
+                    index.reshape(padded_steps, batch_size),
+                    weight.reshape(padded_steps, batch_size),
+                    np.stack([np.full(padded_steps, seed % 2**31), epoch * steps + step], axis=1),
+                    (step < steps).astype(np.int32),
+                )
+                epoch += 1
+
+        def present(index, weight, draw_seed, real):
+            x = tf.cast(tf.gather(values, index), tf.float32) / self.divisor
+            if self.dynamic:
+                uniform = tf.random.stateless_uniform(tf.shape(x), draw_seed, alg="philox")
+                x = tf.cast(uniform < x, tf.float32)
+            y = () if labels is None else tf.gather(labels, index)
+            return (x, y, weight), real
+
+        signature = (
+            tf.TensorSpec((padded_steps, batch_size), tf.int64),
+            tf.TensorSpec((padded_steps, batch_size), tf.float32),
+            tf.TensorSpec((padded_steps, 2), tf.int64),
+            tf.TensorSpec((padded_steps,), tf.int32),
+        )
+        epochs = tf.data.Dataset.from_generator(epochs, output_signature=signature)
+        return epochs.flat_map(lambda *epoch: tf.data.Dataset.from_tensor_slices(epoch)).map(present)
+
+
+def bernoulli_draw(values: np.ndarray, divisor: float, seed: int) -> np.ndarray:
+    """Returns uint8 zeros and ones, one Bernoulli draw with probabilities `values / divisor`."""
+    uniform = np.random.default_rng(seed).random(values.shape, np.float32)
+    return (uniform < values / np.float32(divisor)).astype(np.uint8)
+
+
+def binarize(images: Images, binarization: str, seed: int = 0) -> Images:
+    """Returns grey images as the chosen kind of binary images.
+
+    Args:
+      images: `Images` with values in [0, 1] as presented.
+      binarization: "dynamic" (a fresh Bernoulli draw at each presentation), "static" (one fixed Bernoulli draw),
+        "threshold" (1 where the value is at least 0.5) or "none".
+      seed: seed of the fixed draw.
+
+    Raises:
+      ValueError: if `binarization` is not one of these, or a value lies outside [0, 1].
+    """
+    checks.one_of("binarization", binarization, BINARIZATIONS)
+    if binarization == "none":
+        return images
+    low, high = images.limits()
+    if not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"`binarization` must be 'none' for values outside [0, 1]. "
+            f"Received: binarization={binarization!r} and values from {low:g} to {high:g}"
+        )
+    if binarization == "dynamic":
+        return dataclasses.replace(images, dynamic=True)
+    if binarization == "static":
+        values = bernoulli_draw(images.values, images.divisor, seed)
+    else:
+        values = (images.values >= 0.5 * images.divisor).astype(np.uint8)
+    return dataclasses.replace(images, values=values, divisor=1.0)

@@ -1,0 +1,225 @@
+"""`fit` and `evaluate` on arrays, many steps for each call into one compiled graph.
+
+Keras's own loop costs one dispatch and one `tf.data` hand-over a step, which for a small model is more than the
+arithmetic. Arrays are therefore fed in blocks of steps, and a block runs as one loop inside one graph, compiled by XLA
+when the job is long enough to pay for it. Everything else (data sets, generators, eager mode, distribution
+strategies) takes Keras's own way with the same step functions.
+"""
+
+import contextlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_vae.data.images import Block, Images
+
+MAX_BLOCK_STEPS = 64
+MAX_BLOCK_BYTES = 2**25
+# Below this number of steps the seconds XLA takes to compile are more than it saves.
+MIN_STEPS_FOR_XLA = 2000
+
+
+def block_size(batch_bytes: int, num_steps: int) -> int:
+    """Returns how many steps make a block: bounded in steps and bytes, with as little padding of the last as can be."""
+    most = max(1, min(MAX_BLOCK_STEPS, MAX_BLOCK_BYTES // batch_bytes, num_steps))
+    return min(range(max(1, most // 2), most + 1), key=lambda size: (-num_steps % size, -size))
+
+
+def is_array(x) -> bool:
+    """Whether `x` is data in memory that `Images` can hold."""
+    return isinstance(x, np.ndarray | tf.Tensor) or (isinstance(x, list) and not any(isinstance(v, dict) for v in x))
+
+
+def as_images(x, y=None, sample_weight=None) -> Images:
+    """Returns arrays as `Images`; an `Images` is returned as it is."""
+    if isinstance(x, Images):
+        return x
+    x = np.asarray(x)
+    if x.dtype == np.float64 or x.dtype == bool:
+        x = x.astype(np.float32)
+    labels = None if y is None else np.asarray(y)
+    weights = None if sample_weight is None else np.asarray(sample_weight)
+    return Images(x, labels, weights)
+
+
+class ArrayModel(keras.Model):
+    """A `keras.Model` whose `fit` and `evaluate` take arrays and `Images` in blocks.
+
+    A subclass implements `train_step`, `test_step` and `check_data(images)`, and sets `seed`.
+    """
+
+    def compile(self, optimizer="adam", jit_compile="auto", **kwargs):
+        """Configures training.
+
+        Args:
+          optimizer: Keras optimiser or its name.
+          jit_compile: True, False or "auto". "auto" uses XLA for arrays when there are enough steps to pay for the
+            compilation, and elsewhere what Keras chooses.
+          **kwargs: further arguments of `keras.Model.compile`. There is no `loss`: the model knows its own.
+
+        Raises:
+          ValueError: if `loss` is given.
+        """
+        if kwargs.pop("loss", None) is not None:
+            raise ValueError("`loss` must not be given: the model computes its own (see its docstring)")
+        self._auto_jit = jit_compile == "auto"
+        self._functions = {}
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        self._compile_config = keras.saving.serialize_keras_object(
+            {"optimizer": self.optimizer, "jit_compile": jit_compile, **kwargs}
+        )
+
+    def get_compile_config(self):
+        return self._compile_config if self.compiled else {}
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        sample_weight=None,
+        initial_epoch=0,
+        validation_batch_size=None,
+        **kwargs,
+    ):
+        """Trains the model; the arguments are those of `keras.Model.fit`, and `x` may be a `keras_vae.data.Images`.
+
+        The loss is the mean over a batch weighted by `sample_weight`. `y` is not used by a model without condition.
+
+        Returns:
+          `keras.callbacks.History`.
+
+        Raises:
+          ValueError: if arrays have the wrong shape or hold values outside the support of the likelihood.
+        """
+        options = dict(epochs=epochs, verbose=verbose, callbacks=callbacks, initial_epoch=initial_epoch, **kwargs)
+        if not (isinstance(x, Images) or is_array(x)):
+            if isinstance(validation_data, Images):
+                validation_data, steps = self._feed(validation_data, batch_size or 32, 1, shuffle=False)
+                options["validation_steps"] = steps
+            return super().fit(
+                x,
+                y,
+                batch_size=batch_size,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                sample_weight=sample_weight,
+                validation_batch_size=validation_batch_size,
+                **options,
+            )
+        images = self._checked(x, y, sample_weight)
+        if validation_data is None and validation_split:
+            cut = int(len(images) * (1.0 - validation_split))
+            images, validation_data = images[:cut], images[cut:]
+        batch_size = min(batch_size or 32, len(images))
+        steps = -(-len(images) // batch_size)
+        size = self._block_size(images, batch_size, steps)
+        train, steps = self._feed(images, batch_size, size, shuffle, initial_epoch)
+        if validation_data is not None:
+            validation_data, options["validation_steps"] = self._validation_feed(
+                validation_data, validation_batch_size or batch_size, size, options.get("validation_steps")
+            )
+        options.setdefault("steps_per_epoch", steps)
+        with self._blocks(size, options["steps_per_epoch"] * (epochs - initial_epoch)):
+            return super().fit(train, validation_data=validation_data, shuffle=False, **options)
+
+    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, **kwargs):
+        """Evaluates the model; the arguments are those of `keras.Model.evaluate`, and `x` may be an `Images`."""
+        options = dict(verbose=verbose, **kwargs)
+        if not (isinstance(x, Images) or is_array(x)):
+            return super().evaluate(x, y, batch_size=batch_size, sample_weight=sample_weight, steps=steps, **options)
+        images = self._checked(x, y, sample_weight)
+        batch_size = min(batch_size or 32, len(images))
+        size = self._block_size(images, batch_size, -(-len(images) // batch_size))
+        feed, all_steps = self._feed(images, batch_size, size, shuffle=False)
+        steps = steps or all_steps
+        with self._blocks(size, steps):
+            return super().evaluate(feed, steps=steps, **options)
+
+    def make_train_function(self, force=False):
+        if self.train_function is None or force:
+            super().make_train_function(force=True)
+            self.train_function = self._accept_blocks(self.train_function, self.train_step)
+        return self.train_function
+
+    def make_test_function(self, force=False):
+        if self.test_function is None or force:
+            super().make_test_function(force=True)
+            self.test_function = self._accept_blocks(self.test_function, self.test_step)
+        return self.test_function
+
+    def _accept_blocks(self, keras_function, step_function):
+        @tf.autograph.experimental.do_not_convert
+        def run(block):
+            def step(i):
+                step_function(tf.nest.map_structure(lambda stacked: stacked[i], block.batches))
+                return (i + 1,)
+
+            tf.while_loop(lambda i: i < block.count, step, (tf.constant(0),))
+            return self.get_metrics_result()
+
+        run = tf.function(run, jit_compile=self.jit_compile)
+
+        def function(iterator):
+            if isinstance(getattr(iterator, "element_spec", None), Block):
+                return run(next(iterator))
+            return keras_function(iterator)
+
+        return function
+
+    def _checked(self, x, y=None, sample_weight=None) -> Images:
+        images = as_images(x, y, sample_weight)
+        self.check_data(images)
+        return images
+
+    def _block_size(self, images, batch_size, steps):
+        if self.run_eagerly or self.distribute_strategy.num_replicas_in_sync > 1:
+            return 1
+        if self.steps_per_execution != 1:
+            return self.steps_per_execution
+        return block_size(4 * batch_size * int(np.prod(images.event_shape)), steps)
+
+    def _feed(self, images, batch_size, size, shuffle, initial_epoch=0):
+        steps = -(-len(images) // batch_size)
+        if size == 1:
+            return images.batches(batch_size, shuffle, self.seed, initial_epoch), steps
+        return images.blocks(batch_size, size, shuffle, self.seed, initial_epoch), steps
+
+    def _validation_feed(self, data, batch_size, size, steps):
+        if not isinstance(data, Images):
+            parts = data if isinstance(data, tuple | list) else (data,)
+            if not is_array(parts[0]):
+                return data, steps
+            data = as_images(*parts)
+        self.check_data(data)
+        feed, all_steps = self._feed(data, min(batch_size, len(data)), size, shuffle=False)
+        return feed, steps or all_steps
+
+    @contextlib.contextmanager
+    def _blocks(self, size, num_steps):
+        """Within this context Keras counts `size` steps an execution, and XLA is on if `num_steps` is worth it."""
+        before = self.steps_per_execution, self.jit_compile
+        jit_compile = num_steps >= MIN_STEPS_FOR_XLA if self._auto_jit and not self.run_eagerly else self.jit_compile
+        try:
+            self._set_execution(size, jit_compile)
+            yield
+        finally:
+            self._set_execution(*before)
+
+    def _set_execution(self, steps_per_execution, jit_compile):
+        # Each way of executing keeps its traced functions, so that a second `fit` does not compile again.
+        key = self.steps_per_execution, self.jit_compile
+        self._functions[key] = self.train_function, self.test_function
+        self.steps_per_execution, self.jit_compile = steps_per_execution, jit_compile
+        self.train_function, self.test_function = self._functions.get((steps_per_execution, jit_compile), (None, None))

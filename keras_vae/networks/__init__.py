@@ -1,0 +1,6 @@
+"""Trunks: tensor -> features. Any Keras layer or model may take their place."""
+
+from keras_vae.networks.conv import conv_decoder, conv_encoder
+from keras_vae.networks.mlp import mlp
+
+__all__ = ["conv_decoder", "conv_encoder", "mlp"]

@@ -1,0 +1,64 @@
+"""Convolutional trunks for images of any height, width and number of channels."""
+
+from collections.abc import Sequence
+
+import keras
+
+from keras_vae import checks
+
+
+def conv_encoder(
+    filters: Sequence[int] = (32, 64), units: int = 256, activation="gelu", name: str | None = None
+) -> keras.Sequential:
+    """Returns a trunk of 3x3 convolutions with stride 2, then one dense layer.
+
+    Args:
+      filters: channels of each convolution; each halves height and width (rounding up).
+      units: width of the dense layer at the end.
+      activation: anything `keras.layers.Conv2D` accepts.
+      name: name of the model.
+
+    Returns:
+      A `keras.Sequential`, (batch, height, width, channels) -> (batch, units).
+    """
+    convolutions = [
+        keras.layers.Conv2D(checks.positive_int("filters", f), 3, strides=2, padding="same", activation=activation)
+        for f in filters
+    ]
+    dense = keras.layers.Dense(checks.positive_int("units", units), activation=activation)
+    return keras.Sequential([*convolutions, keras.layers.Flatten(), dense], name=name)
+
+
+def conv_decoder(
+    event_shape: Sequence[int],
+    filters: Sequence[int] = (64, 32),
+    units: int = 256,
+    activation="gelu",
+    name: str | None = None,
+) -> keras.Sequential:
+    """Returns a trunk of two dense layers and 3x3 transposed convolutions with stride 2, cut to the size of the image.
+
+    Args:
+      event_shape: (height, width, channels) of the image; the feature maps get its height and width.
+      filters: channels of each transposed convolution; each doubles height and width.
+      units: width of the first dense layer.
+      activation: anything `keras.layers.Conv2DTranspose` accepts.
+      name: name of the model.
+
+    Returns:
+      A `keras.Sequential`, (batch, latent_dim) -> (batch, height, width, filters[-1]).
+    """
+    height, width = checks.shape("event_shape", event_shape)[:2]
+    filters = [checks.positive_int("filters", f) for f in filters]
+    step = 2 ** len(filters)
+    start = (-(-height // step), -(-width // step), filters[0])
+    cut = (start[0] * step - height, start[1] * step - width)
+    layers = [
+        keras.layers.Dense(checks.positive_int("units", units), activation=activation),
+        keras.layers.Dense(start[0] * start[1] * start[2], activation=activation),
+        keras.layers.Reshape(start),
+        *(keras.layers.Conv2DTranspose(f, 3, strides=2, padding="same", activation=activation) for f in filters),
+    ]
+    if any(cut):
+        layers.append(keras.layers.Cropping2D(tuple((c // 2, c - c // 2) for c in cut)))
+    return keras.Sequential(layers, name=name)

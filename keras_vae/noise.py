@@ -1,0 +1,129 @@
+"""Portable noise: the same random numbers from (seed, index) in TensorFlow, in a SavedModel and in a TFLite file.
+
+The generator is Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
+1, 2, 3", SC 2011), the counter-based generator that JAX also uses. It is a function, not a state: two 32-bit key words
+and two 32-bit counter words go in, two random words come out. Every operation in it (add, multiply by a power of two,
+shift right, xor on `uint32`) is a built-in of every TensorFlow Lite runtime, which is why an exported decoder
+can draw from a seed where `tf.random` cannot.
+
+How the four input words are used:
+  key     = (seed, stream)     stream 0 belongs to `VAE.sample`; training and evaluation use others
+  counter = (row, position)    row: index along the first axis (the picture); position: counts up within the row
+A picture's noise therefore does not depend on how many other pictures are drawn with it.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+_PARITY = 0x1BD11BDA
+MIN_SEED, MAX_SEED = -(2**31), 2**32 - 1
+
+
+def as_word(value):
+    """Returns a seed or index as a `uint32` scalar; a negative Python integer or int32 tensor wraps modulo 2^32.
+
+    Raises:
+      ValueError: if a Python value is not an integer in [-2^31, 2^32).
+    """
+    if isinstance(value, tf.Tensor | tf.Variable):
+        return tf.cast(value, tf.uint32)
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not MIN_SEED <= value <= MAX_SEED:
+        raise ValueError(f"`seed` must be an integer in [-2**31, 2**32). Received: seed={value!r}")
+    return tf.constant(int(value) % 2**32, tf.uint32)
+
+
+def threefry2x32(key, counter):
+    """Threefry-2x32-20: two random words for each counter.
+
+    Args:
+      key: pair of `uint32` tensors.
+      counter: pair of `uint32` tensors; all four broadcast together.
+
+    Returns:
+      A pair of `uint32` tensors of the broadcast shape.
+    """
+    keys = (key[0], key[1], key[0] ^ key[1] ^ tf.constant(_PARITY, tf.uint32))
+    a, b = counter[0] + keys[0], counter[1] + keys[1]
+    for group in range(5):
+        for rotation in _ROTATIONS[group % 2]:
+            a = a + b
+            b = _rotate_left(b, rotation) ^ a
+        a = a + keys[(group + 1) % 3]
+        b = b + keys[(group + 2) % 3] + tf.constant(group + 1, tf.uint32)
+    return a, b
+
+
+def _rotate_left(word, bits):
+    # A left shift has no TFLite built-in; a product by 2^bits that wraps is the same thing, and the two halves of
+    # a rotation share no bit, so their sum is their union.
+    high = word * tf.constant(1 << bits, tf.uint32)
+    return high + tf.bitwise.right_shift(word, tf.constant(32 - bits, tf.uint32))
+
+
+def _to_unit(word):
+    # 23 bits and a half: exact in float32, symmetric about 1/2, never 0 or 1.
+    mantissa = tf.cast(tf.bitwise.right_shift(word, tf.constant(9, tf.uint32)), tf.float32)
+    return (mantissa + 0.5) * 2.0**-23
+
+
+class Noise:
+    """A source of base noise: independent uniforms and normals, a pure function of (seed, stream).
+
+    Each call takes the next positions of the stream, so two calls on one object are independent and two objects
+    made alike repeat each other.
+
+    Args:
+      seed: integer in [-2^31, 2^32), or a scalar integer tensor (then a run-time input of an exported graph).
+      stream: which independent sequence of this seed, an integer or scalar integer tensor.
+
+    >>> Noise(seed=7).normal((2, 3)).shape
+    TensorShape([2, 3])
+    """
+
+    def __init__(self, seed, stream=0):
+        self._key = (as_word(seed), as_word(stream))
+        self._position = 0
+
+    def words(self, shape: Sequence) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns two `uint32` tensors of `shape`; only the first dimension may be a tensor, the others are integers."""
+        rows, columns = shape[0], math.prod(int(d) for d in shape[1:])
+        row = tf.cast(tf.range(rows), tf.uint32)[:, None]
+        position = tf.constant(np.arange(self._position, self._position + columns, dtype=np.uint32))[None, :]
+        self._position += columns
+        a, b = threefry2x32(self._key, (row, position))
+        return tf.reshape(a, shape), tf.reshape(b, shape)
+
+    def uniform(self, shape: Sequence) -> tf.Tensor:
+        """Returns float32 uniforms on the open interval (0, 1), multiples of 2^-24."""
+        return _to_unit(self.words(shape)[0])
+
+    def normal(self, shape: Sequence) -> tf.Tensor:
+        """Returns float32 normals with mean 0 and standard deviation 1 (Box and Muller, 1958).
+
+        `sqrt(-2 log u) cos(2 pi v)` with u, v from the two words of one counter; the largest magnitude is 5.77.
+        """
+        a, b = self.words(shape)
+        radius = tf.sqrt(-2.0 * tf.math.log(_to_unit(a)))
+        return radius * tf.cos(2.0 * math.pi * _to_unit(b))
+
+
+class Tempered:
+    """Noise whose normals are multiplied by `temperature`: below 1, samples stay nearer to the mode.
+
+    Args:
+      noise: the source.
+      temperature: a number or scalar tensor, at least 0.
+    """
+
+    def __init__(self, noise, temperature):
+        self.uniform = noise.uniform
+        self._normal = noise.normal
+        self._temperature = temperature
+
+    def normal(self, shape: Sequence) -> tf.Tensor:
+        """Returns float32 normals with mean 0 and standard deviation `temperature`."""
+        return self._temperature * self._normal(shape)

@@ -1,0 +1,186 @@
+"""One training run: a `Config` in, a run directory out."""
+
+import json
+import pathlib
+import platform
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from absl import logging
+
+from keras_vae import data, evaluation, latent, likelihoods, networks, plotting, posteriors
+from keras_vae.config import Config
+from keras_vae.decoder import Decoder
+from keras_vae.encoder import Encoder
+from keras_vae.vae import VAE
+
+LIKELIHOODS = {"bernoulli": likelihoods.Bernoulli, "gaussian": likelihoods.Gaussian}
+
+
+def run(config: Config) -> pathlib.Path:
+    """Trains, measures and draws; returns the run directory.
+
+    It holds config.json, metrics.csv (one line an epoch), model.keras, report.json, TensorBoard events and figures/.
+
+    Raises:
+      ValueError: if the data cannot be had or does not fit the model, or the directory exists or cannot be made.
+    """
+    keras.utils.set_random_seed(config.seed)
+    run_dir = config.run_folder()
+    dataset = load_data(config)
+    vae = build_model(config, dataset.event_shape)
+    vae.adapt(dataset.train)
+    make_run_dir(run_dir)
+    write_json(run_dir / "config.json", config.to_dict())
+    logging.info("data: %s", dataset.describe())
+    logging.info("model: %d parameters, KL %s; writing to %s", vae.count_params(), vae.kl_method, run_dir)
+
+    started = time.perf_counter()
+    history = fit(vae, config, dataset, run_dir)
+    train_seconds = time.perf_counter() - started
+    vae.save(run_dir / "model.keras")
+    draw_figures(vae, dataset, history, run_dir / "figures")
+
+    logging.info(
+        "test set: %d importance samples for each of %d images", config.num_importance_samples, len(dataset.test)
+    )
+    measured = evaluation.evaluate(vae, dataset.test, config.num_importance_samples, config.seed)
+    report = {
+        **{f"test_{key}": measured.pop(key) for key in list(measured) if key.startswith(("elbo", "log_likelihood"))},
+        **measured,
+        "train_seconds": train_seconds,
+        "images_per_second": config.epochs * len(dataset.train) / train_seconds,
+        "parameters": vae.count_params(),
+        "kl_method": vae.kl_method,
+        "data": dataset.describe(),
+        "seed": config.seed,
+        "versions": versions(),
+    }
+    write_json(run_dir / "report.json", report)
+    logging.info(
+        "test ELBO %.2f nats, log likelihood %.2f +- %.2f nats, %d of %d units active, %.0f s of training",
+        *(
+            report[k]
+            for k in ("test_elbo", "test_log_likelihood", "test_log_likelihood_standard_error", "active_units")
+        ),
+        config.latent_dim,
+        train_seconds,
+    )
+    return run_dir
+
+
+def load_data(config: Config) -> data.Dataset:
+    """Returns the data set of a run."""
+    return data.load(
+        config.dataset,
+        config.data_dir or None,
+        None if config.binarization == "auto" else config.binarization,
+        config.validation_fraction,
+        config.seed,
+    )
+
+
+def build_model(config: Config, event_shape: tuple[int, ...]) -> VAE:
+    """Returns the model of a run, compiled but not trained."""
+    if config.network == "conv":
+        trunks = (
+            networks.conv_encoder(activation=config.activation),
+            networks.conv_decoder(event_shape, activation=config.activation),
+        )
+    else:
+        widths = config.hidden_units
+        trunks = networks.mlp(widths, config.activation), networks.mlp(widths[::-1], config.activation)
+    return VAE(
+        Encoder(trunks[0], posteriors.DiagonalGaussian(config.latent_dim)),
+        Decoder(trunks[1], LIKELIHOODS[config.likelihood](event_shape)),
+        kl_weight=config.kl_weight,
+        seed=config.seed,
+    )
+
+
+def fit(vae: VAE, config: Config, dataset: data.Dataset, run_dir: pathlib.Path) -> dict:
+    """Compiles and trains the model; returns the history."""
+    steps = config.epochs * -(-len(dataset.train) // config.batch_size)
+    warmup = min(config.warmup_steps, steps // 2)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else config.learning_rate,
+        decay_steps=steps - warmup,
+        warmup_target=config.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    vae.compile(keras.optimizers.Adam(schedule))
+    history = vae.fit(
+        dataset.train,
+        validation_data=dataset.validation,
+        batch_size=config.batch_size,
+        epochs=config.epochs,
+        callbacks=[
+            keras.callbacks.TerminateOnNaN(),
+            keras.callbacks.CSVLogger(run_dir / "metrics.csv"),
+            keras.callbacks.TensorBoard(run_dir / "tensorboard", write_graph=False),
+        ],
+    )
+    return history.history
+
+
+def draw_figures(vae: VAE, dataset: data.Dataset, history: dict, folder: pathlib.Path) -> None:
+    """Writes reconstructions, samples, an interpolation, the learning curve and, for two dimensions, the latent map."""
+    folder.mkdir()
+    x = dataset.validation[:20].numpy()
+    ends = vae.encode(x[:2]).mean().numpy()
+    figures = {
+        "reconstructions": plotting.reconstructions(x, vae.reconstruct(x).numpy()),
+        "samples": plotting.image_grid(vae.sample(100, seed=0).numpy(), 10),
+        "interpolation": plotting.image_grid(vae.decode(latent.interpolate(*ends, 10)).mean().numpy(), 10),
+        "learning_curve": plotting.learning_curve(history),
+    }
+    if vae.latent_dim == 2:
+        loc, _ = evaluation.posterior_moments(vae, dataset.validation)
+        figures["latent_map"] = plotting.latent_map(loc, dataset.validation.labels)
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=150)
+
+
+def make_run_dir(folder: pathlib.Path) -> None:
+    """Creates a run directory, or raises `ValueError`; an existing one is never touched."""
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise ValueError(f"`run_dir` cannot be created. Received: {folder} ({error.strerror})") from error
+
+
+def load_model(run_dir) -> VAE:
+    """Loads `model.keras` of a run directory in Keras's safe mode, or raises `ValueError` that names the cause."""
+    path = pathlib.Path(run_dir) / "model.keras"
+    if not path.is_file():
+        raise ValueError(f"`run_dir` must hold a model.keras. Received: {run_dir}")
+    try:
+        model = keras.saving.load_model(path)
+    except Exception as error:  # Keras raises whatever the broken part raises
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path} is damaged or was not written by keras_vae: {reason}") from error
+    if not isinstance(model, VAE):
+        raise ValueError(f"{path} must hold a keras_vae.VAE. Received: {type(model).__name__}")
+    return model
+
+
+def write_json(path: pathlib.Path, content: dict) -> None:
+    """Writes a dict as indented JSON."""
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def versions() -> dict:
+    """Returns the versions of what the numbers depend on."""
+    from keras_vae import __version__
+
+    return {
+        "keras_vae": __version__,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "tensorflow_probability": tfp.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }

@@ -1,0 +1,116 @@
+"""Trains a variational autoencoder: `python train.py --dataset=mnist`.
+
+Writes a run directory with the model, its test log likelihood in nats, figures, and a decoder for TensorFlow Lite.
+"""
+
+import dataclasses
+import importlib.util
+import pathlib
+import sys
+
+from absl import app, flags, logging
+
+
+def _load_config_module():
+    # `import keras_vae` brings TensorFlow, which takes seconds; flags are answered before that.
+    package = pathlib.Path(importlib.util.find_spec("keras_vae").origin).parent
+    spec = importlib.util.spec_from_file_location("keras_vae.config", package / "config.py")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+config_module = _load_config_module()
+FIELDS = {field.name: field for field in dataclasses.fields(config_module.Config)}
+
+
+def define_flags() -> None:
+    """Defines one flag for each field of `Config`, and --preset."""
+    flags.DEFINE_enum(
+        "preset", "default", list(config_module.PRESETS), "settings to start from; other flags override them"
+    )
+    for name, field in FIELDS.items():
+        text, choices = field.metadata["help"], field.metadata["choices"]
+        if choices:
+            flags.DEFINE_enum(name, field.default, list(choices), text)
+        elif isinstance(field.default, bool):
+            flags.DEFINE_bool(name, field.default, text)
+        elif isinstance(field.default, int):
+            flags.DEFINE_integer(name, field.default, text)
+        elif isinstance(field.default, float):
+            flags.DEFINE_float(name, field.default, text)
+        elif isinstance(field.default, tuple):
+            flags.DEFINE_list(name, [str(v) for v in field.default], text)
+        else:
+            flags.DEFINE_string(name, field.default, text)
+
+
+def parse(argv: list[str]) -> list[str]:
+    """Parses the command line; --help prints the flags and presets, a mistake is one line and exit code 2."""
+    if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(argv[1:]):
+        print(help_text())
+        sys.exit(0)
+    try:
+        rest = flags.FLAGS(argv)
+        if rest[1:]:
+            raise flags.Error(f"unexpected argument {rest[1]!r}: settings are flags, as in --dataset=mnist")
+    except flags.Error as error:
+        fail(str(error).splitlines()[0])
+    return rest
+
+
+def help_text() -> str:
+    """Returns what --help prints."""
+    presets = "\n".join(f"  {name}: {preset.description}" for name, preset in config_module.PRESETS.items())
+    return f"{__doc__}\nFlags:\n{flags.FLAGS.main_module_help()}\n\nPresets:\n{presets}"
+
+
+def fail(message: str) -> None:
+    """Ends the program with one line of explanation and exit code 2."""
+    print(f"train.py: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def make_config():
+    """Returns the settings: the preset's, then every flag given on the command line."""
+    given = {name: flags.FLAGS[name].value for name in FIELDS if flags.FLAGS[name].present}
+    if "hidden_units" in given:
+        given["hidden_units"] = tuple(_integer("hidden_units", units) for units in given["hidden_units"])
+    return config_module.Config(**{**config_module.PRESETS[flags.FLAGS.preset].settings, **given})
+
+
+def _integer(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"`{name}` must be integers separated by commas. Received: {text!r}") from None
+
+
+def main(_) -> None:
+    try:
+        config = make_config()
+        config.run_folder()
+    except ValueError as error:
+        fail(str(error))
+    logging.set_verbosity(logging.INFO)
+    from keras_vae import training
+
+    try:
+        run_dir = training.run(config)
+    except ValueError as error:
+        fail(str(error))
+    if config.export:
+        from export import exporter
+
+        exporter.export_run(run_dir)
+    logging.info("done: see %s", run_dir)
+
+
+def cli() -> None:
+    """The entry point."""
+    define_flags()
+    app.run(main, flags_parser=parse)
+
+
+if __name__ == "__main__":
+    cli()

@@ -5,10 +5,13 @@ Writes a run directory with the model, its test log likelihood in nats, figures,
 
 import dataclasses
 import importlib.util
+import os
 import pathlib
 import sys
 
 from absl import app, flags, logging
+
+from export.command_line import fail, parse
 
 
 def _load_config_module():
@@ -45,30 +48,10 @@ def define_flags() -> None:
             flags.DEFINE_string(name, field.default, text)
 
 
-def parse(argv: list[str]) -> list[str]:
-    """Parses the command line; --help prints the flags and presets, a mistake is one line and exit code 2."""
-    if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(argv[1:]):
-        print(help_text())
-        sys.exit(0)
-    try:
-        rest = flags.FLAGS(argv)
-        if rest[1:]:
-            raise flags.Error(f"unexpected argument {rest[1]!r}: settings are flags, as in --dataset=mnist")
-    except flags.Error as error:
-        fail(str(error).splitlines()[0])
-    return rest
-
-
 def help_text() -> str:
-    """Returns what --help prints."""
+    """Returns what --help prints above the flags."""
     presets = "\n".join(f"  {name}: {preset.description}" for name, preset in config_module.PRESETS.items())
-    return f"{__doc__}\nFlags:\n{flags.FLAGS.main_module_help()}\n\nPresets:\n{presets}"
-
-
-def fail(message: str) -> None:
-    """Ends the program with one line of explanation and exit code 2."""
-    print(f"train.py: {message}", file=sys.stderr)
-    sys.exit(2)
+    return f"{__doc__}\nPresets:\n{presets}"
 
 
 def make_config():
@@ -87,29 +70,30 @@ def _integer(name: str, text: str) -> int:
 
 
 def main(_) -> None:
+    """Trains, and exports."""
     try:
         config = make_config()
-        config.run_folder()
+        config.run_folder()  # raises early if it exists
     except ValueError as error:
-        fail(str(error))
+        fail(error)
     logging.set_verbosity(logging.INFO)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's own start-up messages
+    from export import exporter
     from keras_vae import training
 
     try:
         run_dir = training.run(config)
-    except ValueError as error:
-        fail(str(error))
-    if config.export:
-        from export import exporter
-
-        exporter.export_run(run_dir)
+        if config.export:
+            exporter.export_run(run_dir)
+    except (ValueError, exporter.ExportError) as error:
+        fail(error)
     logging.info("done: see %s", run_dir)
 
 
 def cli() -> None:
     """The entry point."""
     define_flags()
-    app.run(main, flags_parser=parse)
+    app.run(main, flags_parser=lambda argv: parse(argv, help_text()))
 
 
 if __name__ == "__main__":

@@ -18,13 +18,14 @@ class Likelihood(keras.layers.Layer):
 
     Feature maps `(batch, height, width, filters)` of the data's own height and width are projected by a 3x3
     convolution, anything else is flattened and projected by a dense layer. A subclass implements `distribution`, and
-    names its `support`.
+    names its `support`, the range of x, and its `mean_range`, the range of the mean of p(x|z) (None: unbounded).
 
     Args:
       event_shape: shape of one x, for example `(28, 28, 1)`.
     """
 
     support = (-math.inf, math.inf)
+    mean_range: tuple[float, float] | None = None
 
     def __init__(self, event_shape, **kwargs):
         super().__init__(**kwargs)
@@ -104,6 +105,7 @@ class Bernoulli(Likelihood):
     """
 
     support = (0.0, 1.0)
+    mean_range = (0.0, 1.0)
 
     def distribution(self, parameters):
         return tfd.Independent(_BernoulliLogits(logits=parameters), len(self.event_shape))

@@ -1,0 +1,38 @@
+"""What the commands share: --help at once, and one line with exit code 2 for a user's mistake."""
+
+import sys
+
+from absl import flags
+
+HELP = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
+
+
+def parse(argv: list[str], help_text: str, positional: str = "") -> list[str]:
+    """Parses flags; prints help or ends the program where the command line says so.
+
+    Args:
+      argv: the command line, program name first.
+      help_text: what --help prints above the flags.
+      positional: name of the one positional argument, empty if there is none.
+
+    Returns:
+      Program name and positional argument.
+    """
+    if HELP & set(argv[1:]):
+        print(f"{help_text}\n\nFlags:\n{flags.FLAGS.main_module_help()}")
+        sys.exit(0)
+    try:
+        rest = flags.FLAGS(argv)
+        if len(rest) - 1 > bool(positional):
+            raise flags.Error(f"unexpected argument {rest[-1]!r}: settings are flags, as in --seed=1")
+        if positional and len(rest) == 1:
+            raise flags.Error(f"missing argument {positional}")
+    except flags.Error as error:
+        fail(str(error).splitlines()[0])
+    return rest
+
+
+def fail(message: object) -> None:
+    """Ends the program with one line of explanation and exit code 2."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)

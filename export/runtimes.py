@@ -1,0 +1,43 @@
+"""The runtimes that run exported files: a file -> signatures as functions on arrays.
+
+A runner is called as `runner(signature, **inputs)` and returns a dict of arrays.
+"""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+
+def saved_model_runner(folder):
+    """Returns a runner of the SavedModel in `folder`."""
+    loaded = tf.saved_model.load(str(folder))
+
+    def run(signature, **inputs):
+        outputs = loaded.signatures[signature](**{name: tf.constant(value) for name, value in inputs.items()})
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    return run
+
+
+def litert_runner(path, num_threads: int = 1):
+    """Returns a runner of a TFLite file in LiteRT.
+
+    Raises:
+      ValueError: if the file is missing, damaged or no TFLite file.
+    """
+    try:
+        content = pathlib.Path(path).read_bytes()
+        interpreter = Interpreter(model_content=content, num_threads=num_threads)
+        runners = {name: interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()}
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be run by LiteRT: {str(error).splitlines()[0]}") from error
+
+    def run(signature, **inputs):
+        runner = runners[signature]
+        # In the dtype of the file: a Python float would arrive as float64.
+        details = runner.get_input_details()
+        return runner(**{name: np.asarray(value, details[name]["dtype"]) for name, value in inputs.items()})
+
+    return run

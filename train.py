@@ -5,13 +5,12 @@ Writes a run directory with the model, its test log likelihood in nats, figures,
 
 import dataclasses
 import importlib.util
-import os
 import pathlib
 import sys
 
 from absl import app, flags, logging
 
-from export.command_line import fail, parse
+from export.command_line import fail, parse, quiet_tensorflow
 
 
 def _load_config_module():
@@ -77,7 +76,7 @@ def main(_) -> None:
     except ValueError as error:
         fail(error)
     logging.set_verbosity(logging.INFO)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's own start-up messages
+    quiet_tensorflow()
     from export import exporter
     from keras_vae import training
 

@@ -4,11 +4,9 @@ Writes RUN_DIR/export with a SavedModel, a decoder for TensorFlow Lite, and a mo
 run in its own runtime and compared with Keras before it is left there.
 """
 
-import os
-
 from absl import app, flags, logging
 
-from export.command_line import fail, parse
+from export.command_line import fail, parse, quiet_tensorflow
 
 
 def define_flags() -> None:
@@ -22,7 +20,7 @@ def define_flags() -> None:
 def main(argv: list[str]) -> None:
     """Runs the export."""
     logging.set_verbosity(logging.INFO)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's own start-up messages
+    quiet_tensorflow()
     from export import exporter
 
     try:

@@ -1,5 +1,7 @@
 """What the commands share: --help at once, and one line with exit code 2 for a user's mistake."""
 
+import logging
+import os
 import sys
 
 from absl import flags
@@ -36,3 +38,9 @@ def fail(message: object) -> None:
     """Ends the program with one line of explanation and exit code 2."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(2)
+
+
+def quiet_tensorflow() -> None:
+    """Silences what TensorFlow says of itself at start-up and while saving; call it before TensorFlow is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.WARNING)

@@ -105,6 +105,7 @@ class ArrayModel(keras.Model):
         """
         options = dict(epochs=epochs, verbose=verbose, callbacks=callbacks, initial_epoch=initial_epoch, **kwargs)
         if not (isinstance(x, Images) or is_array(x)):
+            self._check_first_batch(x)
             if isinstance(validation_data, Images):
                 validation_data, steps = self._feed(validation_data, batch_size or 32, 1, shuffle=False)
                 options["validation_steps"] = steps
@@ -182,6 +183,13 @@ class ArrayModel(keras.Model):
         images = as_images(x, y, sample_weight)
         self.check_data(images)
         return images
+
+    def _check_first_batch(self, dataset):
+        # A whole data set cannot be looked at; its first batch shows a wrong scale or shape.
+        if isinstance(dataset, tf.data.Dataset):
+            for element in dataset.take(1):
+                x, _, _ = keras.utils.unpack_x_y_sample_weight(element)
+                self.check_data(as_images(x))
 
     def _block_size(self, images, batch_size, steps):
         if self.run_eagerly or self.distribute_strategy.num_replicas_in_sync > 1:

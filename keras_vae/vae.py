@@ -206,7 +206,7 @@ class VAE(ArrayModel):
         return draw(likelihood, noise)
 
     def sample_latent(self, num_samples: int = 1, seed=None, temperature=1.0):
-        """Draws z `(num_samples, latent_dim)` from the prior; returns it and the noise that follows it in the stream."""
+        """Draws z `(num_samples, latent_dim)` from the prior; returns z, and the noise that follows it."""
         checks.positive_int("num_samples", num_samples)
         if not tf.is_tensor(temperature):
             checks.nonnegative_float("temperature", temperature)
@@ -233,7 +233,7 @@ class VAE(ArrayModel):
         return self.bounds(x, num_samples, seed)[1]
 
     def bounds(self, x, num_samples: int = 500, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the ELBO (mean of the log weights) and the bound of `log_prob` for each example, from one set of samples.
+        """Returns the ELBO (the mean log weight) and the bound of `log_prob` of each example, from one set of samples.
 
         Arguments as in `log_prob`; two arrays of shape `(count,)` in nats.
         """

@@ -1,10 +1,10 @@
 """What the commands share: --help at once, and one line with exit code 2 for a user's mistake."""
 
-import logging
+import logging as std_logging
 import os
 import sys
 
-from absl import flags
+from absl import flags, logging
 
 HELP = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
@@ -43,4 +43,8 @@ def fail(message: object) -> None:
 def quiet_tensorflow() -> None:
     """Silences what TensorFlow says of itself at start-up and while saving; call it before TensorFlow is imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    logging.getLogger("tensorflow").setLevel(logging.WARNING)
+    logging.get_absl_handler().addFilter(_is_news)
+
+
+def _is_news(record) -> bool:
+    return "tensorflow" not in record.pathname or record.levelno >= std_logging.WARNING

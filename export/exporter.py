@@ -38,7 +38,7 @@ def export_run(run_dir, num_samples: int = 16, overwrite: bool = False) -> pathl
 
 
 def export_model(vae: VAE, folder, num_samples: int = 16, report: dict | None = None, overwrite: bool = False):
-    """Writes `saved_model`, `decoder.tflite` and `model_card.json` to `folder`; arguments and errors as in `export_run`."""
+    """Writes `saved_model`, `decoder.tflite` and `model_card.json` to `folder`; errors as in `export_run`."""
     folder = pathlib.Path(folder)
     if folder.exists() and not overwrite:
         raise ValueError(f"the export folder must not exist, or pass --overwrite. Received: {folder}")

@@ -8,7 +8,8 @@ from keras_vae.vae import VAE
 NOISE = (
     "Threefry-2x32 with 20 rounds on uint32. key = (seed, 0); for picture i and latent dimension d counter = (i, d). "
     "With the two output words a, b: u = ((a >> 9) + 0.5) / 2^23, v = ((b >> 9) + 0.5) / 2^23, "
-    "eps = sqrt(-2 ln u) cos(2 pi v). `temperature` multiplies eps. The same seed draws the same pictures in every runtime."
+    "eps = sqrt(-2 ln u) cos(2 pi v). `temperature` multiplies eps. "
+    "The same seed draws the same pictures in every runtime."
 )
 
 

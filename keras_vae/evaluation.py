@@ -21,8 +21,8 @@ def evaluate(vae: VAE, data, num_importance_samples: int = 500, seed: int = 0) -
 
     Returns:
       Dict of plain numbers. `elbo` and `log_likelihood` (the bound of `VAE.log_prob`) are means over the data in nats
-      with the `_standard_error` of that mean over examples; `kl_per_dimension` is in nats, None if the posterior does not
-      factorise; `active_units` counts the dimensions of `active_units`.
+      with the `_standard_error` of that mean over examples; `kl_per_dimension` is in nats, of a diagonal Gaussian
+      posterior and N(0, I); `active_units` is a count of dimensions.
     """
     elbo, bound = vae.bounds(data, num_importance_samples, seed)
     loc, scale = posterior_moments(vae, data)

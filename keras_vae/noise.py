@@ -89,7 +89,7 @@ class Noise:
         self._position = 0
 
     def words(self, shape: Sequence) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns two `uint32` tensors of `shape`, whose first dimension may be a tensor and the others are integers."""
+        """Returns two `uint32` tensors of `shape`; only its first dimension may be a tensor."""
         rows, columns = shape[0], math.prod(int(d) for d in shape[1:])
         row = tf.cast(tf.range(rows), tf.uint32)[:, None]
         position = tf.constant(np.arange(self._position, self._position + columns, dtype=np.uint32))[None, :]

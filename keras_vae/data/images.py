@@ -98,7 +98,7 @@ class Images:
     def blocks(
         self, batch_size: int, block_size: int, shuffle: bool = True, seed: int = 0, initial_epoch: int = 0
     ) -> tf.data.Dataset:
-        """Returns the same batches, `block_size` of them stacked to one `Block`; the last of an epoch may be partial."""
+        """Returns the same batches, `block_size` of them stacked to one `Block`."""
         steps = self._steps(batch_size, block_size, shuffle, seed, initial_epoch)
         stacked = steps.batch(block_size, drop_remainder=True)
         return stacked.map(lambda batches, real: Block(batches, tf.reduce_sum(real))).prefetch(2)

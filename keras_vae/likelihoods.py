@@ -108,7 +108,7 @@ class Bernoulli(Likelihood):
     mean_range = (0.0, 1.0)
 
     def distribution(self, parameters):
-        return tfd.Independent(_BernoulliLogits(logits=parameters), len(self.event_shape))
+        return tfd.Independent(_BernoulliLogits(logits=parameters, dtype=tf.float32), len(self.event_shape))
 
     def bias_for_mean(self, mean):
         # 1e-2 away from 0 and 1: pixels that never change must not start with a logit that gradients cannot move.

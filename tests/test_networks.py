@@ -1,0 +1,56 @@
+"""Trunks for any size of image."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_vae import networks
+
+
+def test_mlp_is_its_matrix_products():
+    trunk = networks.mlp([4, 3], activation="relu")
+    x = np.random.default_rng(0).normal(size=(5, 2, 2, 1)).astype(np.float32)
+    trunk.build(x.shape)
+    first, first_bias, second, second_bias = trunk.get_weights()
+    hidden = np.maximum(x.reshape(5, 4) @ first + first_bias, 0)
+    np.testing.assert_allclose(trunk(x), np.maximum(hidden @ second + second_bias, 0), rtol=1e-5, atol=1e-6)
+
+
+def test_mlp_without_layers_flattens():
+    x = np.arange(12, dtype=np.float32).reshape(2, 3, 2, 1)
+    np.testing.assert_array_equal(networks.mlp([])(x), x.reshape(2, 6))
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (7, 10, 3), (1, 1, 1), (5, 33, 2)])
+def test_conv_decoder_makes_maps_of_the_images_size(shape):
+    trunk = networks.conv_decoder(shape, filters=[4, 3], units=8)
+    assert trunk(tf.zeros((2, 6))).shape == (2, *shape[:2], 3)
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (7, 10, 3), (1, 1, 1)])
+def test_conv_encoder_takes_any_size(shape):
+    trunk = networks.conv_encoder(filters=[4, 3], units=8)
+    assert trunk(tf.zeros((2, *shape))).shape == (2, 8)
+
+
+def test_conv_encoder_counts_its_parameters():
+    trunk = networks.conv_encoder(filters=[4, 3], units=8)
+    trunk.build((None, 7, 10, 3))
+    maps = 2 * 3 * 3  # 7 x 10 halved twice, rounding up, three filters
+    assert trunk.count_params() == (27 * 4 + 4) + (36 * 3 + 3) + (maps * 8 + 8)
+
+
+@pytest.mark.parametrize("units", [[0], [-3], [2.5], ["a"]])
+def test_a_bad_width_is_named(units):
+    with pytest.raises(ValueError, match="`hidden_units` must be a positive integer"):
+        networks.mlp(units)
+
+
+def test_trunks_reload_from_their_config():
+    trunk = networks.conv_decoder((7, 10, 3), filters=[4, 3], units=8)
+    trunk.build((None, 6))
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(trunk))
+    copy.set_weights(trunk.get_weights())
+    z = np.random.default_rng(0).normal(size=(2, 6)).astype(np.float32)
+    np.testing.assert_array_equal(copy(z), trunk(z))

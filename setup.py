@@ -14,7 +14,7 @@ setup(
     description="Variational autoencoders for Keras 3 and TensorFlow Probability, down to a seeded decoder on a phone",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
+    license="MIT AND CC-BY-SA-3.0",
     license_files=["LICENSE", "keras_vae/data/mnist/README.md"],
     python_requires=">=3.11",
     packages=find_packages(include=["keras_vae", "keras_vae.*", "export", "export.*"]),

@@ -49,13 +49,25 @@ def export_model(vae: VAE, folder, num_samples: int = 16, report: dict | None = 
         card = model_card(vae, files, num_samples, DECODE_BATCH, report or {})
         (work / "model_card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         work.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        work.rename(folder)
+        _rename(work, folder)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
     return folder
+
+
+def _rename(work, folder) -> None:
+    """Gives `work` the name `folder`; what had that name goes only when this has worked."""
+    old = work.with_name(f"{work.name}-old")
+    if folder.exists():
+        folder.rename(old)
+    try:
+        work.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_and_verify(vae, folder, num_samples) -> dict:
@@ -76,11 +88,14 @@ def _write_and_verify(vae, folder, num_samples) -> dict:
     decoder = folder / "decoder.tflite"
     decoder.write_bytes(tflite.convert(signatures, DECODER_SIGNATURES, DECODE_BATCH))
     run = runtimes.litert_runner(decoder)
-    files["decoder.tflite"] = {
-        "bytes": size_in_bytes(decoder),
-        "max_difference_decode": verification.check_decode(run, vae, DECODE_BATCH),
-        "max_difference_sample": verification.check_sample(run, vae, num_samples),
-    }
+    try:
+        files["decoder.tflite"] = {
+            "bytes": size_in_bytes(decoder),
+            "max_difference_decode": verification.check_decode(run, vae, DECODE_BATCH),
+            "max_difference_sample": verification.check_sample(run, vae, num_samples),
+        }
+    except RuntimeError as error:
+        raise ExportError(f"decoder.tflite does not run in LiteRT: {str(error).splitlines()[0]}") from error
     for name, figures in files.items():
         logging.info(
             "%s: %.2f MB, differs from Keras by at most %.1g in decode and %.1g in sample (%d codes, %d seeds)",

@@ -12,6 +12,13 @@ def positive_int(name: str, value) -> int:
     return int(value)
 
 
+def nonnegative_int(name: str, value) -> int:
+    """Returns `value` as an int, or raises `ValueError` unless it is an integer of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 0:
+        raise ValueError(f"`{name}` must be an integer of at least 0. Received: {name}={value!r}")
+    return int(value)
+
+
 def positive_float(name: str, value) -> float:
     """Returns `value` as a float, or raises `ValueError` unless it is a finite number above 0."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < math.inf:

@@ -36,7 +36,7 @@ class Config:
     latent_dim: int = _option(40, "dimension of z", minimum=1)
     likelihood: str = _option("bernoulli", "p(x|z)", choices=("bernoulli", "gaussian"))
     kl_weight: float = _option(1.0, "factor on the KL term of the loss; 1 is the ELBO, above 1 the beta-VAE", minimum=0)
-    epochs: int = _option(50, "passes over the training set", minimum=1)
+    epochs: int = _option(40, "passes over the training set", minimum=1)
     batch_size: int = _option(128, "examples in a batch", minimum=1)
     learning_rate: float = _option(2e-3, "peak learning rate of Adam; falls to 0 as a cosine, above 0", minimum=0)
     warmup_steps: int = _option(500, "steps in which the learning rate rises from 0", minimum=0)
@@ -67,8 +67,21 @@ class Config:
         return {**dataclasses.asdict(self), "hidden_units": list(self.hidden_units)}
 
 
+_KINDS = {str: "text", bool: "True or False", int: "an integer", float: "a number", tuple: "a tuple of integers"}
+
+
+def _is(kind, value) -> bool:
+    if kind is tuple:
+        return isinstance(value, tuple) and bool(value) and all(_is(int, item) for item in value)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, int | float) if kind is float else isinstance(value, kind)
+
+
 def _check(field, value):
-    choices, minimum = field.metadata["choices"], field.metadata["minimum"]
+    choices, minimum, kind = field.metadata["choices"], field.metadata["minimum"], type(field.default)
+    if not _is(kind, value):
+        raise ValueError(f"`{field.name}` must be {_KINDS[kind]}. Received: {value!r}")
     if choices and value not in choices:
         raise ValueError(f"`{field.name}` must be one of {', '.join(choices)}. Received: {value!r}")
     if minimum is not None:

@@ -43,6 +43,11 @@ def as_images(x, y=None, sample_weight=None) -> Images:
     return Images(x, labels, weights)
 
 
+def has_convolutions(model: keras.Model) -> bool:
+    """Whether a layer of `model` convolves: XLA on CPU takes many times longer for those than TensorFlow's kernels."""
+    return any("Conv" in type(layer).__name__ for layer in model._flatten_layers())
+
+
 class ArrayModel(keras.Model):
     """A `keras.Model` whose `fit` and `evaluate` take arrays and `Images` in blocks.
 
@@ -55,7 +60,7 @@ class ArrayModel(keras.Model):
         Args:
           optimizer: Keras optimiser or its name.
           jit_compile: True, False or "auto". "auto" uses XLA for arrays when there are enough steps to pay for the
-            compilation, and elsewhere what Keras chooses.
+            compilation and no convolutions, and elsewhere what Keras chooses.
           **kwargs: further arguments of `keras.Model.compile`. There is no `loss`: the model knows its own.
 
         Raises:
@@ -218,7 +223,9 @@ class ArrayModel(keras.Model):
     def _blocks(self, size, num_steps):
         """Within this context Keras counts `size` steps an execution, and XLA is on if `num_steps` is worth it."""
         before = self.steps_per_execution, self.jit_compile
-        jit_compile = num_steps >= MIN_STEPS_FOR_XLA if self._auto_jit and not self.run_eagerly else self.jit_compile
+        jit_compile = self.jit_compile
+        if self._auto_jit and not self.run_eagerly:
+            jit_compile = num_steps >= MIN_STEPS_FOR_XLA and not has_convolutions(self)
         try:
             self._set_execution(size, jit_compile)
             yield

@@ -23,8 +23,8 @@ _PARITY = 0x1BD11BDA
 MIN_SEED, MAX_SEED = -(2**31), 2**32 - 1
 
 
-def as_word(value):
-    """Returns a seed or index as a `uint32` scalar; a negative Python integer or int32 tensor wraps modulo 2^32.
+def as_word(value, name: str = "seed"):
+    """Returns a seed or stream as a `uint32` scalar; a negative Python integer or int32 tensor wraps modulo 2^32.
 
     Raises:
       ValueError: if a Python value is not an integer in [-2^31, 2^32).
@@ -32,7 +32,7 @@ def as_word(value):
     if isinstance(value, tf.Tensor | tf.Variable):
         return tf.cast(value, tf.uint32)
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not MIN_SEED <= value <= MAX_SEED:
-        raise ValueError(f"`seed` must be an integer in [-2**31, 2**32). Received: seed={value!r}")
+        raise ValueError(f"`{name}` must be an integer in [-2**31, 2**32). Received: {name}={value!r}")
     return tf.constant(int(value) % 2**32, tf.uint32)
 
 
@@ -85,7 +85,7 @@ class Noise:
     """
 
     def __init__(self, seed, stream=0):
-        self._key = (as_word(seed), as_word(stream))
+        self._key = (as_word(seed), as_word(stream, "stream"))
         self._position = 0
 
     def words(self, shape: Sequence) -> tuple[tf.Tensor, tf.Tensor]:

@@ -40,6 +40,9 @@ def image_grid(images: np.ndarray, columns: int, title: str = "") -> Figure:
 
 def reconstructions(x: np.ndarray, reconstruction: np.ndarray, columns: int = 10) -> Figure:
     """Draws inputs and, below each, its reconstruction; both `(count, height, width, channels)`."""
+    columns = min(columns, len(x))
+    gap = [(0, -len(x) % columns)] + [(0, 0)] * 3
+    x, reconstruction = (np.pad(part, gap, constant_values=1.0) for part in (x, reconstruction))
     pairs = [part[i : i + columns] for i in range(0, len(x), columns) for part in (x, reconstruction)]
     return image_grid(np.concatenate(pairs), columns, "inputs (odd rows) and their reconstructions (even rows)")
 
@@ -61,8 +64,10 @@ def learning_curve(history: Mapping[str, Sequence[float]]) -> Figure:
     figure.axes[0].legend()
     # The first epochs of training would squeeze the rest of the curve into a line.
     curve = np.concatenate([history[k] for k in ("elbo", "val_elbo") if k in history])
-    low, high = np.quantile(curve, 0.05), curve.max()
-    figure.axes[0].set_ylim(low - 0.05 * (high - low) - 1.0, high + 0.05 * (high - low) + 1.0)
+    curve = curve[np.isfinite(curve)]
+    if curve.size:
+        low, high = np.quantile(curve, 0.1), curve.max()
+        figure.axes[0].set_ylim(low - 0.05 * (high - low) - 1.0, high + 0.05 * (high - low) + 1.0)
     return figure
 
 

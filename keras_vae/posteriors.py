@@ -5,9 +5,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import checks
+from keras_vae.flows import CouplingFlow
 
 tfd = tfp.distributions
-register = keras.saving.register_keras_serializable(package="keras_vae")
+register = keras.saving.register_keras_serializable(package="keras_vae.posteriors")
 
 # softplus(UNIT) = 1: a head that outputs zeros starts at scale 1.
 UNIT = 0.5413248546129181
@@ -49,8 +50,28 @@ class Posterior(keras.layers.Layer):
         return {**super().get_config(), "latent_dim": self.latent_dim}
 
 
+class ScaledPosterior(Posterior):
+    """Base of the heads with a scale = softplus(.) + min_scale.
+
+    Args:
+      latent_dim: dimension of z, a positive integer.
+      min_scale: floor of the scale, positive; keeps log q finite.
+    """
+
+    def __init__(self, latent_dim: int, min_scale: float = 1e-4, **kwargs):
+        super().__init__(latent_dim, **kwargs)
+        self.min_scale = checks.positive_float("min_scale", min_scale)
+
+    def scale(self, raw: tf.Tensor) -> tf.Tensor:
+        """Returns positive scales; about 1 where `raw` is 0."""
+        return tf.nn.softplus(raw + UNIT) + self.min_scale
+
+    def get_config(self):
+        return {**super().get_config(), "min_scale": self.min_scale}
+
+
 @register
-class DiagonalGaussian(Posterior):
+class DiagonalGaussian(ScaledPosterior):
     """q(z|x) = N(loc, diag(scale^2)), with scale = softplus(.) + min_scale.
 
     Args:
@@ -58,9 +79,61 @@ class DiagonalGaussian(Posterior):
       min_scale: floor of the standard deviation, positive; keeps log q finite.
     """
 
-    def __init__(self, latent_dim: int, min_scale: float = 1e-4, **kwargs):
-        super().__init__(latent_dim, **kwargs)
-        self.min_scale = checks.positive_float("min_scale", min_scale)
+    @property
+    def num_parameters(self) -> int:
+        return 2 * self.latent_dim
+
+    def distribution(self, parameters):
+        loc, raw_scale = tf.split(parameters, 2, axis=-1)
+        return tfd.Independent(tfd.Normal(loc, self.scale(raw_scale)), reinterpreted_batch_ndims=1)
+
+
+@register
+class IsotropicGaussian(ScaledPosterior):
+    """q(z|x) = N(loc, scale^2 I), one scale for all dimensions.
+
+    Args:
+      latent_dim: dimension of z, a positive integer.
+      min_scale: floor of the standard deviation, positive.
+    """
+
+    @property
+    def num_parameters(self) -> int:
+        return self.latent_dim + 1
+
+    def distribution(self, parameters):
+        loc, raw_scale = tf.split(parameters, [self.latent_dim, 1], axis=-1)
+        return tfd.Independent(tfd.Normal(loc, self.scale(raw_scale) * tf.ones_like(loc)), reinterpreted_batch_ndims=1)
+
+
+@register
+class FullGaussian(ScaledPosterior):
+    """q(z|x) = N(loc, L L^T), L lower triangular with diagonal softplus(.) + min_scale.
+
+    Args:
+      latent_dim: dimension of z, a positive integer.
+      min_scale: floor of the diagonal of L, positive.
+    """
+
+    @property
+    def num_parameters(self) -> int:
+        return self.latent_dim + self.latent_dim * (self.latent_dim + 1) // 2
+
+    def distribution(self, parameters):
+        loc, raw = tf.split(parameters, [self.latent_dim, -1], axis=-1)
+        raw = tfp.math.fill_triangular(raw)
+        scale_tril = tf.linalg.set_diag(raw, self.scale(tf.linalg.diag_part(raw)))
+        return tfd.MultivariateNormalTriL(loc, scale_tril)
+
+
+@register
+class Laplace(ScaledPosterior):
+    """q(z|x) = prod_d exp(-|z_d - loc_d| / scale_d) / (2 scale_d), with scale = softplus(.) + min_scale.
+
+    Args:
+      latent_dim: dimension of z, a positive integer.
+      min_scale: floor of the scale, positive.
+    """
 
     @property
     def num_parameters(self) -> int:
@@ -68,8 +141,39 @@ class DiagonalGaussian(Posterior):
 
     def distribution(self, parameters):
         loc, raw_scale = tf.split(parameters, 2, axis=-1)
-        scale = tf.nn.softplus(raw_scale + UNIT) + self.min_scale
-        return tfd.Independent(tfd.Normal(loc, scale), reinterpreted_batch_ndims=1)
+        return tfd.Independent(tfd.Laplace(loc, self.scale(raw_scale)), reinterpreted_batch_ndims=1)
+
+
+@register
+class Flow(DiagonalGaussian):
+    """q(z|x) = a diagonal Gaussian pushed through affine coupling layers that see the features of x.
+
+        z = f(loc + scale * eps; features),  log q(z|x) = log N(f^-1(z)) - log |det df|
+
+    Rezende and Mohamed, "Variational inference with normalizing flows" (2015), with the coupling layers of Dinh et al.,
+    "Density estimation using Real NVP" (2017). It starts as the diagonal Gaussian itself.
+
+    Args:
+      latent_dim: dimension of z, at least 2.
+      min_scale: floor of the standard deviation of the base, positive.
+      num_layers: number of coupling layers, a positive integer.
+      hidden_units: width of the network in each coupling layer.
+    """
+
+    def __init__(self, latent_dim: int, min_scale: float = 1e-4, num_layers: int = 4, hidden_units: int = 64, **kwargs):
+        super().__init__(latent_dim, min_scale, **kwargs)
+        self.num_layers = num_layers
+        self.hidden_units = hidden_units
+        self._flow = CouplingFlow(latent_dim, num_layers, hidden_units, name="flow")
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self._flow.build(self._flatten.compute_output_shape(input_shape))
+
+    def call(self, features):
+        features = tf.cast(self._flatten(features), tf.float32)
+        base = self.distribution(self._projection(features))
+        return tfd.TransformedDistribution(base, self._flow.bijector(features))
 
     def get_config(self):
-        return {**super().get_config(), "min_scale": self.min_scale}
+        return {**super().get_config(), "num_layers": self.num_layers, "hidden_units": self.hidden_units}

@@ -1,13 +1,16 @@
 """Priors: p(z)."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import checks
+from keras_vae.flows import CouplingFlow
+from keras_vae.posteriors import UNIT
 
 tfd = tfp.distributions
-register = keras.saving.register_keras_serializable(package="keras_vae")
+register = keras.saving.register_keras_serializable(package="keras_vae.priors")
 
 
 class Prior(keras.layers.Layer):
@@ -30,9 +33,13 @@ class Prior(keras.layers.Layer):
     def build(self, input_shape=None):
         super().build(input_shape)
 
-    def __call__(self):
-        # A Keras layer call needs an input, and a prior has none.
+    def __call__(self, encoder=None):
+        """Returns p(z); `encoder` is the model's, for the priors that are made of it."""
+        # Not through Keras's layer call, which needs an input: most priors have none.
         return self.distribution()
+
+    def adapt(self, x: np.ndarray) -> None:
+        """Starts the prior from training examples `(count, *event_shape)`, if it has use for them."""
 
     def get_config(self):
         return {**super().get_config(), "latent_dim": self.latent_dim}
@@ -45,3 +52,115 @@ class StandardNormal(Prior):
     def distribution(self):
         zeros = tf.zeros((self.latent_dim,))
         return tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), reinterpreted_batch_ndims=1)
+
+
+@register
+class MixtureOfGaussians(Prior):
+    """p(z) = sum_k w_k N(z; loc_k, diag(scale_k^2)), all learned.
+
+    Args:
+      latent_dim: dimension of z, a positive integer.
+      num_components: number of components, a positive integer.
+      min_scale: floor of the standard deviations, positive.
+    """
+
+    def __init__(self, latent_dim: int, num_components: int = 10, min_scale: float = 1e-3, **kwargs):
+        super().__init__(latent_dim, **kwargs)
+        self.num_components = checks.positive_int("num_components", num_components)
+        self.min_scale = checks.positive_float("min_scale", min_scale)
+
+    def build(self, input_shape=None):
+        shape = (self.num_components, self.latent_dim)
+        self.logits = self.add_weight(name="logits", shape=shape[:1], initializer="zeros", dtype="float32")
+        self.loc = self.add_weight(
+            name="loc", shape=shape, initializer=keras.initializers.RandomNormal(stddev=1.0), dtype="float32"
+        )
+        self.raw_scale = self.add_weight(name="raw_scale", shape=shape, initializer="zeros", dtype="float32")
+        super().build(input_shape)
+
+    def distribution(self):
+        scale = tf.nn.softplus(self.raw_scale + UNIT) + self.min_scale
+        components = tfd.Independent(tfd.Normal(tf.convert_to_tensor(self.loc), scale), reinterpreted_batch_ndims=1)
+        return tfd.MixtureSameFamily(tfd.Categorical(logits=tf.convert_to_tensor(self.logits)), components)
+
+    def set_mixture(self, weights: np.ndarray, loc: np.ndarray, scale: np.ndarray) -> None:
+        """Sets weights `(components,)` that sum to 1, means and standard deviations `(components, latent_dim)`."""
+        self.logits.assign(np.log(weights))
+        self.loc.assign(loc)
+        self.raw_scale.assign(np.log(np.expm1(np.maximum(scale - self.min_scale, 1e-6))) - UNIT)
+
+    def get_config(self):
+        return {**super().get_config(), "num_components": self.num_components, "min_scale": self.min_scale}
+
+
+@register
+class VampPrior(Prior):
+    """p(z) = 1/K sum_k q(z | u_k): the mean posterior of K learned pseudo-inputs.
+
+    Tomczak and Welling, "VAE with a VampPrior" (2018), equation 9. The pseudo-inputs start at training examples
+    (`VAE.adapt`), and are kept within [low, high].
+
+    Args:
+      latent_dim: dimension of z, a positive integer.
+      event_shape: shape of one x.
+      num_components: K, a positive integer.
+      low: smallest value of a pseudo-input.
+      high: largest value of a pseudo-input.
+    """
+
+    def __init__(self, latent_dim: int, event_shape, num_components: int = 100, low=0.0, high=1.0, **kwargs):
+        super().__init__(latent_dim, **kwargs)
+        self.event_shape = checks.shape("event_shape", event_shape)
+        self.num_components = checks.positive_int("num_components", num_components)
+        self.low, self.high = float(low), float(high)
+
+    def build(self, input_shape=None):
+        self.pseudo_inputs = self.add_weight(
+            name="pseudo_inputs",
+            shape=(self.num_components, *self.event_shape),
+            initializer=keras.initializers.RandomUniform(self.low, self.high),
+            dtype="float32",
+        )
+        super().build(input_shape)
+
+    def adapt(self, x):
+        # Repeated if there are fewer examples than components, in an order that does not follow the classes.
+        index = np.random.default_rng(0).permutation(np.arange(max(len(x), self.num_components)) % len(x))
+        self.pseudo_inputs.assign(x[index[: self.num_components]])
+
+    def __call__(self, encoder=None):
+        components = encoder(tf.clip_by_value(tf.convert_to_tensor(self.pseudo_inputs), self.low, self.high))
+        return tfd.MixtureSameFamily(tfd.Categorical(logits=tf.zeros(self.num_components)), components)
+
+    def get_config(self):
+        own = {"event_shape": list(self.event_shape), "num_components": self.num_components}
+        return {**super().get_config(), **own, "low": self.low, "high": self.high}
+
+
+@register
+class Flow(Prior):
+    """p(z) = N(0, I) pushed through learned affine coupling layers (Dinh et al., 2017).
+
+        log p(z) = log N(f^-1(z); 0, I) - log |det df|
+
+    Args:
+      latent_dim: dimension of z, at least 2.
+      num_layers: number of coupling layers, a positive integer.
+      hidden_units: width of the network in each coupling layer.
+    """
+
+    def __init__(self, latent_dim: int, num_layers: int = 6, hidden_units: int = 64, **kwargs):
+        super().__init__(latent_dim, **kwargs)
+        self.num_layers = num_layers
+        self.hidden_units = hidden_units
+        self._flow = CouplingFlow(latent_dim, num_layers, hidden_units, name="flow")
+
+    def build(self, input_shape=None):
+        self._flow.build(None)
+        super().build(input_shape)
+
+    def distribution(self):
+        return tfd.TransformedDistribution(StandardNormal(self.latent_dim)(), self._flow.bijector())
+
+    def get_config(self):
+        return {**super().get_config(), "num_layers": self.num_layers, "hidden_units": self.hidden_units}

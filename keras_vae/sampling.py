@@ -66,3 +66,90 @@ def _(distribution, noise, sample_shape=()):
 @draw.register(tfd.Independent)
 def _(distribution, noise, sample_shape=()):
     return draw(distribution.distribution, noise, sample_shape)
+
+
+@draw.register(tfd.Laplace)
+def _(distribution, noise, sample_shape=()):
+    # The quantile function, by the tail that is near: log of a small number is exact, 1 minus it is not.
+    u = noise.uniform(full_shape(distribution, sample_shape))
+    return distribution.loc + distribution.scale * tf.where(u < 0.5, tf.math.log(2.0 * u), -tf.math.log(2.0 - 2.0 * u))
+
+
+@draw.register(tfd.Logistic)
+def _(distribution, noise, sample_shape=()):
+    u = noise.uniform(full_shape(distribution, sample_shape))
+    return distribution.loc + distribution.scale * (tf.math.log(u) - tf.math.log(1.0 - u))
+
+
+@draw.register(tfd.ContinuousBernoulli)
+def _(distribution, noise, sample_shape=()):
+    return distribution.quantile(noise.uniform(full_shape(distribution, sample_shape)))
+
+
+@draw.register(tfd.Categorical)
+def _(distribution, noise, sample_shape=()):
+    # The Gumbel-max trick (Gumbel, 1954): argmax of logits plus Gumbel noise has the probabilities softmax(logits).
+    logits = distribution.logits_parameter()
+    u = noise.uniform([*full_shape(distribution, sample_shape), logits.shape[-1]])
+    return tf.argmax(logits - tf.math.log(-tf.math.log(u)), axis=-1, output_type=tf.int32)
+
+
+@draw.register(tfd.MultivariateNormalTriL)
+def _(distribution, noise, sample_shape=()):
+    eps = noise.normal(full_shape(distribution, sample_shape))
+    scale = distribution.scale.to_dense()
+    return distribution.loc + tf.reduce_sum(scale * eps[..., None, :], axis=-1)
+
+
+@draw.register(tfd.TransformedDistribution)
+def _(distribution, noise, sample_shape=()):
+    return distribution.bijector.forward(draw(distribution.distribution, noise, sample_shape))
+
+
+@draw.register(tfd.MixtureSameFamily)
+def _(distribution, noise, sample_shape=()):
+    # All components are drawn from one noise and one of them is picked: only that one is ever seen, so its noise may
+    # have been shared.
+    event_ndims = len(distribution.event_shape)
+    component = draw(distribution.mixture_distribution, noise, sample_shape)
+    drawn = draw(distribution.components_distribution, _Shared(noise, event_ndims), sample_shape)
+    picked = tf.one_hot(component, drawn.shape[-1 - event_ndims], dtype=drawn.dtype)
+    for _ in range(event_ndims):
+        picked = picked[..., None]
+    return tf.reduce_sum(picked * drawn, axis=-1 - event_ndims)
+
+
+class _Shared:
+    """Noise that is the same along the axis of a mixture's components."""
+
+    def __init__(self, noise, event_ndims: int):
+        self._noise = noise
+        self._axis = -1 - event_ndims
+
+    def normal(self, shape):
+        return self._broadcast(self._noise.normal, shape)
+
+    def uniform(self, shape):
+        return self._broadcast(self._noise.uniform, shape)
+
+    def _broadcast(self, source, shape):
+        single = list(shape)
+        single[self._axis] = 1
+        return source(single)
+
+
+class _Middle:
+    """The middle of every base noise."""
+
+    def normal(self, shape):
+        return tf.zeros(shape)
+
+    def uniform(self, shape):
+        return tf.fill(shape, 0.5)
+
+
+def center(distribution) -> tf.Tensor:
+    """Returns what the middle of the base noise becomes: the mean of a normal, the median of a Laplace, of a flow the
+    image of its base's mean.
+    """
+    return draw(distribution, _Middle())

@@ -11,7 +11,7 @@ from keras_vae import checks, objectives
 from keras_vae.data.images import Images
 from keras_vae.decoder import Decoder
 from keras_vae.encoder import Encoder
-from keras_vae.fitting import ArrayModel, as_images
+from keras_vae.fitting import ArrayModel, as_images, has_convolutions
 from keras_vae.noise import Noise, Tempered, as_word
 from keras_vae.priors import Prior, StandardNormal
 from keras_vae.sampling import draw
@@ -243,7 +243,8 @@ class VAE(ArrayModel):
         values = images.numpy(seed)
         batch_size = min(100, len(values))
         chunk = max(d for d in range(1, min(num_samples, 10) + 1) if num_samples % d == 0)
-        compute = self._bounds_function(len(values) * num_samples >= MIN_DECODES_FOR_XLA)
+        jit_compile = len(values) * num_samples >= MIN_DECODES_FOR_XLA and not has_convolutions(self)
+        compute = self._bounds_function(jit_compile)
         results = []
         for number, start in enumerate(range(0, len(values), batch_size)):
             batch = values[start : start + batch_size]

@@ -13,7 +13,7 @@ COLOUR = (4, 3, 3)
 
 def at(head, parameters):
     """Returns the distribution of a head at given parameters."""
-    return head.distribution(tf.constant(parameters, tf.float32))
+    return head.distribution(tf.constant(parameters, tf.float32)[..., None])
 
 
 @pytest.fixture
@@ -36,12 +36,12 @@ def test_bernoulli_accepts_grey_values(random):
 @pytest.mark.parametrize("logit", [-100.0, -88.0, 88.0, 100.0])
 @pytest.mark.parametrize("x", [0.0, 1.0])
 def test_bernoulli_is_finite_with_finite_gradient_at_extreme_logits(logit, x):
-    parameters = tf.Variable(tf.fill((1, 1, 1, 1), logit))
+    parameters = tf.Variable(tf.fill((1, 1, 1, 1, 1), logit))
     with tf.GradientTape() as tape:
         log_prob = kv.likelihoods.Bernoulli((1, 1, 1)).distribution(parameters).log_prob(tf.fill((1, 1, 1, 1), x))
     expected = -max(logit, 0.0) if x == 0.0 else -max(-logit, 0.0)
     np.testing.assert_allclose(log_prob, [expected], atol=1e-6)
-    np.testing.assert_allclose(tape.gradient(log_prob, parameters)[0, 0, 0], [x - (logit > 0)], atol=1e-6)
+    np.testing.assert_allclose(tape.gradient(log_prob, parameters)[0, 0, 0, 0], [x - (logit > 0)], atol=1e-6)
 
 
 def test_bernoulli_masses_sum_to_one():

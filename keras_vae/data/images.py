@@ -18,7 +18,7 @@ class Block(NamedTuple):
     count: tf.Tensor
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Images:
     """Examples in memory, presented as float32.
 
@@ -106,7 +106,9 @@ class Images:
     def _steps(self, batch_size, multiple, shuffle, seed, initial_epoch):
         """Elements `(batch, real)`; an epoch is filled up to a multiple of `multiple` steps with `real = 0`."""
         steps = -(-len(self) // checks.positive_int("batch_size", batch_size))
-        padded_steps = -(-steps // multiple) * multiple
+        padded_steps = -(-steps // checks.positive_int("block_size", multiple)) * multiple
+        checks.nonnegative_int("seed", seed)
+        checks.nonnegative_int("initial_epoch", initial_epoch)
         values = tf.constant(self.values)
         labels = None if self.labels is None else tf.constant(self.labels)
         weights = np.ones(len(self), np.float32) if self.weights is None else self.weights.astype(np.float32)

@@ -71,10 +71,11 @@ def load(
     Raises:
       ValueError: if a value is out of range, or the data cannot be had; the message says where it was looked for.
     """
-    if not 0 < validation_fraction < 1:
+    if checks.positive_float("validation_fraction", validation_fraction) >= 1:
         raise ValueError(
             f"`validation_fraction` must lie between 0 and 1. Received: validation_fraction={validation_fraction!r}"
         )
+    checks.nonnegative_int("seed", seed)
     if binarization is None:
         binarization = "dynamic" if name == "mnist" else "none"
     checks.one_of("binarization", binarization, BINARIZATIONS)
@@ -82,7 +83,10 @@ def load(
     train, test = Images(*train, divisor=_divisor(train[0])), Images(*test, divisor=_divisor(test[0]))
     cut = len(train) - max(1, round(len(train) * validation_fraction))
     if cut < 1:
-        raise ValueError(f"`name` must be a data set with at least 2 training examples. Received: {name!r}")
+        raise ValueError(
+            f"`validation_fraction` must leave at least 1 of {len(train)} training examples of {name!r}. "
+            f"Received: validation_fraction={validation_fraction!r}"
+        )
     fixed = "static" if binarization == "dynamic" else binarization
     return Dataset(
         name,
@@ -103,7 +107,7 @@ def _read_tfds(name, data_dir):
     folder = pathlib.Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
     try:
         # No download: tensorflow-datasets would try for minutes where there is no network.
-        loaded = tfds.load(name, data_dir=str(folder), batch_size=-1, download=False)
+        loaded, info = tfds.load(name, data_dir=str(folder), batch_size=-1, download=False, with_info=True)
     except Exception as error:  # tensorflow-datasets raises whatever its readers raise
         reason = str(error).strip().splitlines()
         raise ValueError(
@@ -116,15 +120,14 @@ def _read_tfds(name, data_dir):
         raise ValueError(
             f"Data set {name!r} must have the splits 'train' and 'test'. Received: splits {sorted(loaded)}"
         )
-    return tuple(_image_and_label(name, loaded[split]) for split in ("train", "test"))
-
-
-def _image_and_label(name, split):
-    if not isinstance(split, dict) or "image" not in split:
-        features = sorted(split) if isinstance(split, dict) else type(split).__name__
-        raise ValueError(f"Data set {name!r} must have a feature 'image'. Received: features {features}")
-    images = split["image"]
-    if not hasattr(images, "numpy"):
+    if "image" not in info.features:
+        raise ValueError(f"Data set {name!r} must have a feature 'image'. Received: features {sorted(info.features)}")
+    if None in info.features["image"].shape:
+        # tensorflow-datasets would fill the smaller images up with zeros.
         raise ValueError(f"Data set {name!r} must have images of one size. Received: images of several sizes")
+    return tuple(_image_and_label(loaded[split]) for split in ("train", "test"))
+
+
+def _image_and_label(split):
     label = split.get("label")
-    return images.numpy(), None if label is None else label.numpy()
+    return split["image"].numpy(), None if label is None else label.numpy()

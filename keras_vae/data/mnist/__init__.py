@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import pathlib
+import zlib
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def _read_idx(folder, name):
     path = folder / f"{name}.gz"
     try:
         raw = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"MNIST file {path} cannot be read: {error}. Install keras_vae again") from error
     if hashlib.sha256(raw).hexdigest() != SHA256[name]:
         raise ValueError(f"MNIST file {path} is damaged: its SHA-256 is not {SHA256[name]}. Install keras_vae again")

@@ -1,0 +1,16 @@
+"""Likelihood heads: features -> p(x|z)."""
+
+from keras_vae.likelihoods.binary import Bernoulli, ContinuousBernoulli
+from keras_vae.likelihoods.head import Likelihood
+from keras_vae.likelihoods.levels import Categorical, DiscretizedLogisticMixture
+from keras_vae.likelihoods.scaled import Gaussian, Laplace
+
+__all__ = [
+    "Bernoulli",
+    "Categorical",
+    "ContinuousBernoulli",
+    "DiscretizedLogisticMixture",
+    "Gaussian",
+    "Laplace",
+    "Likelihood",
+]

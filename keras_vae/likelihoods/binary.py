@@ -1,0 +1,103 @@
+"""Values between 0 and 1: Bernoulli for binary ones, continuous Bernoulli for grey ones."""
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_vae.likelihoods.head import Likelihood, register
+
+tfd = tfp.distributions
+
+
+def logit_of_mean(mean: np.ndarray) -> np.ndarray:
+    """Returns the logit of a mean in [0, 1], kept 1% away from both ends.
+
+    A pixel that never changes must not start with a logit that gradients cannot move.
+    """
+    p = 0.01 + 0.98 * np.clip(mean, 0.0, 1.0)
+    return np.log(p) - np.log1p(-p)
+
+
+class _BernoulliLogits(tfd.Bernoulli):
+    """`tfd.Bernoulli` with `log p(x) = x l - softplus(l)`: one softplus where TFP takes two."""
+
+    def _log_prob(self, event):
+        logits = self.logits_parameter()
+        return tf.cast(event, logits.dtype) * logits - tf.nn.softplus(logits)
+
+
+@register
+class Bernoulli(Likelihood):
+    """p(x|z) = prod_i p_i^x_i (1 - p_i)^(1 - x_i), with logit(p) the projected features.
+
+    For binary x this is a probability mass in nats. Values between 0 and 1 are accepted, but the number is then no
+    likelihood and not comparable with any binarised figure; `ContinuousBernoulli` is the density.
+
+    Args:
+      event_shape: shape of one x.
+    """
+
+    support = (0.0, 1.0)
+    mean_range = (0.0, 1.0)
+
+    def distribution(self, parameters):
+        return self._independent(_BernoulliLogits(logits=parameters[..., 0], dtype=tf.float32))
+
+    def initial_parameters(self, mean):
+        return logit_of_mean(mean)[..., None]
+
+
+class _ContinuousBernoulliLogits(tfd.ContinuousBernoulli):
+    """`tfd.ContinuousBernoulli` by `p(x) = exp(l x) l / (exp(l) - 1)`: stable at any logit, and built-ins of TFLite."""
+
+    # Below this |logit| the series at 0 are more exact in float32 than the formulas.
+    _SMALL = 0.05
+
+    def _parts(self):
+        logits = self.logits_parameter()
+        small = tf.abs(logits) < self._SMALL
+        return logits, small, tf.where(small, tf.ones_like(logits), logits)
+
+    def _log_prob(self, event):
+        logits, small, safe = self._parts()
+        size = tf.abs(safe)
+        log_integral = tf.where(
+            small,
+            logits / 2.0 + logits**2 / 24.0,
+            tf.maximum(safe, 0.0) + tf.math.log((1.0 - tf.exp(-size)) / size),
+        )
+        return tf.cast(event, logits.dtype) * logits - log_integral
+
+    def _mean(self):
+        logits, small, safe = self._parts()
+        size = tf.abs(safe)
+        above = 1.0 / (1.0 - tf.exp(-size)) - 1.0 / size
+        return tf.where(small, 0.5 + logits / 12.0, tf.where(safe > 0.0, above, 1.0 - above))
+
+    def _quantile(self, value):
+        logits, small, safe = self._parts()
+        size = tf.abs(safe)
+        upper = tf.where(safe > 0.0, value, 1.0 - value)
+        above = 1.0 + tf.math.log(upper + (1.0 - upper) * tf.exp(-size)) / size
+        return tf.where(small, value + logits * value * (1.0 - value) / 2.0, tf.where(safe > 0.0, above, 1.0 - above))
+
+
+@register
+class ContinuousBernoulli(Likelihood):
+    """p(x|z) = prod_i C(l_i) exp(l_i x_i) on [0, 1], with l the projected features: the density for grey images.
+
+    Loaiza-Ganem and Cunningham, "The continuous Bernoulli" (2019), equation 5: C normalises what a Bernoulli on grey
+    values leaves out.
+
+    Args:
+      event_shape: shape of one x.
+    """
+
+    support = (0.0, 1.0)
+    mean_range = (0.0, 1.0)
+
+    def distribution(self, parameters):
+        return self._independent(_ContinuousBernoulliLogits(logits=parameters[..., 0]))
+
+    def initial_parameters(self, mean):
+        return logit_of_mean(mean)[..., None]

@@ -1,0 +1,97 @@
+"""What the likelihood heads have in common."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_vae import checks
+
+tfd = tfp.distributions
+register = keras.saving.register_keras_serializable(package="keras_vae.likelihoods")
+
+
+class Likelihood(keras.layers.Layer):
+    """Base of the likelihood heads: projects features to parameters and makes a distribution of them.
+
+    Feature maps `(batch, height, width, filters)` of the data's own height and width are projected by a 3x3
+    convolution, anything else is flattened and projected by a dense layer. A subclass implements `distribution`, and
+    names its `support`, the range of x, and its `mean_range`, the range of the mean of p(x|z) (None: unbounded).
+
+    Args:
+      event_shape: shape of one x, for example `(28, 28, 1)`.
+    """
+
+    support = (-math.inf, math.inf)
+    mean_range: tuple[float, float] | None = None
+
+    def __init__(self, event_shape, **kwargs):
+        super().__init__(**kwargs)
+        self.event_shape = checks.shape("event_shape", event_shape)
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers the head needs for one value of x."""
+        return 1
+
+    def distribution(self, parameters: tf.Tensor):
+        """Returns p(x|z) with event shape `event_shape`.
+
+        Args:
+          parameters: float32 `(batch, *event_shape, num_parameters)`.
+        """
+        raise NotImplementedError
+
+    def initial_parameters(self, mean: np.ndarray) -> np.ndarray:
+        """Returns parameters `(*event_shape, num_parameters)` at which p(x|z) has about the mean `mean`."""
+        raise NotImplementedError
+
+    def build(self, input_shape):
+        # float32 whatever the trunk computes in: a density in half precision overflows.
+        self._is_map = len(input_shape) == 4 and tuple(input_shape[1:3]) == self.event_shape[:2]
+        options = {"dtype": "float32", "name": "parameters"}
+        if self._is_map:
+            filters = self.event_shape[-1] * self.num_parameters
+            self._projection = keras.layers.Conv2D(filters, 3, padding="same", **options)
+            self._projection.build(input_shape)
+        else:
+            self._flatten = keras.layers.Flatten()
+            self._projection = keras.layers.Dense(math.prod(self.event_shape) * self.num_parameters, **options)
+            self._projection.build(self._flatten.compute_output_shape(input_shape))
+        super().build(input_shape)
+
+    def call(self, features):
+        if not self._is_map:
+            features = self._flatten(features)
+        parameters = self._projection(tf.cast(features, tf.float32))
+        return self.distribution(tf.reshape(parameters, (-1, *self.event_shape, self.num_parameters)))
+
+    def adapt(self, mean: np.ndarray) -> None:
+        """Sets the output bias so that training starts from the mean of the data.
+
+        Args:
+          mean: mean of the training set, shape `event_shape`. A convolutional projection takes its mean per channel.
+        """
+        bias = self.initial_parameters(np.asarray(mean, np.float32).reshape(self.event_shape))
+        bias = bias.mean(axis=(0, 1)) if self._is_map else bias
+        self._projection.bias.assign(bias.reshape(-1))
+
+    def validate(self, x: np.ndarray) -> None:
+        """Raises `ValueError` if `x` holds a value that is not finite or lies outside `support`."""
+        low, high = float(np.min(x)), float(np.max(x))
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise ValueError("`x` must be finite. Received: x with NaN or infinite values")
+        if low < self.support[0] or high > self.support[1]:
+            raise ValueError(
+                f"`x` must lie in [{self.support[0]:g}, {self.support[1]:g}], the support of the likelihood "
+                f"{type(self).__name__}. Received: x with values from {low:g} to {high:g}. "
+                "Rescale the data (8-bit images: divide by 255) or choose another likelihood"
+            )
+
+    def _independent(self, distribution):
+        return tfd.Independent(distribution, len(self.event_shape))
+
+    def get_config(self):
+        return {**super().get_config(), "event_shape": list(self.event_shape)}

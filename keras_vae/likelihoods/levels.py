@@ -1,0 +1,173 @@
+"""Values on equally spaced levels, as in 8-bit images."""
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_vae import checks
+from keras_vae.likelihoods.binary import logit_of_mean
+from keras_vae.likelihoods.head import Likelihood, register
+from keras_vae.posteriors import UNIT
+from keras_vae.sampling import draw, full_shape
+
+tfd = tfp.distributions
+
+
+class Levels(Likelihood):
+    """Base of the heads for x on equally spaced levels: `x * (num_levels - 1)` is an integer.
+
+    Args:
+      event_shape: shape of one x.
+      num_levels: number of levels between 0 and 1, at least 2.
+    """
+
+    support = (0.0, 1.0)
+    mean_range = (0.0, 1.0)
+
+    def __init__(self, event_shape, num_levels: int = 256, **kwargs):
+        super().__init__(event_shape, **kwargs)
+        self.num_levels = checks.positive_int("num_levels", num_levels)
+        if num_levels < 2:
+            raise ValueError(f"`num_levels` must be at least 2. Received: num_levels={num_levels!r}")
+
+    def validate(self, x):
+        super().validate(x)
+        position = np.asarray(x, np.float64) * (self.num_levels - 1)
+        if np.abs(position - np.round(position)).max() > 1e-3:
+            raise ValueError(
+                f"`x` must lie on {self.num_levels} equally spaced levels from 0 to 1, the support of the likelihood "
+                f"{type(self).__name__}. Received: x with values between them. "
+                "Quantise the data, change num_levels, or choose a likelihood with a density"
+            )
+
+    def get_config(self):
+        return {**super().get_config(), "num_levels": self.num_levels}
+
+
+class _LevelCategorical(tfd.Categorical):
+    """`tfd.Categorical` over levels between 0 and 1."""
+
+    def _log_prob(self, value):
+        logits = self.logits_parameter()
+        index = tf.cast(tf.round(value * (logits.shape[-1] - 1)), tf.int32)
+        return -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=index, logits=logits)
+
+    def _mean(self):
+        probs = self.probs_parameter()
+        return tf.reduce_sum(probs * tf.linspace(0.0, 1.0, probs.shape[-1]), axis=-1)
+
+
+@draw.register(_LevelCategorical)
+def _(distribution, noise, sample_shape=()):
+    index = draw.dispatch(tfd.Categorical)(distribution, noise, sample_shape)
+    return tf.cast(index, tf.float32) / (distribution.logits_parameter().shape[-1] - 1)
+
+
+@register
+class Categorical(Levels):
+    """p(x|z) = prod_i softmax(l_i)[level of x_i]: a free probability for each level of each value.
+
+    Args:
+      event_shape: shape of one x.
+      num_levels: number of levels between 0 and 1, at least 2.
+    """
+
+    @property
+    def num_parameters(self) -> int:
+        return self.num_levels
+
+    def distribution(self, parameters):
+        return self._independent(_LevelCategorical(logits=parameters, dtype=tf.float32))
+
+    def initial_parameters(self, mean):
+        # The exponential family with this mean: logits linear in the level, with the slope of the continuous Bernoulli.
+        return logit_of_mean(mean)[..., None] * np.linspace(-0.5, 0.5, self.num_levels)
+
+
+class _DiscretizedLogistic(tfd.Distribution):
+    """A logistic on [0, 1] rounded to levels; the outer levels take the tails."""
+
+    def __init__(self, loc, scale, num_levels: int):
+        self.loc, self.scale, self.num_levels = loc, scale, num_levels
+        super().__init__(
+            dtype=tf.float32,
+            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters={"loc": loc, "scale": scale},
+            name="DiscretizedLogistic",
+        )
+
+    def _batch_shape(self):
+        return self.loc.shape
+
+    def _batch_shape_tensor(self):
+        return tf.shape(self.loc)
+
+    def _event_shape(self):
+        return tf.TensorShape([])
+
+    def _event_shape_tensor(self):
+        return tf.constant([], tf.int32)
+
+    def _log_prob(self, value):
+        half = 0.5 / (self.num_levels - 1)
+        upper = (value + half - self.loc) / self.scale
+        lower = (value - half - self.loc) / self.scale
+        # log(sigmoid(u) - sigmoid(l)) = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)), which is stable.
+        inside = -tf.nn.softplus(-upper) - tf.nn.softplus(lower) + tf.math.log(-tf.math.expm1(lower - upper))
+        first = -tf.nn.softplus(-upper)
+        last = -tf.nn.softplus(lower)
+        return tf.where(value < half, first, tf.where(value > 1.0 - half, last, inside))
+
+    def _mean(self):
+        return tf.clip_by_value(self.loc, 0.0, 1.0)
+
+
+@draw.register(_DiscretizedLogistic)
+def _(distribution, noise, sample_shape=()):
+    u = noise.uniform(full_shape(distribution, sample_shape))
+    x = distribution.loc + distribution.scale * (tf.math.log(u) - tf.math.log(1.0 - u))
+    steps = distribution.num_levels - 1
+    return tf.round(tf.clip_by_value(x, 0.0, 1.0) * steps) / steps
+
+
+@register
+class DiscretizedLogisticMixture(Levels):
+    """p(x|z) = prod_i sum_k w_ik [S((x_i + h - loc_ik) / s_ik) - S((x_i - h - loc_ik) / s_ik)], S the sigmoid.
+
+    The likelihood of 8-bit images of Salimans et al., "PixelCNN++" (2017), equation 2, without its coupling of colours;
+    h is half a level, and the outer levels take the tails. A mass in nats: divided by log(2) D it is bits/dim. The
+    mean is the mixture of the components' locations, clipped to [0, 1].
+
+    Args:
+      event_shape: shape of one x.
+      num_levels: number of levels between 0 and 1, at least 2.
+      num_components: number of logistics for each value, a positive integer.
+      min_scale: floor of the scales, positive, in units of x.
+    """
+
+    def __init__(self, event_shape, num_levels=256, num_components: int = 5, min_scale: float = 1e-3, **kwargs):
+        super().__init__(event_shape, num_levels, **kwargs)
+        self.num_components = checks.positive_int("num_components", num_components)
+        self.min_scale = checks.positive_float("min_scale", min_scale)
+
+    @property
+    def num_parameters(self) -> int:
+        return 3 * self.num_components
+
+    def distribution(self, parameters):
+        logits, raw_loc, raw_scale = tf.split(parameters, 3, axis=-1)
+        # Locations start spread over [0, 1], so that the components have something to divide among them.
+        spread = (tf.range(self.num_components, dtype=tf.float32) + 0.5) / self.num_components
+        scale = 0.2 * tf.nn.softplus(raw_scale + UNIT) + self.min_scale
+        components = _DiscretizedLogistic(raw_loc + spread, scale, self.num_levels)
+        return self._independent(tfd.MixtureSameFamily(tfd.Categorical(logits=logits), components))
+
+    def initial_parameters(self, mean):
+        spread = (np.arange(self.num_components) + 0.5) / self.num_components
+        weights = -np.abs(np.asarray(mean)[..., None] - spread) / 0.2
+        return np.concatenate([weights, np.zeros_like(weights), np.zeros_like(weights)], axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "num_components": self.num_components, "min_scale": self.min_scale}

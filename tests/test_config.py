@@ -1,0 +1,181 @@
+import ast
+import dataclasses
+import inspect
+import json
+import math
+import pathlib
+import re
+import sys
+
+import pytest
+
+from keras_vae import config, data
+from keras_vae.config import PRESETS, Config
+
+CHOICES = {
+    "binarization": ("auto", "dynamic", "static", "threshold", "none"),
+    "network": ("mlp", "conv"),
+    "activation": ("gelu", "relu", "silu", "tanh"),
+    "likelihood": ("bernoulli", "gaussian"),
+}
+MINIMA = {
+    "hidden_units": 1,
+    "latent_dim": 1,
+    "kl_weight": 0,
+    "epochs": 1,
+    "batch_size": 1,
+    "warmup_steps": 0,
+    "seed": 0,
+    "num_importance_samples": 1,
+}
+LISTED = {"hidden_units"}
+
+
+def settings(name, value):
+    return {name: (value,) if name in LISTED else value}
+
+
+def refused(name, value):
+    """Raises unless `Config` refuses the value with an error that names the field and shows the value."""
+    with pytest.raises(ValueError, match=rf"^`{name}` must .*Received: {re.escape(repr(value))}$"):
+        Config(**settings(name, value))
+
+
+@pytest.mark.parametrize(("name", "choice"), [(name, choice) for name in CHOICES for choice in CHOICES[name]])
+def test_every_choice_is_accepted(name, choice):
+    assert getattr(Config(**{name: choice}), name) == choice
+
+
+@pytest.mark.parametrize("value", ["other", "", None])
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_value_that_is_no_choice_is_refused_by_name_with_the_choices(name, value):
+    refused(name, value)
+    with pytest.raises(ValueError, match=", ".join(CHOICES[name])):
+        Config(**{name: value})
+
+
+@pytest.mark.parametrize("name", MINIMA)
+def test_a_minimum_is_accepted(name):
+    expected = settings(name, MINIMA[name])
+    assert getattr(Config(**expected), name) == expected[name]
+
+
+@pytest.mark.parametrize("value", ["below", math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", MINIMA)
+def test_a_number_below_its_minimum_or_not_finite_is_refused_by_name(name, value):
+    refused(name, MINIMA[name] - 1 if value == "below" else value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("validation_fraction", 0.0),
+        ("validation_fraction", 1.0),
+        ("validation_fraction", -0.1),
+        ("validation_fraction", math.nan),
+        ("learning_rate", 0.0),
+        ("learning_rate", -1e-3),
+        ("learning_rate", math.inf),
+        ("learning_rate", math.nan),
+        ("seed", 2**31),
+    ],
+)
+def test_a_number_out_of_its_range_is_refused_by_name(name, value):
+    refused(name, value)
+
+
+def test_one_bad_width_among_good_ones_is_refused():
+    with pytest.raises(ValueError, match=r"^`hidden_units` must .*Received: 0$"):
+        Config(hidden_units=(512, 0, 256))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(pytest.param(name, "4") for name in ("latent_dim", "validation_fraction", "kl_weight")),
+        pytest.param("learning_rate", None),
+        *(pytest.param(name, 2.5) for name in ("latent_dim", "epochs", "batch_size", "seed")),
+        pytest.param("hidden_units", 2.5),
+        pytest.param("export", "no"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_name(name, value):
+    refused(name, value)
+
+
+@pytest.mark.parametrize("units", [(), 512])
+def test_hidden_units_that_are_no_widths_are_refused_by_name(units):
+    with pytest.raises(ValueError, match="`hidden_units`"):
+        Config(hidden_units=units)
+
+
+def test_an_unknown_setting_is_refused():
+    with pytest.raises(TypeError, match="latent_dims"):
+        Config(latent_dims=3)
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().epochs = 3
+
+
+def test_the_choices_of_binarization_are_those_of_the_data():
+    assert CHOICES["binarization"] == ("auto", *data.BINARIZATIONS)
+
+
+def test_the_default_split_is_that_of_the_data():
+    default = inspect.signature(data.load).parameters["validation_fraction"].default
+    assert Config().validation_fraction == default
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda field: field.name)
+def test_every_field_has_a_help_text(field):
+    assert field.metadata["help"].strip()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_valid_and_changes_what_it_names(name):
+    made = dataclasses.asdict(Config(**PRESETS[name].settings))
+    default = dataclasses.asdict(Config())
+    assert {key: value for key, value in made.items() if value != default[key]} == PRESETS[name].settings
+
+
+def test_the_default_preset_changes_nothing():
+    assert PRESETS["default"].settings == {}
+
+
+@pytest.mark.parametrize("made", [Config(), Config(hidden_units=(3, 2, 1), epochs=7, kl_weight=0.25, dataset="a/b")])
+def test_the_dict_of_the_settings_survives_json(made):
+    read = json.loads(json.dumps(made.to_dict()))
+    assert list(read) == [field.name for field in dataclasses.fields(Config)]
+    assert Config(**{**read, "hidden_units": tuple(read["hidden_units"])}) == made
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_an_existing_run_folder_is_refused(tmp_path, kind):
+    path = tmp_path / "run"
+    path.mkdir() if kind == "folder" else path.write_text("precious")
+    with pytest.raises(ValueError, match=rf"^`run_dir` must not exist: .*Received: {re.escape(str(path))}$"):
+        Config(run_dir=str(path)).run_folder()
+    assert kind == "folder" or path.read_text() == "precious"
+
+
+def test_a_run_folder_is_not_made_yet(tmp_path):
+    path = Config(run_dir=str(tmp_path / "a" / "run")).run_folder()
+    assert path == tmp_path / "a" / "run"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("dataset", "expected"), [("mnist", "mnist"), ("group/name", "group-name")])
+def test_a_run_folder_is_named_by_data_set_and_time(monkeypatch, tmp_path, dataset, expected):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(config.time, "strftime", lambda form: f"<{form}>")
+    assert Config(dataset=dataset).run_folder() == pathlib.Path("runs", f"{expected}-<%Y%m%d-%H%M%S>")
+
+
+def test_only_the_standard_library_is_imported():
+    nodes = list(ast.walk(ast.parse(pathlib.Path(config.__file__).read_text(encoding="utf-8"))))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)]
+    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
+    assert "dataclasses" in names

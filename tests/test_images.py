@@ -1,0 +1,262 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from keras_vae.data import BINARIZATIONS, Images, binarize
+
+GREY = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+
+
+def numbered(count=10, **kwargs):
+    """Returns images that hold nothing but their own number, labelled by 10 times it."""
+    values = np.broadcast_to(np.arange(count, dtype=np.float32)[:, None, None, None], (count, 2, 3, 1))
+    return Images(values.copy(), labels=10 * np.arange(count), **kwargs)
+
+
+def grey(count=10, **kwargs):
+    """Returns random 8-bit images."""
+    values = np.random.default_rng(0).integers(0, 256, (count, 2, 3, 1), dtype=np.uint8)
+    return Images(values, divisor=255.0, **kwargs)
+
+
+def epochs_of(images, batch_size, count, **kwargs):
+    """Returns `count` epochs, each a list of `(x, y, weight)` arrays."""
+    batches = images.batches(batch_size, **kwargs).as_numpy_iterator()
+    steps = math.ceil(len(images) / batch_size)
+    return [list(itertools.islice(batches, steps)) for _ in range(count)]
+
+
+def flat(epochs):
+    return itertools.chain.from_iterable(epochs)
+
+
+def numbers(epoch):
+    """Returns the numbers of the examples of an epoch in their order, without the padding."""
+    x, _, weight = (np.concatenate(part) for part in zip(*epoch, strict=True))
+    return x[weight > 0, 0, 0, 0].astype(int)
+
+
+def assert_same(batches, expected):
+    for batch, other in zip(batches, expected, strict=True):
+        for part, other_part in zip(batch, other, strict=True):
+            np.testing.assert_array_equal(part, other_part)
+
+
+@pytest.mark.parametrize("name", ["labels", "weights"])
+def test_a_part_of_another_length_is_refused_by_name(name):
+    with pytest.raises(ValueError, match=rf"`{name}` must have one entry for each of the 4 .*{name} with 3"):
+        Images(np.zeros((4, 2, 2, 1)), **{name: np.zeros(3)})
+
+
+def test_no_examples_are_refused():
+    with pytest.raises(ValueError, match="`values` must hold at least one example"):
+        Images(np.zeros((0, 2, 2, 1)))
+
+
+@pytest.mark.parametrize("index", [slice(2, 5), slice(None, None, 3), slice(-1, None)])
+def test_a_slice_keeps_examples_labels_weights_and_presentation(index):
+    images = grey(labels=np.arange(10), weights=np.linspace(0, 1, 10), dynamic=True)
+    part = images[index]
+    np.testing.assert_array_equal(part.values, images.values[index])
+    np.testing.assert_array_equal(part.labels, np.arange(10)[index])
+    np.testing.assert_array_equal(part.weights, np.linspace(0, 1, 10)[index])
+    assert (part.divisor, part.dynamic, len(part)) == (255.0, True, len(np.arange(10)[index]))
+
+
+def test_limits_are_those_of_the_presented_values():
+    np.testing.assert_array_equal(Images(GREY[:, 2:4], divisor=255.0).limits(), np.float32([32 / 255, 63 / 255]))
+    np.testing.assert_array_equal(numbered().limits(), [0, 9])
+    assert np.isnan(Images(np.float32([[1.0, np.nan]])).limits()).all()
+
+
+def test_mean_is_the_mean_example_as_presented():
+    images = grey(1000)
+    assert images.mean().dtype == np.float32
+    np.testing.assert_allclose(images.mean(), images.values.astype(np.float64).sum(0) / 255 / 1000, rtol=1e-6)
+    np.testing.assert_array_equal(numbered(4).mean(), np.full((2, 3, 1), 1.5))
+
+
+def test_numpy_gives_every_example_scaled_to_its_divisor():
+    x = grey().numpy()
+    assert x.dtype == np.float32
+    np.testing.assert_array_equal(x, grey().values / np.float32(255))
+    np.testing.assert_array_equal(numbered().numpy(), numbered().values)
+
+
+def test_numpy_of_dynamic_images_is_a_binary_draw_of_its_seed():
+    images = grey(dynamic=True)
+    assert set(np.unique(images.numpy())) == {0.0, 1.0}
+    np.testing.assert_array_equal(images.numpy(3), images.numpy(3))
+    assert np.any(images.numpy(3) != images.numpy(4))
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(("count", "batch_size"), [(10, 4), (8, 4), (3, 5), (7, 1), (1, 1)])
+def test_an_epoch_has_every_example_once_and_padding_weighs_nothing(count, batch_size, shuffle):
+    for epoch in epochs_of(numbered(count), batch_size, 3, shuffle=shuffle):
+        np.testing.assert_array_equal(np.sort(numbers(epoch)), np.arange(count))
+        weight = np.concatenate([weight for _, _, weight in epoch])
+        np.testing.assert_array_equal(weight, np.arange(len(weight)) < count)
+        assert {x.shape for x, _, _ in epoch} == {(batch_size, 2, 3, 1)}
+
+
+def test_without_shuffling_the_order_is_kept():
+    for epoch in epochs_of(numbered(), 4, 2, shuffle=False):
+        np.testing.assert_array_equal(numbers(epoch), np.arange(10))
+
+
+def test_each_epoch_and_each_seed_has_an_order_of_its_own():
+    orders = [tuple(numbers(epoch)) for seed in (0, 1) for epoch in epochs_of(numbered(), 4, 3, seed=seed)]
+    assert len({*orders, tuple(range(10))}) == 7
+
+
+def test_labels_and_weights_travel_with_their_images():
+    for epoch in epochs_of(numbered(weights=np.arange(10) / 2), 4, 2):
+        for x, y, weight in epoch:
+            real = weight > 0
+            np.testing.assert_array_equal(y, 10 * x[:, 0, 0, 0])
+            np.testing.assert_array_equal(weight[real], x[real, 0, 0, 0] / 2)
+        assert sum(weight.sum() for _, _, weight in epoch) == 22.5
+
+
+def test_images_without_labels_have_an_empty_label():
+    assert next(grey().batches(4).as_numpy_iterator())[1] == ()
+
+
+def test_batches_show_what_numpy_gives():
+    x = np.concatenate([x for x, _, _ in epochs_of(grey(8), 4, 1, shuffle=False)[0]])
+    np.testing.assert_array_equal(x, grey(8).numpy())
+
+
+@pytest.mark.parametrize("seed", [0, 5, 2**31 + 7])
+def test_the_same_seed_repeats_order_and_draws(seed):
+    first, second = (epochs_of(grey(dynamic=True), 4, 2, seed=seed) for _ in range(2))
+    assert_same(flat(first), flat(second))
+
+
+@pytest.mark.parametrize("initial_epoch", [1, 3])
+@pytest.mark.parametrize("images", [numbered(), grey(dynamic=True)], ids=["numbered", "dynamic"])
+def test_a_later_initial_epoch_continues_exactly(images, initial_epoch):
+    whole = epochs_of(images, 4, initial_epoch + 2, seed=2)
+    rest = epochs_of(images, 4, 2, seed=2, initial_epoch=initial_epoch)
+    assert_same(flat(rest), flat(whole[initial_epoch:]))
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("initial_epoch", [0, 2])
+@pytest.mark.parametrize(("block_size", "counts"), [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (8, [5])])
+def test_blocks_hold_exactly_the_batches(block_size, counts, initial_epoch, shuffle):
+    images, settings = grey(18, labels=np.arange(18), dynamic=True), (shuffle, 3, initial_epoch)
+    blocks = list(images.blocks(4, block_size, *settings).take(2 * len(counts)).as_numpy_iterator())
+    assert [int(block.count) for block in blocks] == counts * 2
+    batches = [[part[step] for part in block.batches] for block in blocks for step in range(block.count)]
+    assert_same(batches, images.batches(4, *settings).take(10).as_numpy_iterator())
+
+
+def test_the_filling_of_a_partial_block_weighs_nothing():
+    block = next(numbered().blocks(4, 5).as_numpy_iterator())
+    assert block.count == 3
+    np.testing.assert_array_equal(block.batches[2].sum(axis=1), [4, 4, 2, 0, 0])
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, True, "4"])
+def test_a_bad_batch_size_is_refused_by_name(batch_size):
+    with pytest.raises(ValueError, match="`batch_size` must be a positive integer"):
+        grey().batches(batch_size)
+
+
+@pytest.mark.parametrize("block_size", [0, 1.5])
+def test_a_bad_block_size_is_refused_by_name(block_size):
+    with pytest.raises(ValueError, match="`block_size`"):
+        grey().blocks(4, block_size)
+
+
+@pytest.mark.parametrize("name", ["seed", "initial_epoch"])
+def test_a_negative_seed_or_epoch_is_refused_by_name(name):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        grey().batches(4, **{name: -1})
+
+
+def test_two_dynamic_presentations_differ_within_and_between_epochs():
+    same = Images(np.repeat(GREY, 4, axis=0), divisor=255.0, dynamic=True)
+    draws = [x for epoch in epochs_of(same, 1, 2) for x, _, _ in epoch]
+    assert {np.unique(x).size for x in draws} == {2}
+    assert all(np.any(one != other) for one, other in itertools.combinations(draws, 2))
+
+
+def test_dynamic_presentations_average_to_the_grey_value():
+    same = Images(np.repeat(GREY, 250, axis=0), divisor=255.0, dynamic=True)
+    draws = np.concatenate([x for epoch in epochs_of(same, 250, 20) for x, _, _ in epoch])
+    probability = np.arange(256) / 255
+    mean = draws.reshape(-1, 256).mean(axis=0, dtype=np.float64)
+    # The ends are certain: 0 is never drawn as 1, 255 always is.
+    standard_error = np.sqrt(probability * (1 - probability) / len(draws))
+    np.testing.assert_array_less(np.abs(mean - probability), 4 * standard_error + 1e-12)
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_black_and_white_are_certain(value):
+    # A float32 uniform is exactly 0 once in 2^23 draws: 2^25 draws see several.
+    images = Images(np.full((16, 512, 512), value, np.uint8), divisor=255.0, dynamic=True)
+    for ((x, _, _),) in epochs_of(images, 16, 8, shuffle=False):
+        assert x.min() == x.max() == value / 255
+
+
+def test_dynamic_keeps_the_grey_values_and_their_statistics():
+    images = binarize(grey(), "dynamic")
+    assert images.dynamic
+    np.testing.assert_array_equal(images.values, grey().values)
+    np.testing.assert_array_equal(images.mean(), grey().mean())
+
+
+def test_static_is_one_fixed_draw_whatever_the_epoch():
+    images = binarize(grey(), "static", seed=1)
+    np.testing.assert_array_equal(images.numpy(0), images.numpy(1))
+    for epoch in epochs_of(images, 5, 2, shuffle=False):
+        np.testing.assert_array_equal(np.concatenate([x for x, _, _ in epoch]), images.numpy())
+    np.testing.assert_array_equal(images.values, binarize(grey(), "static", seed=1).values)
+    assert np.any(images.values != binarize(grey(), "static", seed=2).values)
+
+
+@pytest.mark.parametrize("scale", [1, 255], ids=["floating", "uint8"])
+def test_static_draws_average_to_the_grey_value(scale):
+    values = np.repeat(GREY, 4000, axis=0)
+    images = Images(values if scale == 255 else values / np.float32(255), divisor=float(scale))
+    mean = binarize(images, "static").numpy().reshape(-1, 256).mean(axis=0, dtype=np.float64)
+    probability = np.arange(256) / 255
+    standard_error = np.sqrt(probability * (1 - probability) / 4000)
+    np.testing.assert_array_less(np.abs(mean - probability), 4 * standard_error + 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("values", "divisor"), [(np.uint8([0, 127, 128, 255]), 255.0), (np.float32([0, 0.4999, 0.5, 1]), 1.0)]
+)
+def test_threshold_is_one_from_one_half_on(values, divisor):
+    images = binarize(Images(values.reshape(4, 1, 1, 1), divisor=divisor), "threshold")
+    np.testing.assert_array_equal(images.numpy().ravel(), [0, 0, 1, 1])
+    np.testing.assert_array_equal(images.limits(), [0, 1])
+
+
+def test_none_leaves_images_alone_whatever_their_range():
+    images = numbered()
+    assert binarize(images, "none") is images
+
+
+@pytest.mark.parametrize("binarization", BINARIZATIONS[:3])
+def test_binarization_keeps_labels(binarization):
+    np.testing.assert_array_equal(binarize(grey(labels=np.arange(10)), binarization).labels, np.arange(10))
+
+
+@pytest.mark.parametrize("value", [np.nan, 1.001, -0.001, np.inf])
+@pytest.mark.parametrize("binarization", BINARIZATIONS[:3])
+def test_values_outside_the_unit_interval_cannot_be_binarized(binarization, value):
+    images = Images(np.float32([0.5, value]).reshape(2, 1, 1, 1))
+    with pytest.raises(ValueError, match=rf"`binarization` must be 'none' .*binarization='{binarization}'"):
+        binarize(images, binarization)
+
+
+def test_an_unknown_binarization_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"`binarization` must be one of 'dynamic'.*Received: binarization='maybe'"):
+        binarize(grey(), "maybe")

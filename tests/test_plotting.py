@@ -1,0 +1,171 @@
+import io
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from keras_vae import plotting
+
+
+def random_images(count, height=3, width=4, channels=1):
+    return np.random.default_rng(count).random((count, height, width, channels)).astype(np.float32)
+
+
+def png_of(figure, dpi=100):
+    """Returns a figure's PNG bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def pixels_of(figure):
+    """Returns what a figure looks like, `(height, width, 3)` in [0, 1]."""
+    return matplotlib.image.imread(io.BytesIO(png_of(figure)))[..., :3]
+
+
+def shown(figure):
+    """Returns the picture of an image grid."""
+    return np.asarray(figure.axes[0].images[0].get_array())
+
+
+def finite_history(epochs, **first):
+    curve = -100.0 + np.log(np.arange(1, epochs + 1))
+    history = {key: list(curve + i) for i, key in enumerate(("elbo", "log_likelihood", "kl", "val_elbo", "val_kl"))}
+    for key, value in first.items():
+        history[key][0] = value
+    return history
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("count", "columns", "rows"), [(1, 1, 1), (6, 3, 2), (5, 3, 2), (2, 3, 1), (4, 1, 4)])
+def test_tile_puts_each_image_in_its_place_and_leaves_white_gaps(count, columns, rows, channels):
+    images = random_images(count, channels=channels)
+    expected = np.ones((rows * 4 - 1, columns * 5 - 1, channels), np.float32)
+    for number, image in enumerate(images):
+        top, left = number // columns * 4, number % columns * 5
+        expected[top : top + 3, left : left + 4] = image
+    np.testing.assert_array_equal(plotting.tile(images, columns), expected)
+
+
+@pytest.mark.parametrize("columns", [0, -1, 1.5])
+def test_bad_columns_are_refused_by_name(columns):
+    with pytest.raises(ValueError, match=f"`columns` must be a positive integer. Received: columns={columns}"):
+        plotting.image_grid(random_images(3), columns)
+
+
+@pytest.mark.parametrize(("channels", "drawn"), [(1, 0), (2, 0), (3, slice(None)), (4, 0)])
+def test_grey_and_colour_are_drawn_and_of_other_channels_the_first(channels, drawn):
+    images = random_images(5, channels=channels)
+    np.testing.assert_array_equal(shown(plotting.image_grid(images, 2)), plotting.tile(images, 2)[..., drawn])
+
+
+def test_values_outside_the_unit_interval_are_clipped():
+    images = np.float32([-7.0, 0.25, 1.5]).reshape(3, 1, 1, 1)
+    np.testing.assert_array_equal(shown(plotting.image_grid(images, 3)), [[0, 1, 0.25, 1, 1]])
+
+
+def test_a_rendered_grid_shows_the_values_of_its_images():
+    images = np.repeat(np.float32([0.0, 0.2, 1.0, 0.6]), 400).reshape(4, 20, 20, 1)
+    pixels = pixels_of(plotting.image_grid(images, 2))
+    height, width, _ = pixels.shape
+    centers = pixels[height // 4 :: height // 2, width // 4 :: width // 2][:2, :2, 0]
+    # atol: eight bits of grey.
+    np.testing.assert_allclose(centers, [[0.0, 0.2], [1.0, 0.6]], atol=1 / 255)
+
+
+def test_a_rendered_grid_shows_colours():
+    pixels = pixels_of(plotting.image_grid(np.full((1, 9, 9, 3), [1.0, 0.2, 0.0]), 1))
+    np.testing.assert_allclose(pixels[pixels.shape[0] // 2, pixels.shape[1] // 2], [1.0, 0.2, 0.0], atol=1 / 255)
+
+
+@pytest.mark.parametrize(("count", "columns", "inches"), [(10, 5, (3.0, 1.2)), (11, 5, (3.0, 1.8)), (1, 1, (0.6, 0.6))])
+def test_each_image_of_a_grid_has_the_same_room(count, columns, inches):
+    np.testing.assert_allclose(plotting.image_grid(random_images(count), columns).get_size_inches(), inches)
+    titled = plotting.image_grid(random_images(count), columns, "title")
+    np.testing.assert_allclose(titled.get_size_inches(), (inches[0], inches[1] + 0.3))
+    assert titled.get_suptitle() == "title"
+
+
+def reconstruction_rows(x, reconstruction, columns):
+    """Returns rows of inputs, and each reconstruction one row below its input; gaps are white."""
+    blank = np.ones((columns, *x.shape[1:]), np.float32)
+    rows = []
+    for start in range(0, len(x), columns):
+        for part in (x, reconstruction):
+            rows.append(np.concatenate([part[start : start + columns], blank])[:columns])
+    return np.concatenate(rows)
+
+
+@pytest.mark.parametrize(
+    ("count", "columns"),
+    [(4, 4), (6, 3), (3, 1), (3, 10), (5, 3)],
+)
+def test_each_reconstruction_is_below_its_input(count, columns):
+    x = random_images(count)
+    figure = plotting.reconstructions(x, 1 - x, columns)
+    expected = plotting.tile(reconstruction_rows(x, 1 - x, columns), columns)[..., 0]
+    width = 5 * min(count, columns) - 1
+    np.testing.assert_array_equal(shown(figure)[:, :width], expected[:, :width])
+
+
+def test_a_learning_curve_draws_the_numbers_of_the_history():
+    history = finite_history(20)
+    figure = plotting.learning_curve(history)
+    assert [axes.get_title() for axes in figure.axes] == ["ELBO", "log p(x|z)", "KL(q || p)"]
+    for axes, keys in zip(figure.axes, (("elbo", "val_elbo"), ("log_likelihood",), ("kl", "val_kl")), strict=True):
+        assert [line.get_label() for line in axes.lines] == ["training", "validation"][: len(keys)]
+        for line, key in zip(axes.lines, keys, strict=True):
+            np.testing.assert_array_equal(line.get_xydata(), np.stack([np.arange(1, 21), history[key]], 1))
+
+
+def test_a_bad_first_epoch_does_not_set_the_scale_of_a_learning_curve():
+    low, high = plotting.learning_curve(finite_history(40, elbo=-1e6)).axes[0].get_ylim()
+    assert -105 < low < -97
+    assert -97 + np.log(40) < high < -80
+
+
+def test_every_later_epoch_is_inside_a_learning_curve():
+    history = finite_history(40)
+    low, high = plotting.learning_curve(history).axes[0].get_ylim()
+    assert low < np.quantile(history["elbo"] + history["val_elbo"], 0.05)
+    assert high > max(history["val_elbo"])
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
+def test_a_run_that_diverged_still_has_a_learning_curve(bad):
+    history = finite_history(5, elbo=bad)
+    low, high = plotting.learning_curve(history).axes[0].get_ylim()
+    assert np.isfinite([low, high]).all()
+
+
+@pytest.mark.parametrize("labels", [None, np.arange(30) % 10])
+def test_a_latent_map_draws_each_mean_in_the_colour_of_its_label(labels):
+    loc = np.random.default_rng(0).normal(size=(30, 2))
+    figure = plotting.latent_map(loc, labels)
+    points = figure.axes[0].collections[0]
+    np.testing.assert_array_equal(points.get_offsets(), loc)
+    if labels is None:
+        assert len(figure.axes) == 1
+    else:
+        np.testing.assert_array_equal(points.get_array(), labels)
+        assert figure.axes[1].get_ylabel() == "label"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: plotting.image_grid(random_images(5), 2, "title"),
+        lambda: plotting.image_grid(random_images(5, channels=3), 2),
+        lambda: plotting.reconstructions(random_images(4), random_images(4), 2),
+        lambda: plotting.learning_curve(finite_history(1)),
+        lambda: plotting.learning_curve({"elbo": [-3.0, -2.0]}),
+        lambda: plotting.latent_map(np.zeros((3, 2)), np.arange(3)),
+        lambda: plotting.latent_map(np.zeros((3, 2))),
+    ],
+)
+def test_every_figure_renders_to_png_bytes_of_its_size(make):
+    figure = make()
+    png = png_of(figure, dpi=50)
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    size = int.from_bytes(png[16:20]), int.from_bytes(png[20:24])
+    np.testing.assert_allclose(size, figure.get_size_inches() * 50, atol=1, rtol=0)

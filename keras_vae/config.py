@@ -71,8 +71,6 @@ _KINDS = {str: "text", bool: "True or False", int: "an integer", float: "a numbe
 
 
 def _is(kind, value) -> bool:
-    if kind is tuple:
-        return isinstance(value, tuple) and bool(value) and all(_is(int, item) for item in value)
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, int | float) if kind is float else isinstance(value, kind)
@@ -80,10 +78,13 @@ def _is(kind, value) -> bool:
 
 def _check(field, value):
     choices, minimum, kind = field.metadata["choices"], field.metadata["minimum"], type(field.default)
-    if not _is(kind, value):
-        raise ValueError(f"`{field.name}` must be {_KINDS[kind]}. Received: {value!r}")
     if choices and value not in choices:
         raise ValueError(f"`{field.name}` must be one of {', '.join(choices)}. Received: {value!r}")
+    if not _is(kind, value) or value == ():
+        raise ValueError(f"`{field.name}` must be {_KINDS[kind]}. Received: {value!r}")
+    for item in value if kind is tuple else ():
+        if not _is(int, item):
+            raise ValueError(f"`{field.name}` must be {_KINDS[tuple]}. Received: {item!r}")
     if minimum is not None:
         for number in value if isinstance(value, tuple) else (value,):
             if not math.isfinite(number) or number < minimum:

@@ -44,8 +44,12 @@ def test_between_ends_of_one_radius_the_spherical_path_is_an_evenly_walked_arc(d
 def test_spherical_points_are_the_formula():
     z = interpolate(START, END, 4, "spherical")
     angle = np.arccos(START @ END / np.linalg.norm(START) / np.linalg.norm(END))
+    first, last = np.linalg.norm(START), np.linalg.norm(END)
     expected = [
-        (np.sin((1 - t) * angle) * START + np.sin(t * angle) * END) / np.sin(angle) for t in (0, 1 / 3, 2 / 3, 1)
+        ((1 - t) * first + t * last)
+        * (np.sin((1 - t) * angle) * START / first + np.sin(t * angle) * END / last)
+        / np.sin(angle)
+        for t in (0, 1 / 3, 2 / 3, 1)
     ]
     np.testing.assert_allclose(z, expected, rtol=1e-5, atol=1e-6)
 

@@ -71,7 +71,7 @@ def load(
     Raises:
       ValueError: if a value is out of range, or the data cannot be had; the message says where it was looked for.
     """
-    if checks.positive_float("validation_fraction", validation_fraction) >= 1:
+    if not isinstance(validation_fraction, int | float) or not 0 < validation_fraction < 1:
         raise ValueError(
             f"`validation_fraction` must lie between 0 and 1. Received: validation_fraction={validation_fraction!r}"
         )

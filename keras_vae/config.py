@@ -104,7 +104,7 @@ class Preset:
 PRESETS = {
     "default": Preset("", {}),
     "quick": Preset("", {"epochs": 5, "num_importance_samples": 50}),
-    "conv": Preset("", {"network": "conv", "latent_dim": 32, "epochs": 10}),
+    "conv": Preset("", {"network": "conv", "latent_dim": 32, "epochs": 10, "num_importance_samples": 50}),
     "latent2d": Preset("", {"latent_dim": 2, "epochs": 20}),
     "gaussian": Preset("", {"likelihood": "gaussian", "binarization": "none", "epochs": 10}),
 }

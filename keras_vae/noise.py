@@ -20,6 +20,8 @@ import tensorflow as tf
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
+# Training step t takes stream t + 1 of the model's seed; the upper half belongs to evaluation.
+EVALUATION_STREAM = 2**31
 MIN_SEED, MAX_SEED = -(2**31), 2**32 - 1
 
 

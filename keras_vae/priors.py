@@ -22,6 +22,8 @@ class Prior(keras.layers.Layer):
       latent_dim: dimension of z, a positive integer.
     """
 
+    needs_encoder = False
+
     def __init__(self, latent_dim: int, **kwargs):
         super().__init__(**kwargs)
         self.latent_dim = checks.positive_int("latent_dim", latent_dim)
@@ -38,8 +40,8 @@ class Prior(keras.layers.Layer):
         # Not through Keras's layer call, which needs an input: most priors have none.
         return self.distribution()
 
-    def adapt(self, x: np.ndarray) -> None:
-        """Starts the prior from training examples `(count, *event_shape)`, if it has use for them."""
+    def adapt(self, images) -> None:
+        """Starts the prior from training examples, `keras_vae.data.Images`, if it has use for them."""
 
     def get_config(self):
         return {**super().get_config(), "latent_dim": self.latent_dim}
@@ -108,6 +110,8 @@ class VampPrior(Prior):
       high: largest value of a pseudo-input.
     """
 
+    needs_encoder = True
+
     def __init__(self, latent_dim: int, event_shape, num_components: int = 100, low=0.0, high=1.0, **kwargs):
         super().__init__(latent_dim, **kwargs)
         self.event_shape = checks.shape("event_shape", event_shape)
@@ -123,10 +127,10 @@ class VampPrior(Prior):
         )
         super().build(input_shape)
 
-    def adapt(self, x):
-        # Repeated if there are fewer examples than components, in an order that does not follow the classes.
-        index = np.random.default_rng(0).permutation(np.arange(max(len(x), self.num_components)) % len(x))
-        self.pseudo_inputs.assign(x[index[: self.num_components]])
+    def adapt(self, images):
+        # Spread over the data; repeated if there are fewer examples than components.
+        index = np.arange(self.num_components) * max(1, len(images) // self.num_components) % len(images)
+        self.pseudo_inputs.assign(images[index].numpy())
 
     def __call__(self, encoder=None):
         components = encoder(tf.clip_by_value(tf.convert_to_tensor(self.pseudo_inputs), self.low, self.high))

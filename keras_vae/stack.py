@@ -1,38 +1,59 @@
 """Trunk + head, the common shape of `Encoder` and `Decoder`."""
 
 import keras
+import tensorflow as tf
+
+from keras_vae import checks
 
 
 class Stack(keras.layers.Layer):
-    """A trunk (tensor -> features) followed by a head (features -> distribution).
+    """A trunk (tensor -> features) followed by a head (features -> distribution), with an optional condition.
 
-    A subclass sets `head_name`, the name under which its head is an argument and an attribute.
+    A subclass sets `head_name`, the name under which its head is an argument and an attribute, and implements `join`.
     """
 
     head_name: str
 
-    def __init__(self, trunk: keras.layers.Layer, head: keras.layers.Layer, **kwargs):
+    def __init__(self, trunk: keras.layers.Layer, head: keras.layers.Layer, condition_dim: int | None = None, **kwargs):
         super().__init__(**kwargs)
         self.trunk = trunk
         setattr(self, self.head_name, head)
+        self.condition_dim = None if condition_dim is None else checks.positive_int("condition_dim", condition_dim)
 
     @property
     def head(self) -> keras.layers.Layer:
+        """The head."""
         return getattr(self, self.head_name)
 
+    def join(self, inputs, condition):
+        """Returns what the trunk sees of the inputs and a condition `(batch, condition_dim)`."""
+        raise NotImplementedError
+
+    def trunk_shape(self, input_shape):
+        """Returns the shape of what the trunk sees."""
+        return input_shape
+
     def build(self, input_shape):
+        shape = self.trunk_shape(input_shape)
         if not self.trunk.built:
-            self.trunk.build(input_shape)
+            self.trunk.build(shape)
         if not self.head.built:
-            self.head.build(self.trunk.compute_output_shape(input_shape))
+            self.head.build(self.trunk.compute_output_shape(shape))
         super().build(input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, condition=None, training=None):
+        if (condition is None) != (self.condition_dim is None):
+            expected = "no condition" if self.condition_dim is None else f"shape (batch, {self.condition_dim})"
+            received = "none" if condition is None else tuple(condition.shape)
+            raise ValueError(f"`condition` must be given as the model was made: {expected}. Received: {received}")
+        if condition is not None:
+            inputs = self.join(inputs, tf.cast(condition, inputs.dtype))
         return self.head(self.trunk(inputs, training=training))
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
-        return {**super().get_config(), "trunk": serialize(self.trunk), self.head_name: serialize(self.head)}
+        parts = {"trunk": serialize(self.trunk), self.head_name: serialize(self.head)}
+        return {**super().get_config(), **parts, "condition_dim": self.condition_dim}
 
     @classmethod
     def from_config(cls, config):

@@ -23,6 +23,7 @@ LAYERS = (
     ("sampling", "data", "flows", "posteriors", "likelihoods", "priors", "networks", "schedules"),
     ("stack", "encoder", "decoder", "objectives"),
     ("fitting",),
+    ("importance",),
     ("vae", "autoencoder"),
     ("evaluation", "latent", "callbacks", "plotting"),
     ("keras_vae",),

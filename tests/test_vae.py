@@ -182,7 +182,7 @@ def test_adapt_centres_the_input_and_starts_at_the_mean(vae, binary):
 
 def test_bounds_do_not_depend_on_xla(vae, binary, monkeypatch):
     expected = vae.bounds(binary, 20)
-    monkeypatch.setattr("keras_vae.vae.MIN_DECODES_FOR_XLA", 0)
+    monkeypatch.setattr("keras_vae.importance.MIN_DECODES_FOR_XLA", 0)
     for actual, value in zip(vae.bounds(binary, 20), expected, strict=True):
         np.testing.assert_allclose(actual, value, rtol=1e-5)
 

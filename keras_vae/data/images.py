@@ -53,8 +53,8 @@ class Images:
     def __len__(self) -> int:
         return len(self.values)
 
-    def __getitem__(self, index: slice) -> "Images":
-        """Returns the examples of a slice."""
+    def __getitem__(self, index) -> "Images":
+        """Returns the examples of a slice or an array of indices."""
         picked = {name: getattr(self, name) for name in ("values", "labels", "weights")}
         return dataclasses.replace(self, **{name: a if a is None else a[index] for name, a in picked.items()})
 

@@ -26,6 +26,8 @@ class Likelihood(keras.layers.Layer):
 
     support = (-math.inf, math.inf)
     mean_range: tuple[float, float] | None = None
+    # Whether `validate` must see every value, and not only the smallest and the largest.
+    validates_each_value = False
 
     def __init__(self, event_shape, **kwargs):
         super().__init__(**kwargs)

@@ -23,6 +23,7 @@ class Levels(Likelihood):
 
     support = (0.0, 1.0)
     mean_range = (0.0, 1.0)
+    validates_each_value = True
 
     def __init__(self, event_shape, num_levels: int = 256, **kwargs):
         super().__init__(event_shape, **kwargs)

@@ -1,0 +1,77 @@
+"""Objectives of a batch as a whole: the aggregate posterior against the prior, or no prior at all."""
+
+import tensorflow as tf
+
+from keras_vae import checks
+from keras_vae.objectives import terms
+from keras_vae.objectives.objective import Objective, Terms, register
+from keras_vae.sampling import draw
+
+
+@register
+class BetaTCVAE(Objective):
+    """`log p(x|z) - kl_weight * (I(z; n) + beta * TC + sum_d KL_d)`, the beta-TCVAE.
+
+    Chen, Li, Grosse and Duvenaud (2018), equation 4; the three terms are estimated by minibatch-weighted sampling, and
+    their sum is the KL. Posterior and prior must factorise.
+
+    Args:
+      dataset_size: number of training examples, a positive integer.
+      beta: weight of the total correlation, at least 0.
+    """
+
+    def __init__(self, dataset_size: int, beta: float = 6.0):
+        self.dataset_size = checks.positive_int("dataset_size", dataset_size)
+        self.beta = checks.nonnegative_float("beta", beta)
+
+    def __call__(self, batch, kl_weight):
+        terms.kl_per_dimension(batch.posterior, batch.prior)  # raises if they do not factorise
+        z = batch.draw()
+        log_likelihood = batch.log_likelihood(z)
+        information, correlation, dimensions = terms.total_correlation_terms(
+            batch.posterior, batch.prior, z, self.dataset_size, batch.weight
+        )
+        penalty = information + self.beta * correlation + dimensions
+        kl = terms.kl_divergence(batch.posterior, batch.prior, z)
+        return Terms(log_likelihood - kl_weight * penalty, log_likelihood, kl)
+
+    def get_config(self):
+        return {"dataset_size": self.dataset_size, "beta": self.beta}
+
+
+@register
+class WAE(Objective):
+    """`log p(x|z) - kl_weight * weight * MMD(q(z), p(z))`: the Wasserstein autoencoder with the MMD penalty.
+
+    Tolstikhin, Bousquet, Gelly and Schoelkopf (2018), algorithm 2. The aggregate posterior is matched to the prior, not
+    the posterior of each example.
+
+    Args:
+      weight: factor on the MMD, positive. A sum over the pixels stands against a number of order 1: large.
+    """
+
+    def __init__(self, weight: float = 100.0):
+        self.weight = checks.positive_float("weight", weight)
+
+    def __call__(self, batch, kl_weight):
+        z = batch.draw()
+        log_likelihood = batch.log_likelihood(z)
+        prior_z = draw(batch.prior, batch.noise, (z.shape[0] or tf.shape(z)[0],))
+        penalty = terms.maximum_mean_discrepancy(z, prior_z, batch.weight)
+        kl = terms.kl_divergence(batch.posterior, batch.prior, z)
+        return Terms(log_likelihood - kl_weight * self.weight * penalty, log_likelihood, kl)
+
+    def get_config(self):
+        return {"weight": self.weight}
+
+
+@register
+class Reconstruction(Objective):
+    """`log p(x|z)` alone, the objective of the plain autoencoder: with a unit Gaussian, the squared distance.
+
+    Its `kl` is reported as 0: the model makes no use of a prior.
+    """
+
+    def __call__(self, batch, kl_weight):
+        log_likelihood = batch.log_likelihood(batch.draw())
+        return Terms(log_likelihood, log_likelihood, tf.zeros_like(log_likelihood))

@@ -1,0 +1,151 @@
+"""Lower bounds of log p(x), and the ELBO with a bent KL term."""
+
+import keras
+import tensorflow as tf
+
+from keras_vae import checks
+from keras_vae.objectives import terms
+from keras_vae.objectives.objective import Objective, Terms, register
+from keras_vae.schedules import Schedule, as_schedule
+
+KL_ESTIMATORS = ("analytic", "monte_carlo", "path_derivative")
+
+
+@register
+class ELBO(Objective):
+    """`log p(x|z) - kl_weight * KL(q(z|x) || p(z))` at one sample z (Kingma and Welling, 2013, equation 3).
+
+    With a `kl_weight` above 1 in the model it is the beta-VAE (Higgins et al., 2017).
+
+    Args:
+      kl: how the KL is computed. "analytic": TFP's closed form, where there is one. "monte_carlo":
+        `log q(z|x) - log p(z)` at z. "path_derivative": the same value, with the gradient of log q along the path of z
+        only, which has no variance at the exact posterior (Roeder, Wu and Duvenaud, "Sticking the landing", 2017).
+    """
+
+    def __init__(self, kl: str = "analytic"):
+        self.kl = checks.one_of("kl", kl, KL_ESTIMATORS)
+
+    def __call__(self, batch, kl_weight):
+        z = batch.draw()
+        log_likelihood = batch.log_likelihood(z)
+        if self.kl == "analytic":
+            kl = terms.kl_divergence(batch.posterior, batch.prior, z)
+        else:
+            posterior = terms.stop_parameters(batch.posterior) if self.kl == "path_derivative" else batch.posterior
+            kl = posterior.log_prob(z) - batch.prior.log_prob(z)
+        return Terms(terms.elbo(log_likelihood, kl, kl_weight), log_likelihood, kl)
+
+    def get_config(self):
+        return {"kl": self.kl}
+
+
+@register
+class FreeBits(Objective):
+    """ELBO whose KL costs nothing below `nats` in each dimension.
+
+        log p(x|z) - kl_weight * sum_d max(nats, E_x[KL_d])
+
+    Kingma et al., "Improving variational inference with inverse autoregressive flow" (2016), equation 15: a dimension
+    that is used little is not pushed out of use. Posterior and prior must factorise.
+
+    Args:
+      nats: free KL of each dimension, at least 0.
+    """
+
+    def __init__(self, nats: float = 0.1):
+        self.nats = checks.nonnegative_float("nats", nats)
+
+    def __call__(self, batch, kl_weight):
+        log_likelihood = batch.log_likelihood(batch.draw())
+        kl = terms.kl_per_dimension(batch.posterior, batch.prior)
+        paid = tf.reduce_sum(tf.maximum(self.nats, batch.mean(kl)))
+        return Terms(log_likelihood - kl_weight * paid, log_likelihood, tf.reduce_sum(kl, axis=-1))
+
+    def get_config(self):
+        return {"nats": self.nats}
+
+
+@register
+class Capacity(Objective):
+    """ELBO whose KL is held at a capacity that grows: `log p(x|z) - weight * |KL - capacity|`.
+
+    Burgess et al., "Understanding disentangling in beta-VAE" (2018), equation 8. `kl_weight` multiplies the second
+    term.
+
+    Args:
+      capacity: nats, a number of at least 0 or a `Schedule`.
+      weight: factor on the distance from the capacity, positive.
+    """
+
+    def __init__(self, capacity: float | Schedule, weight: float = 100.0):
+        self.capacity = as_schedule("capacity", capacity)
+        self.weight = checks.positive_float("weight", weight)
+
+    def __call__(self, batch, kl_weight):
+        z = batch.draw()
+        log_likelihood = batch.log_likelihood(z)
+        kl = terms.kl_divergence(batch.posterior, batch.prior, z)
+        distance = tf.abs(kl - self.capacity(batch.step))
+        return Terms(log_likelihood - kl_weight * self.weight * distance, log_likelihood, kl)
+
+    def get_config(self):
+        return {"capacity": keras.saving.serialize_keras_object(self.capacity), "weight": self.weight}
+
+
+@register
+class IWAE(Objective):
+    """Importance-weighted bound `log 1/K sum_k p(x, z_k) / q(z_k|x)` (Burda, Grosse and Salakhutdinov, 2016).
+
+    A `kl_weight` other than 1 multiplies `log q - log p` in each weight.
+
+    Args:
+      num_samples: K, a positive integer.
+    """
+
+    def __init__(self, num_samples: int = 5):
+        self.num_samples = checks.positive_int("num_samples", num_samples)
+
+    def __call__(self, batch, kl_weight):
+        z = batch.draw(self.num_samples)
+        return self._terms(batch, z, batch.log_likelihood(z), batch.posterior, kl_weight)[0]
+
+    def _terms(self, batch, z, log_likelihood, posterior, kl_weight):
+        log_ratio = posterior.log_prob(z) - batch.prior.log_prob(z)
+        log_weights = log_likelihood - kl_weight * log_ratio
+        kl = terms.kl_divergence(batch.posterior, batch.prior, z)
+        bound = terms.importance_weighted_bound(log_weights)
+        return Terms(bound, tf.reduce_mean(log_likelihood, axis=0), kl), log_weights
+
+    def get_config(self):
+        return {"num_samples": self.num_samples}
+
+
+@register
+class DReG(IWAE):
+    """The bound of `IWAE` with the doubly reparameterised gradient for the encoder.
+
+    With normalised weights v_k, decoder and prior follow `sum_k v_k d log w_k`, and the encoder
+    `sum_k v_k^2 (d log w_k / d z_k) (d z_k / d phi)`, whose signal does not vanish as K grows (Tucker, Lawson, Gu and
+    Maddison, "Doubly reparameterized gradient estimators", 2019, equation 7).
+
+    Args:
+      num_samples: K, a positive integer.
+    """
+
+    def __call__(self, batch, kl_weight):
+        normalised = []
+
+        @tf.custom_gradient
+        def gate(z):
+            # Backward, the gradient of `sum_k v_k log w_k` arrives here, and another v_k is due.
+            return tf.identity(z), lambda gradient: normalised[0][..., None] * gradient
+
+        z = gate(batch.draw(self.num_samples))
+        posterior = terms.stop_parameters(batch.posterior)
+        values, log_weights = self._terms(batch, z, batch.log_likelihood(z), posterior, kl_weight)
+        normalised.append(tf.stop_gradient(tf.nn.softmax(log_weights, axis=0)))
+        # The value of the bound, with the gradient of the surrogate.
+        surrogate = tf.reduce_sum(normalised[0] * log_weights, axis=0)
+        bound = surrogate + tf.stop_gradient(values.objective - surrogate)
+        return values._replace(objective=bound)

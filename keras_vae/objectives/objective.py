@@ -1,0 +1,65 @@
+"""What the objectives have in common."""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from keras_vae.sampling import draw
+
+register = keras.saving.register_keras_serializable(package="keras_vae.objectives")
+
+
+class Terms(NamedTuple):
+    """What an objective returns, each `(batch,)` in nats."""
+
+    objective: tf.Tensor  # what training maximises
+    log_likelihood: tf.Tensor  # E_q[log p(x|z)], as estimated
+    kl: tf.Tensor  # KL(q(z|x) || p(z))
+
+
+class Pass:
+    """One batch on its way through a model, for an objective to draw from and decode.
+
+    Attributes:
+      posterior: q(z|x), batch shape `(batch,)`.
+      prior: p(z), batch shape `()`.
+      noise: source of base noise.
+      weight: weight of each example in the mean over the batch, `(batch,)`.
+      step: training step, integer scalar.
+    """
+
+    def __init__(self, posterior, prior, noise, log_likelihood, weight=None, step=0):
+        self.posterior = posterior
+        self.prior = prior
+        self.noise = noise
+        self.log_likelihood = log_likelihood
+        self.weight = weight
+        self.step = step
+
+    def draw(self, num_samples: int | None = None) -> tf.Tensor:
+        """Returns z `(batch, latent_dim)`, or `(num_samples, batch, latent_dim)`."""
+        return draw(self.posterior, self.noise, () if num_samples is None else (num_samples,))
+
+    def mean(self, values: tf.Tensor) -> tf.Tensor:
+        """Returns the weighted mean over the first axis."""
+        weight = tf.reshape(self.weight, [-1] + [1] * (values.shape.rank - 1))
+        return tf.math.divide_no_nan(tf.reduce_sum(weight * values, axis=0), tf.reduce_sum(self.weight))
+
+
+class Objective:
+    """Base of the objectives: called with a `Pass` and the KL weight it returns `Terms`."""
+
+    def __call__(self, batch: Pass, kl_weight) -> Terms:
+        """Returns the terms of each example."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict:
+        """Returns the arguments."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the objective with these arguments."""
+        deserialize = keras.saving.deserialize_keras_object
+        return cls(**{k: deserialize(v) if isinstance(v, dict) else v for k, v in config.items()})

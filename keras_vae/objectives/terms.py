@@ -1,0 +1,175 @@
+"""The terms of the objectives as pure functions: distributions in, `(batch,)` nats out."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+tfd = tfp.distributions
+
+
+def _analytic_kl(posterior, prior):
+    """Returns TFP's closed form of KL(posterior || prior), or None where it has none."""
+    if isinstance(posterior, tfd.MultivariateNormalTriL) and _is_diagonal_normal(prior):
+        # The same distribution in the family that TFP has a closed form for.
+        prior = tfd.MultivariateNormalDiag(prior.distribution.loc, prior.distribution.scale)
+    try:
+        return tfd.kl_divergence(posterior, prior)
+    except NotImplementedError:
+        return None
+
+
+def _is_diagonal_normal(distribution) -> bool:
+    return isinstance(distribution, tfd.Independent) and isinstance(distribution.distribution, tfd.Normal)
+
+
+def kl_method(posterior, prior) -> str:
+    """Returns "analytic" where TFP has a closed form of KL(posterior || prior), else "monte_carlo"."""
+    return "monte_carlo" if _analytic_kl(posterior, prior) is None else "analytic"
+
+
+def kl_divergence(posterior, prior, z: tf.Tensor) -> tf.Tensor:
+    """KL(q(z|x) || p(z)) in nats, at least 0 when analytic.
+
+    The closed form of `tfd.kl_divergence` where there is one, else the estimate `log q(z|x) - log p(z)`.
+
+    Args:
+      posterior: q(z|x), batch shape `(batch,)`.
+      prior: p(z), batch shape `()`.
+      z: samples of `posterior`, `(batch, latent_dim)` or `(num_samples, batch, latent_dim)`; for the estimate only.
+
+    Returns:
+      Tensor of shape `(batch,)`.
+    """
+    analytic = _analytic_kl(posterior, prior)
+    if analytic is not None:
+        return analytic
+    estimate = posterior.log_prob(z) - prior.log_prob(z)
+    return tf.reduce_mean(estimate, axis=0) if estimate.shape.rank == 2 else estimate
+
+
+def kl_per_dimension(posterior, prior) -> tf.Tensor:
+    """KL of each latent dimension in nats, `(batch, latent_dim)`, for a posterior and a prior that factorise.
+
+    Raises:
+      ValueError: if one of them does not factorise over the dimensions, or TFP knows no closed form.
+    """
+    if isinstance(posterior, tfd.Independent) and isinstance(prior, tfd.Independent):
+        kl = _analytic_kl(posterior.distribution, prior.distribution)
+        if kl is not None:
+            return kl
+    raise ValueError(
+        "`posterior` and `prior` must factorise over the latent dimensions, with a closed form of the KL. Received: "
+        f"posterior {type(posterior).__name__}, prior {type(prior).__name__}"
+    )
+
+
+def elbo(log_likelihood: tf.Tensor, kl: tf.Tensor, kl_weight=1.0) -> tf.Tensor:
+    """Evidence lower bound `log p(x|z) - kl_weight * KL(q(z|x) || p(z))` in nats, higher is better.
+
+    Kingma and Welling, "Auto-encoding variational Bayes" (2013), equation 3; a `kl_weight` other than 1 is the
+    beta-VAE of Higgins et al. (2017), equation 4.
+
+    Args:
+      log_likelihood: log p(x|z) at a sample z of q(z|x), `(batch,)`.
+      kl: KL(q(z|x) || p(z)), `(batch,)`.
+      kl_weight: a number or scalar tensor.
+
+    Returns:
+      Tensor of shape `(batch,)`.
+    """
+    return log_likelihood - kl_weight * kl
+
+
+def log_weight(log_likelihood: tf.Tensor, posterior, prior, z: tf.Tensor) -> tf.Tensor:
+    """Log importance weight `log p(x|z) + log p(z) - log q(z|x)` in nats; its mean over q is the ELBO.
+
+    Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders" (2016), equation 8.
+
+    Args:
+      log_likelihood: log p(x|z), `(..., batch)`.
+      posterior: q(z|x), batch shape `(batch,)`.
+      prior: p(z), batch shape `()`.
+      z: samples of `posterior`, `(..., batch, latent_dim)`.
+
+    Returns:
+      Tensor of shape `(..., batch)`.
+    """
+    return log_likelihood + prior.log_prob(z) - posterior.log_prob(z)
+
+
+def stop_parameters(distribution):
+    """Returns the distribution with constant parameters: its density has no gradient but through z.
+
+    Raises:
+      ValueError: if its parameters cannot be reached (a flow's are inside a network).
+    """
+    if isinstance(distribution, tfd.Independent | tfd.MultivariateNormalTriL):
+        return tf.nest.map_structure(tf.stop_gradient, distribution, expand_composites=True)
+    raise ValueError(
+        "`posterior` must be a diagonal, isotropic or full Gaussian or a Laplace for a gradient along the path. "
+        f"Received: posterior {type(distribution).__name__}"
+    )
+
+
+def importance_weighted_bound(log_weights: tf.Tensor) -> tf.Tensor:
+    """log 1/K sum_k w_k in nats, from log weights `(num_samples, batch)`; Burda et al. (2016), equation 8."""
+    return tf.reduce_logsumexp(log_weights, axis=0) - tf.math.log(tf.cast(tf.shape(log_weights)[0], tf.float32))
+
+
+def total_correlation_terms(posterior, prior, z, dataset_size: int, weight) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Splits KL(q(z|x) || p(z)), averaged over the data, into three terms by minibatch-weighted sampling.
+
+        I(z; n) = E[log q(z|x) - log q(z)],  TC = E[log q(z) - sum_d log q(z_d)],  sum_d E[log q(z_d) - log p(z_d)]
+
+    Chen, Li, Grosse and Duvenaud, "Isolating sources of disentanglement in VAEs" (2018), equations 2 and 3.
+
+    Args:
+      posterior: q(z|x), `tfd.Independent` over the dimensions, batch shape `(batch,)`.
+      prior: p(z), `tfd.Independent` over the dimensions.
+      z: samples `(batch, latent_dim)`.
+      dataset_size: number of training examples.
+      weight: `(batch,)`, 0 for examples that only fill the batch up.
+
+    Returns:
+      Mutual information, total correlation and dimension-wise KL, each `(batch,)`.
+    """
+    pairs = posterior.distribution.log_prob(z[:, None, :])  # [i, j, d] = log q(z_i,d | x_j)
+    present = tf.math.log(weight)[None, :]
+    normaliser = tf.math.log(tf.reduce_sum(weight) * dataset_size)
+    log_joint = tf.reduce_logsumexp(tf.reduce_sum(pairs, axis=-1) + present, axis=1) - normaliser
+    log_marginals = tf.reduce_sum(tf.reduce_logsumexp(pairs + present[..., None], axis=1) - normaliser, axis=-1)
+    return posterior.log_prob(z) - log_joint, log_joint - log_marginals, log_marginals - prior.log_prob(z)
+
+
+def maximum_mean_discrepancy(z: tf.Tensor, prior_z: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """Unbiased squared MMD between samples of q(z) and of p(z), with inverse multiquadric kernels of seven widths.
+
+        k(a, b) = sum_s C_s / (C_s + |a - b|^2),  C_s = 2 latent_dim s,  s in 0.1, 0.2, 0.5, 1, 2, 5, 10
+
+    Tolstikhin, Bousquet, Gelly and Schoelkopf, "Wasserstein auto-encoders" (2018), algorithm 2 and section 4.
+
+    Args:
+      z: samples of the posteriors of a batch `(batch, latent_dim)`.
+      prior_z: samples of the prior, as many.
+      weight: `(batch,)`, weights of the examples.
+
+    Returns:
+      Scalar; without bias, so it can be below 0.
+    """
+
+    def kernel(a, b):
+        distance = tf.reduce_sum(tf.math.squared_difference(a[:, None], b[None]), axis=-1)
+        widths = [2.0 * z.shape[-1] * s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
+        return tf.add_n([c / (c + distance) for c in widths])
+
+    across = tf.ones_like(weight)
+    same = 1.0 - tf.eye(tf.shape(z)[0])
+
+    def mean(values, rows, columns, mask=1.0):
+        weights = rows[:, None] * columns[None] * mask
+        return tf.math.divide_no_nan(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
+
+    return (
+        mean(kernel(z, z), weight, weight, same)
+        + mean(kernel(prior_z, prior_z), across, across, same)
+        - 2.0 * mean(kernel(z, prior_z), weight, across)
+    )

@@ -15,6 +15,8 @@ from export.command_line import fail, parse, quiet_tensorflow
 
 def _load_config_module():
     # `import keras_vae` brings TensorFlow, which takes seconds; flags are answered before that.
+    if "keras_vae.config" in sys.modules:
+        return sys.modules["keras_vae.config"]
     package = pathlib.Path(importlib.util.find_spec("keras_vae").origin).parent
     spec = importlib.util.spec_from_file_location("keras_vae.config", package / "config.py")
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)

@@ -7,6 +7,7 @@ run in its own runtime and compared with Keras before it is left there.
 from absl import app, flags, logging
 
 from export.command_line import fail, parse, quiet_tensorflow
+from export.paths import check_run_dir
 
 
 def define_flags() -> None:
@@ -20,6 +21,10 @@ def define_flags() -> None:
 def main(argv: list[str]) -> None:
     """Runs the export."""
     logging.set_verbosity(logging.INFO)
+    try:
+        check_run_dir(argv[1], flags.FLAGS.overwrite)
+    except ValueError as error:
+        fail(error)
     quiet_tensorflow()
     from export import exporter
 

@@ -1,8 +1,10 @@
 """What the commands share: --help at once, and one line with exit code 2 for a user's mistake."""
 
+import contextlib
 import logging as std_logging
 import os
 import sys
+import tempfile
 
 from absl import flags, logging
 
@@ -41,9 +43,31 @@ def fail(message: object) -> None:
 
 
 def quiet_tensorflow() -> None:
-    """Silences what TensorFlow says of itself at start-up and while saving; call it before TensorFlow is imported."""
+    """Imports TensorFlow without what it says of itself at start-up, and keeps its logs to warnings."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.get_absl_handler().addFilter(_is_news)
+    with _stderr_held_back():
+        import tensorflow as tf
+
+        tf.zeros(())  # the first operation looks for devices, and says so
+
+
+@contextlib.contextmanager
+def _stderr_held_back():
+    # TensorFlow's C++ writes to the file descriptor itself. If it fails, what it said is shown.
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(stderr, held.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def _is_news(record) -> bool:

@@ -10,6 +10,7 @@ from absl import logging
 
 from export import runtimes, tflite, verification
 from export.model_card import model_card, size_in_bytes
+from export.paths import check_run_dir, check_target
 from export.signatures import Signatures
 from export.verification import ExportError
 from keras_vae import training
@@ -30,18 +31,32 @@ def export_run(run_dir, num_samples: int = 16, overwrite: bool = False) -> pathl
       ValueError: if the run directory holds no model that can be loaded, or `export` exists and `overwrite` is False.
       ExportError: if a file does not do what the model does; then nothing is left behind.
     """
-    run_dir = pathlib.Path(run_dir)
-    vae = training.load_model(run_dir)
-    report_path = run_dir / "report.json"
-    report = json.loads(report_path.read_text(encoding="utf-8")) if report_path.is_file() else {}
-    return export_model(vae, run_dir / "export", num_samples, report, overwrite)
+    folder = check_run_dir(run_dir, overwrite)
+    return export_model(training.load_model(run_dir), folder, num_samples, _report(folder.parent), overwrite)
+
+
+def _report(run_dir) -> dict:
+    """Returns report.json of a run, empty if there is none (a model saved by other means)."""
+    path = run_dir / "report.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} is damaged: {error}. Remove it, or run the training again") from error
 
 
 def export_model(vae: VAE, folder, num_samples: int = 16, report: dict | None = None, overwrite: bool = False):
     """Writes `saved_model`, `decoder.tflite` and `model_card.json` to `folder`; errors as in `export_run`."""
-    folder = pathlib.Path(folder)
-    if folder.exists() and not overwrite:
-        raise ValueError(f"the export folder must not exist, or pass --overwrite. Received: {folder}")
+    folder = check_target(folder, overwrite)
+    half = sorted({layer.name for layer in vae._flatten_layers() if layer.compute_dtype not in (None, "float32")})
+    if half:
+        raise ValueError(
+            f"`vae` must compute in float32 to be exported. Received: half precision in {half[:3]}. "
+            "Load its weights into a model made under the float32 policy"
+        )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"the export folder cannot be created. Received: {folder} ({error.strerror})") from error
     # In a folder beside the target, which gets its name only when every file in it has been run and compared.
     work = pathlib.Path(tempfile.mkdtemp(prefix=".export-", dir=folder.parent))
     try:

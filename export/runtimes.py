@@ -34,6 +34,9 @@ def litert_runner(path, num_threads: int = 1):
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(f"{path} cannot be run by LiteRT: {str(error).splitlines()[0]}") from error
 
+    if not runners:
+        raise ValueError(f"{path} cannot be run: it has no signatures, so it was not written by keras_vae")
+
     def run(signature, **inputs):
         runner = runners[signature]
         # In the dtype of the file: a Python float would arrive as float64.

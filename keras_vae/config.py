@@ -5,6 +5,7 @@ This file imports nothing but the standard library, so that `train.py --help` an
 
 import dataclasses
 import math
+import os
 import pathlib
 import time
 from typing import Any
@@ -60,6 +61,9 @@ class Config:
         folder = pathlib.Path(self.run_dir or default)
         if folder.exists():
             raise ValueError(f"`run_dir` must not exist: results are never overwritten. Received: {folder}")
+        parent = next(p for p in folder.absolute().parents if p.exists())
+        if not (parent.is_dir() and os.access(parent, os.W_OK)):
+            raise ValueError(f"`run_dir` cannot be created: {parent} is no folder to write to. Received: {folder}")
         return folder
 
     def to_dict(self) -> dict:

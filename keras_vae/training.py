@@ -4,6 +4,7 @@ import json
 import pathlib
 import platform
 import time
+import zipfile
 
 import keras
 import numpy as np
@@ -41,6 +42,11 @@ def run(config: Config) -> pathlib.Path:
     started = time.perf_counter()
     history = fit(vae, config, dataset, run_dir)
     train_seconds = time.perf_counter() - started
+    if not np.isfinite(history["loss"][-1]):
+        raise ValueError(
+            f"training diverged in epoch {len(history['loss'])}: the loss is {history['loss'][-1]}. "
+            f"Lower --learning_rate ({config.learning_rate:g}); see {run_dir / 'metrics.csv'}"
+        )
     vae.save(run_dir / "model.keras")
     draw_figures(vae, dataset, history, run_dir / "figures")
 
@@ -52,7 +58,7 @@ def run(config: Config) -> pathlib.Path:
         **{f"test_{key}": measured.pop(key) for key in list(measured) if key.startswith(("elbo", "log_likelihood"))},
         **measured,
         "train_seconds": train_seconds,
-        "images_per_second": config.epochs * len(dataset.train) / train_seconds,
+        "images_per_second": len(history["loss"]) * len(dataset.train) / train_seconds,
         "parameters": vae.count_params(),
         "kl_method": vae.kl_method,
         "data": dataset.describe(),
@@ -157,6 +163,8 @@ def load_model(run_dir) -> VAE:
     path = pathlib.Path(run_dir) / "model.keras"
     if not path.is_file():
         raise ValueError(f"`run_dir` must hold a model.keras. Received: {run_dir}")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is damaged: it is no zip archive, as a Keras file is. Train again")
     try:
         model = keras.saving.load_model(path)
     except Exception as error:  # Keras raises whatever the broken part raises

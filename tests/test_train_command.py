@@ -68,6 +68,8 @@ def poison(tmp_path_factory):
 
 @pytest.mark.parametrize("command", [(*TRAIN, "--run_dir=new"), (*EXPORT, "run")], ids=["train", "export"])
 def test_poison_works_and_real_work_does_need_tensorflow(tmp_path, poison, command):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/model.keras").touch()
     result = run(command, tmp_path, poison)
     assert result.returncode == 1
     assert re.search(r"ImportError: (tensorflow|keras) was imported", result.stderr)
@@ -355,21 +357,21 @@ def test_missing_data_set_is_one_line_and_leaves_no_run_directory(runs):
 
 
 def test_run_directory_that_cannot_be_made_is_one_line(runs):
-    assert the_error(runs.results["below_file"]) == (
-        "error: `run_dir` cannot be created. Received: file/run (Not a directory)"
-    )
+    error = the_error(runs.results["below_file"])
+    assert error.startswith("error: `run_dir` cannot be created: ")
+    assert error.endswith("/file is no folder to write to. Received: file/run")
     assert (runs.folder / "file").read_text() == "precious"
 
 
 @pytest.mark.parametrize("name", ["truncated", "garbage"])
 def test_damaged_model_is_one_line_that_names_the_file(runs, name):
     error = the_error(runs.results[name])
-    assert error.startswith(f"error: {name}/model.keras is damaged or was not written by keras_vae: ")
+    assert error.startswith(f"error: {name}/model.keras is damaged: it is no zip archive")
     assert [p.name for p in (runs.folder / name).iterdir()] == ["model.keras"]
 
 
 def test_run_without_model_is_one_line_that_names_it(runs):
-    assert the_error(runs.results["empty"]) == "error: `run_dir` must hold a model.keras. Received: empty"
+    assert the_error(runs.results["empty"]) == "error: RUN_DIR must hold a model.keras. Received: empty"
     assert list((runs.folder / "empty").iterdir()) == []
 
 

@@ -32,7 +32,10 @@ setup(
         "tensorflow-probability>=0.25,<0.26",
         "tf-keras>=2.21,<2.22",  # tensorflow-probability fails at its first attribute without it
     ],
-    extras_require={"test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.8", "scipy>=1.13"]},
+    extras_require={
+        "eval": ["scikit-learn>=1.5"],
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.8", "scikit-learn>=1.5", "scipy>=1.13"],
+    },
     classifiers=[
         "Programming Language :: Python :: 3.11",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",

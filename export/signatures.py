@@ -2,16 +2,21 @@
 
 import tensorflow as tf
 
+from keras_vae.noise import Noise, Tempered
+from keras_vae.sampling import center, draw
 from keras_vae.vae import VAE
 
 
-class Signatures(tf.Module):
+class Signatures:
     """`encode`, `decode`, `reconstruct` and `sample` of a model as TensorFlow functions.
 
-      encode(x)                  -> loc, scale   mean and standard deviation of q(z|x), (batch, latent_dim)
+      encode(x)                  -> loc          centre of q(z|x), (batch, latent_dim), and for posteriors that have a
+                                    scale        standard deviation of each dimension, as much
       decode(z)                  -> mean         mean of p(x|z), (batch, *event_shape)
-      reconstruct(x)             -> mean         mean of p(x|z) at the mean of q(z|x)
+      reconstruct(x)             -> mean         mean of p(x|z) at the centre of q(z|x)
       sample(seed, temperature)  -> mean, z      num_samples pictures from the prior, and their codes
+
+    Of a conditional model all take a `condition` too, float32 `(batch, condition_dim)`, one-hot for classes.
 
     Args:
       vae: the model.
@@ -19,32 +24,40 @@ class Signatures(tf.Module):
     """
 
     def __init__(self, vae: VAE, num_samples: int):
-        super().__init__()
         self._vae = vae
         self._num_samples = num_samples
-        self._tracked = [variable.value for variable in vae.variables]
+        # Made once, outside the graph: a prior that is made of the encoder does not bring the encoder along.
+        self._prior = vae.prior(vae.encoder)
 
-    def _encode(self, x):
-        posterior = self._vae.encode(x)
-        return {"loc": posterior.mean(), "scale": posterior.stddev()}
+    def _encode(self, x, condition=None):
+        posterior = self._vae.encode(x, condition)
+        try:
+            return {"loc": center(posterior), "scale": posterior.stddev()}
+        except NotImplementedError:
+            return {"loc": center(posterior)}
 
-    def _decode(self, z):
-        return {"mean": self._vae.decode(z).mean()}
+    def _decode(self, z, condition=None):
+        return {"mean": self._vae.decode(z, condition).mean()}
 
-    def _reconstruct(self, x):
-        return {"mean": self._vae.reconstruct(x)}
+    def _reconstruct(self, x, condition=None):
+        return {"mean": self._vae.reconstruct(x, condition)}
 
-    def _sample(self, seed, temperature):
-        z, _ = self._vae.sample_latent(self._num_samples, seed, temperature)
-        return {"mean": self._vae.decode(z).mean(), "z": z}
+    def _sample(self, seed, temperature, condition=None):
+        z = draw(self._prior, Tempered(Noise(seed), temperature), (self._num_samples,))
+        return {"mean": self._vae.decode(z, condition).mean(), "z": z}
 
     def concrete(self, names, batch_size: int | None) -> dict:
         """Returns the concrete functions of the signatures `names`; a `batch_size` of None accepts any."""
-        x = tf.TensorSpec((batch_size, *self._vae.event_shape), tf.float32, name="x")
-        z = tf.TensorSpec((batch_size, self._vae.latent_dim), tf.float32, name="z")
+        vae = self._vae
+        x = tf.TensorSpec((batch_size, *vae.event_shape), tf.float32, name="x")
+        z = tf.TensorSpec((batch_size, vae.latent_dim), tf.float32, name="z")
         seed = tf.TensorSpec((), tf.int32, name="seed")
         temperature = tf.TensorSpec((), tf.float32, name="temperature")
-        inputs = {"encode": (x,), "decode": (z,), "reconstruct": (x,), "sample": (seed, temperature)}
+        inputs = {"encode": [x], "decode": [z], "reconstruct": [x], "sample": [seed, temperature]}
+        if vae.condition_dim is not None:
+            for name, specs in inputs.items():
+                count = self._num_samples if name == "sample" else batch_size
+                specs.append(tf.TensorSpec((count, vae.condition_dim), tf.float32, name="condition"))
         return {
             name: tf.function(getattr(self, f"_{name}"), autograph=False).get_concrete_function(*inputs[name])
             for name in names
@@ -54,5 +67,5 @@ class Signatures(tf.Module):
         """Writes a SavedModel with the signatures `names`."""
         # What the functions capture is tracked by the root, and no Python object of the model is.
         root = tf.Module()
-        root.model_variables = self._tracked
+        root.model_variables = [variable.value for variable in self._vae.variables]
         tf.saved_model.save(root, str(folder), signatures=self.concrete(names, batch_size))

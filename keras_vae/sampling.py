@@ -38,6 +38,12 @@ def draw(distribution, noise, sample_shape=()):
     )
 
 
+def _rule(cls):
+    # TFP makes `Independent` of composite parts, and its base `_Independent` of others.
+    base = cls.__mro__[1]
+    return draw.register(base if base.__name__ == f"_{cls.__name__}" else cls)
+
+
 def full_shape(distribution, sample_shape=()) -> list:
     """Returns `sample_shape + batch_shape + event_shape` as a list of integers, and tensors where not static."""
     static = distribution.batch_shape + distribution.event_shape
@@ -52,41 +58,46 @@ def full_shape(distribution, sample_shape=()) -> list:
     return shape
 
 
-@draw.register(tfd.Normal)
+@_rule(tfd.Normal)
 def _(distribution, noise, sample_shape=()):
     return distribution.loc + distribution.scale * noise.normal(full_shape(distribution, sample_shape))
 
 
-@draw.register(tfd.Bernoulli)
+@_rule(tfd.Bernoulli)
 def _(distribution, noise, sample_shape=()):
     u = noise.uniform(full_shape(distribution, sample_shape))
     return tf.cast(u < distribution.probs_parameter(), tf.float32)
 
 
-@draw.register(tfd.Independent)
+@_rule(tfd.Deterministic)
+def _(distribution, noise, sample_shape=()):
+    return tf.broadcast_to(distribution.loc, full_shape(distribution, sample_shape))
+
+
+@_rule(tfd.Independent)
 def _(distribution, noise, sample_shape=()):
     return draw(distribution.distribution, noise, sample_shape)
 
 
-@draw.register(tfd.Laplace)
+@_rule(tfd.Laplace)
 def _(distribution, noise, sample_shape=()):
     # The quantile function, by the tail that is near: log of a small number is exact, 1 minus it is not.
     u = noise.uniform(full_shape(distribution, sample_shape))
     return distribution.loc + distribution.scale * tf.where(u < 0.5, tf.math.log(2.0 * u), -tf.math.log(2.0 - 2.0 * u))
 
 
-@draw.register(tfd.Logistic)
+@_rule(tfd.Logistic)
 def _(distribution, noise, sample_shape=()):
     u = noise.uniform(full_shape(distribution, sample_shape))
     return distribution.loc + distribution.scale * (tf.math.log(u) - tf.math.log(1.0 - u))
 
 
-@draw.register(tfd.ContinuousBernoulli)
+@_rule(tfd.ContinuousBernoulli)
 def _(distribution, noise, sample_shape=()):
     return distribution.quantile(noise.uniform(full_shape(distribution, sample_shape)))
 
 
-@draw.register(tfd.Categorical)
+@_rule(tfd.Categorical)
 def _(distribution, noise, sample_shape=()):
     # The Gumbel-max trick (Gumbel, 1954): argmax of logits plus Gumbel noise has the probabilities softmax(logits).
     logits = distribution.logits_parameter()
@@ -94,19 +105,19 @@ def _(distribution, noise, sample_shape=()):
     return tf.argmax(logits - tf.math.log(-tf.math.log(u)), axis=-1, output_type=tf.int32)
 
 
-@draw.register(tfd.MultivariateNormalTriL)
+@_rule(tfd.MultivariateNormalTriL)
 def _(distribution, noise, sample_shape=()):
     eps = noise.normal(full_shape(distribution, sample_shape))
     scale = distribution.scale.to_dense()
     return distribution.loc + tf.reduce_sum(scale * eps[..., None, :], axis=-1)
 
 
-@draw.register(tfd.TransformedDistribution)
+@_rule(tfd.TransformedDistribution)
 def _(distribution, noise, sample_shape=()):
     return distribution.bijector.forward(draw(distribution.distribution, noise, sample_shape))
 
 
-@draw.register(tfd.MixtureSameFamily)
+@_rule(tfd.MixtureSameFamily)
 def _(distribution, noise, sample_shape=()):
     # All components are drawn from one noise and one of them is picked: only that one is ever seen, so its noise may
     # have been shared.

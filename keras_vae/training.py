@@ -12,13 +12,13 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from absl import logging
 
-from keras_vae import data, evaluation, latent, likelihoods, networks, plotting, posteriors
+from keras_vae import data, evaluation, latent, plotting
+from keras_vae.building import build_model
 from keras_vae.config import Config
-from keras_vae.decoder import Decoder
-from keras_vae.encoder import Encoder
+from keras_vae.sampling import center
 from keras_vae.vae import VAE
 
-LIKELIHOODS = {"bernoulli": likelihoods.Bernoulli, "gaussian": likelihoods.Gaussian}
+MEASURES = ("elbo", "log_likelihood", "bits_per_dimension", "reconstruction_error")
 
 
 def run(config: Config) -> pathlib.Path:
@@ -32,8 +32,7 @@ def run(config: Config) -> pathlib.Path:
     keras.utils.set_random_seed(config.seed)
     run_dir = config.run_folder()
     dataset = load_data(config)
-    vae = build_model(config, dataset.event_shape)
-    vae.adapt(dataset.train)
+    vae = build_model(config, dataset)
     make_run_dir(run_dir)
     write_json(run_dir / "config.json", config.to_dict())
     logging.info("data: %s", dataset.describe())
@@ -55,8 +54,7 @@ def run(config: Config) -> pathlib.Path:
     )
     measured = evaluation.evaluate(vae, dataset.test, config.num_importance_samples, config.seed)
     report = {
-        **{f"test_{key}": measured.pop(key) for key in list(measured) if key.startswith(("elbo", "log_likelihood"))},
-        **measured,
+        **{f"test_{key}" if key.startswith(MEASURES) else key: value for key, value in measured.items()},
         "train_seconds": train_seconds,
         "images_per_second": len(history["loss"]) * len(dataset.train) / train_seconds,
         "parameters": vae.count_params(),
@@ -89,24 +87,6 @@ def load_data(config: Config) -> data.Dataset:
     )
 
 
-def build_model(config: Config, event_shape: tuple[int, ...]) -> VAE:
-    """Returns the model of a run, compiled but not trained."""
-    if config.network == "conv":
-        trunks = (
-            networks.conv_encoder(activation=config.activation),
-            networks.conv_decoder(event_shape, activation=config.activation),
-        )
-    else:
-        widths = config.hidden_units
-        trunks = networks.mlp(widths, config.activation), networks.mlp(widths[::-1], config.activation)
-    return VAE(
-        Encoder(trunks[0], posteriors.DiagonalGaussian(config.latent_dim)),
-        Decoder(trunks[1], LIKELIHOODS[config.likelihood](event_shape)),
-        kl_weight=config.kl_weight,
-        seed=config.seed,
-    )
-
-
 def fit(vae: VAE, config: Config, dataset: data.Dataset, run_dir: pathlib.Path) -> dict:
     """Compiles and trains the model; returns the history."""
     steps = config.epochs * -(-len(dataset.train) // config.batch_size)
@@ -135,17 +115,24 @@ def fit(vae: VAE, config: Config, dataset: data.Dataset, run_dir: pathlib.Path) 
 def draw_figures(vae: VAE, dataset: data.Dataset, history: dict, folder: pathlib.Path) -> None:
     """Writes reconstructions, samples, an interpolation, the learning curve and, for two dimensions, the latent map."""
     folder.mkdir()
-    x = dataset.validation[:20].numpy()
-    ends = vae.encode(x[:2]).mean().numpy()
+    images = dataset.validation[:20]
+    x, condition, rows = images.numpy(), None, None
+    if vae.condition_dim is not None:
+        # One column of samples for each class, and the path between two examples in the class of the first.
+        condition, rows = images.labels, np.arange(100) % min(10, vae.condition_dim)
+    ends = center(vae.encode(x, condition)).numpy()[[0, -1]]
+    path = latent.interpolate(*ends, 10)
     figures = {
-        "reconstructions": plotting.reconstructions(x, vae.reconstruct(x).numpy()),
-        "samples": plotting.image_grid(vae.sample(100, seed=0).numpy(), 10),
-        "interpolation": plotting.image_grid(vae.decode(latent.interpolate(*ends, 10)).mean().numpy(), 10),
+        "reconstructions": plotting.reconstructions(x, vae.reconstruct(x, condition).numpy()),
+        "samples": plotting.image_grid(vae.sample(100, seed=0, condition=rows).numpy(), 10),
+        "interpolation": plotting.image_grid(
+            vae.decode(path, None if condition is None else np.repeat(condition[:1], 10)).mean().numpy(), 10
+        ),
         "learning_curve": plotting.learning_curve(history),
     }
     if vae.latent_dim == 2:
-        loc, _ = evaluation.posterior_moments(vae, dataset.validation)
-        figures["latent_map"] = plotting.latent_map(loc, dataset.validation.labels)
+        centers = evaluation.posterior_centers(vae, dataset.validation)
+        figures["latent_map"] = plotting.latent_map(centers, dataset.validation.labels)
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=150)
 

@@ -15,6 +15,7 @@ from keras_vae.fitting import ArrayModel
 from keras_vae.importance import ImportanceSampler
 from keras_vae.noise import EVALUATION_STREAM, Noise, Tempered, as_word
 from keras_vae.objectives.objective import Objective, Pass
+from keras_vae.posteriors import Flow
 from keras_vae.priors import Prior, StandardNormal
 from keras_vae.sampling import center, draw
 from keras_vae.schedules import Schedule, as_schedule
@@ -84,9 +85,11 @@ class VAE(ArrayModel):
                 f"`decoder` must have the condition_dim of the encoder, {self.condition_dim}. "
                 f"Received: decoder with condition_dim={self.decoder.condition_dim}"
             )
-        if self.condition_dim is not None and self.prior.needs_encoder:
+        plain = self.condition_dim is None and not isinstance(self.encoder.posterior, Flow)
+        if self.prior.needs_encoder and not plain:
             raise ValueError(
-                f"`prior` must not be made of the encoder in a conditional model. Received: {type(self.prior).__name__}"
+                "`prior` must not be made of the encoder in a conditional model or with a flow posterior. "
+                f"Received: {type(self.prior).__name__}"
             )
 
     def build(self, input_shape=None):
@@ -271,8 +274,10 @@ class VAE(ArrayModel):
           Tensor of shape `(num_samples, *event_shape)`.
         """
         z, noise = self.sample_latent(num_samples, seed, temperature)
-        if condition is not None and tf.convert_to_tensor(condition).shape.rank == 0:
-            condition = tf.fill((num_samples,), condition)
+        if condition is not None:
+            condition = tf.convert_to_tensor(condition)
+            if condition.shape.rank == 0 or (condition.shape.rank == 1 and not condition.dtype.is_integer):
+                condition = tf.repeat(condition[None], num_samples, axis=0)
         likelihood = self.decode(z, condition)
         if checks.one_of("output", output, ("mean", "sample")) == "mean":
             return likelihood.mean()

@@ -25,8 +25,9 @@ LAYERS = (
     ("fitting",),
     ("importance",),
     ("vae", "autoencoder"),
-    ("evaluation", "latent", "callbacks", "plotting"),
+    ("evaluation", "latent", "callbacks", "plotting", "disentanglement", "frechet", "information"),
     ("keras_vae",),
+    ("building",),
     ("training",),
     ("export", "train"),
 )

@@ -1,0 +1,104 @@
+"""A `Config` -> a model: the one place where the names of the command line become parts."""
+
+import numpy as np
+
+from keras_vae import data, likelihoods, networks, objectives, posteriors, priors, schedules
+from keras_vae.config import Config
+from keras_vae.decoder import Decoder
+from keras_vae.encoder import Encoder
+from keras_vae.vae import VAE
+
+POSTERIORS = {
+    "diagonal": posteriors.DiagonalGaussian,
+    "isotropic": posteriors.IsotropicGaussian,
+    "full": posteriors.FullGaussian,
+    "laplace": posteriors.Laplace,
+    "flow": posteriors.Flow,
+    "deterministic": posteriors.Deterministic,
+}
+LIKELIHOODS = {
+    "bernoulli": likelihoods.Bernoulli,
+    "continuous_bernoulli": likelihoods.ContinuousBernoulli,
+    "gaussian": likelihoods.Gaussian,
+    "laplace": likelihoods.Laplace,
+    "categorical": likelihoods.Categorical,
+    "logistic_mixture": likelihoods.DiscretizedLogisticMixture,
+}
+SCHEDULES = {"linear": schedules.Linear, "cosine": schedules.Cosine, "cyclic": schedules.Cyclic}
+
+
+def build_model(config: Config, dataset: data.Dataset) -> VAE:
+    """Returns the model of a run, adapted to the data but neither compiled nor trained.
+
+    Raises:
+      ValueError: if the parts do not fit together or the data.
+    """
+    condition_dim = _condition_dim(config, dataset)
+    encoder_trunk, decoder_trunk = _trunks(config, dataset.event_shape)
+    vae = VAE(
+        Encoder(encoder_trunk, POSTERIORS[config.posterior](config.latent_dim), condition_dim),
+        Decoder(decoder_trunk, _likelihood(config, dataset.event_shape), condition_dim),
+        prior=_prior(config, dataset),
+        objective=_objective(config, len(dataset.train)),
+        kl_weight=_ramp(config, config.kl_weight) if config.objective != "capacity" else config.kl_weight,
+        seed=config.seed,
+    )
+    vae.adapt(dataset.train)
+    return vae
+
+
+def _condition_dim(config, dataset):
+    if not config.conditional:
+        return None
+    if dataset.train.labels is None:
+        raise ValueError(f"`conditional` needs labels. Received: data set {dataset.name!r} without labels")
+    return int(np.max(dataset.train.labels)) + 1
+
+
+def _trunks(config, event_shape):
+    if config.network == "conv":
+        return (
+            networks.conv_encoder(activation=config.activation),
+            networks.conv_decoder(event_shape, activation=config.activation),
+        )
+    widths = config.hidden_units
+    return networks.mlp(widths, config.activation), networks.mlp(widths[::-1], config.activation)
+
+
+def _likelihood(config, event_shape):
+    if config.likelihood not in ("gaussian", "laplace"):
+        return LIKELIHOODS[config.likelihood](event_shape)
+    scale = config.likelihood_scale
+    return LIKELIHOODS[config.likelihood](
+        event_shape, scale=scale if scale in ("shared", "per_value") else float(scale)
+    )
+
+
+def _prior(config, dataset):
+    if config.prior == "mixture":
+        return priors.MixtureOfGaussians(config.latent_dim, config.num_components)
+    if config.prior == "vamp":
+        low, high = dataset.train.limits()
+        return priors.VampPrior(config.latent_dim, dataset.event_shape, config.num_components, low, high)
+    return (priors.Flow if config.prior == "flow" else priors.StandardNormal)(config.latent_dim)
+
+
+def _objective(config, dataset_size):
+    make = {
+        "elbo": lambda: objectives.ELBO(config.kl_estimator),
+        "free_bits": lambda: objectives.FreeBits(config.free_bits),
+        "capacity": lambda: objectives.Capacity(_ramp(config, config.capacity), config.penalty),
+        "iwae": lambda: objectives.IWAE(config.num_samples),
+        "dreg": lambda: objectives.DReG(config.num_samples),
+        "beta_tcvae": lambda: objectives.BetaTCVAE(dataset_size, config.penalty),
+        "wae": lambda: objectives.WAE(config.penalty),
+        "reconstruction": objectives.Reconstruction,
+    }
+    return make[config.objective]()
+
+
+def _ramp(config, end):
+    """Returns a schedule from 0 to `end` in the warm-up, or `end` when there is none."""
+    if not config.kl_warmup_steps:
+        return end
+    return SCHEDULES[config.kl_schedule](config.kl_warmup_steps, end=end)

@@ -1,0 +1,98 @@
+"""Every posterior x prior x likelihood that makes sense trains, saves, loads, samples and exports."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from conftest import make_binary
+
+import keras_vae as kv
+from export import exporter, verification
+
+SHAPE, LATENT_DIM = (4, 4, 1), 3
+POSTERIORS = {
+    "diagonal": kv.posteriors.DiagonalGaussian,
+    "isotropic": kv.posteriors.IsotropicGaussian,
+    "full": kv.posteriors.FullGaussian,
+    "laplace": kv.posteriors.Laplace,
+    "flow": kv.posteriors.Flow,
+}
+PRIORS = {
+    "normal": lambda: None,
+    "mixture": lambda: kv.priors.MixtureOfGaussians(LATENT_DIM, 4),
+    "vamp": lambda: kv.priors.VampPrior(LATENT_DIM, SHAPE, 4),
+    "flow": lambda: kv.priors.Flow(LATENT_DIM, 2, 8),
+}
+LIKELIHOODS = {
+    "bernoulli": lambda: kv.likelihoods.Bernoulli(SHAPE),
+    "continuous_bernoulli": lambda: kv.likelihoods.ContinuousBernoulli(SHAPE),
+    "gaussian": lambda: kv.likelihoods.Gaussian(SHAPE, scale="shared"),
+    "laplace": lambda: kv.likelihoods.Laplace(SHAPE, scale="per_value"),
+    "categorical": lambda: kv.likelihoods.Categorical(SHAPE, num_levels=4),
+    "logistic_mixture": lambda: kv.likelihoods.DiscretizedLogisticMixture(SHAPE, num_components=2),
+}
+# The mean of flows has no density at another pseudo-input's context.
+COMBINATIONS = [c for c in itertools.product(POSTERIORS, PRIORS, LIKELIHOODS) if c[:2] != ("flow", "vamp")]
+
+
+def make(posterior, prior, likelihood, encoder_units=8):
+    keras.utils.set_random_seed(0)
+    vae = kv.VAE(
+        kv.Encoder(kv.networks.mlp((encoder_units,)), POSTERIORS[posterior](LATENT_DIM)),
+        kv.Decoder(kv.networks.mlp((8,)), LIKELIHOODS[likelihood]()),
+        prior=PRIORS[prior](),
+        seed=0,
+    )
+    vae.compile(keras.optimizers.Adam(1e-2))
+    return vae
+
+
+@pytest.mark.parametrize(("posterior", "prior", "likelihood"), COMBINATIONS, ids="-".join)
+def test_every_combination_trains_saves_loads_samples_and_exports(posterior, prior, likelihood, tmp_path, monkeypatch):
+    monkeypatch.setattr(verification, "NUM_CHECKS", 8)
+    x = make_binary(64, SHAPE)
+    vae = make(posterior, prior, likelihood)
+    vae.adapt(x)
+    loss = vae.fit(x, batch_size=64, epochs=10, verbose=0).history["loss"]
+    assert np.isfinite(loss).all()
+    assert loss[-1] < loss[0]
+    vae.save(tmp_path / "m.keras")
+    copy = keras.saving.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(copy.sample(2, seed=1, output="sample"), vae.sample(2, seed=1, output="sample"))
+    exporter.export_model(vae, tmp_path / "export", num_samples=2)
+    assert {path.name for path in (tmp_path / "export").iterdir()} == {
+        "saved_model",
+        "decoder.tflite",
+        "model_card.json",
+    }
+
+
+def test_a_vamp_prior_exports_without_the_encoder(tmp_path, monkeypatch):
+    monkeypatch.setattr(verification, "NUM_CHECKS", 8)
+    sizes = []
+    for units in (8, 2000):
+        exporter.export_model(make("diagonal", "vamp", "bernoulli", units), tmp_path / str(units), num_samples=2)
+        sizes.append((tmp_path / str(units) / "decoder.tflite").stat().st_size)
+    # The wide encoder has 128 kB more of weights.
+    assert abs(sizes[1] - sizes[0]) < 1000
+
+
+@pytest.mark.parametrize(("posterior", "condition_dim"), [("flow", None), ("diagonal", 2)])
+def test_a_prior_of_the_encoder_is_refused_where_it_cannot_be(posterior, condition_dim):
+    with pytest.raises(ValueError, match="`prior` must not be made of the encoder"):
+        kv.VAE(
+            kv.Encoder(kv.networks.mlp((8,)), POSTERIORS[posterior](LATENT_DIM), condition_dim),
+            kv.Decoder(kv.networks.mlp((8,)), kv.likelihoods.Bernoulli(SHAPE), condition_dim),
+            prior=PRIORS["vamp"](),
+        )
+
+
+def test_a_conditional_model_exports_its_condition(tmp_path):
+    keras.utils.set_random_seed(0)
+    vae = kv.VAE(
+        kv.Encoder(kv.networks.mlp((8,)), kv.posteriors.DiagonalGaussian(LATENT_DIM), 2),
+        kv.Decoder(kv.networks.mlp((8,)), kv.likelihoods.Bernoulli(SHAPE), 2),
+        seed=0,
+    )
+    exporter.export_model(vae, tmp_path / "export", num_samples=4)

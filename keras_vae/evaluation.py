@@ -28,9 +28,9 @@ def evaluate(vae: VAE, data, num_importance_samples: int = 500, seed: int = 0, c
 
     Returns:
       Dict of plain numbers, means over the data in nats: `elbo`, and `log_likelihood` (the bound of `VAE.log_prob`),
-      each with the `_standard_error` of that mean; `bits_per_dimension`, minus the log likelihood in bits for each value
-      of x; `kl_per_dimension`, None where posterior or prior do not factorise; `reconstruction_error`, the squared
-      distance summed over the values of x. `active_units` is a count of dimensions.
+      each with the `_standard_error` of that mean; `bits_per_dimension`, minus the log likelihood in bits for each
+      value of x; `kl_per_dimension`, None where posterior or prior do not factorise; `reconstruction_error`, the
+      squared distance summed over the values of x. `active_units` is a count of dimensions.
     """
     images = as_images(data, condition)
     elbo, bound = vae.bounds(images, num_importance_samples, seed)

@@ -1,10 +1,23 @@
 """Variational autoencoders for Keras 3 whose every part is a TensorFlow Probability distribution."""
 
-from keras_vae import data, likelihoods, networks, noise, posteriors, priors, sampling
+from keras_vae import data, likelihoods, networks, noise, objectives, posteriors, priors, sampling, schedules
 from keras_vae.decoder import Decoder
 from keras_vae.encoder import Encoder
 from keras_vae.vae import VAE
 
 __version__ = "0.1.0"
 
-__all__ = ["VAE", "Decoder", "Encoder", "data", "likelihoods", "networks", "noise", "posteriors", "priors", "sampling"]
+__all__ = [
+    "VAE",
+    "Decoder",
+    "Encoder",
+    "data",
+    "likelihoods",
+    "networks",
+    "noise",
+    "objectives",
+    "posteriors",
+    "priors",
+    "sampling",
+    "schedules",
+]

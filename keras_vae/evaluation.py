@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_vae.data.images import Images
 from keras_vae.fitting import as_images
 from keras_vae.objectives.terms import kl_per_dimension
+from keras_vae.posteriors import Deterministic
 from keras_vae.sampling import center
 from keras_vae.vae import VAE
 
@@ -33,19 +34,27 @@ def evaluate(vae: VAE, data, num_importance_samples: int = 500, seed: int = 0, c
       squared distance summed over the values of x. `active_units` is a count of dimensions.
     """
     images = as_images(data, condition)
+    return {
+        **likelihood(vae, images, num_importance_samples, seed),
+        "num_examples": len(images),
+        "active_units": active_units(posterior_centers(vae, images)),
+        "kl_per_dimension": mean_kl_per_dimension(vae, images),
+        "reconstruction_error": reconstruction_error(vae, images),
+    }
+
+
+def likelihood(vae: VAE, images: Images, num_importance_samples: int, seed: int) -> dict:
+    """Returns the entries of `evaluate` that need a density of the posterior; empty for a `Deterministic` one."""
+    if isinstance(vae.encoder.posterior, Deterministic):
+        return {}
     elbo, bound = vae.bounds(images, num_importance_samples, seed)
-    size = math.prod(vae.event_shape)
     return {
         "elbo": float(elbo.mean()),
         "elbo_standard_error": standard_error(elbo),
         "log_likelihood": float(bound.mean()),
         "log_likelihood_standard_error": standard_error(bound),
-        "bits_per_dimension": float(-bound.mean() / math.log(2.0) / size),
+        "bits_per_dimension": float(-bound.mean() / math.log(2.0) / math.prod(vae.event_shape)),
         "num_importance_samples": num_importance_samples,
-        "num_examples": len(elbo),
-        "active_units": active_units(posterior_centers(vae, images)),
-        "kl_per_dimension": mean_kl_per_dimension(vae, images),
-        "reconstruction_error": reconstruction_error(vae, images),
     }
 
 

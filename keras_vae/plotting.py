@@ -83,3 +83,69 @@ def latent_map(loc: np.ndarray, labels: np.ndarray | None = None) -> Figure:
     axes.set_title("means of q(z|x)")
     axes.set_aspect("equal")
     return figure
+
+
+def traversal_grid(
+    images: np.ndarray, values: Sequence[float] | None = None, dimensions: Sequence[int] | None = None
+) -> Figure:
+    """Draws decoded traversals: a row a latent dimension, a column a value of it.
+
+    Args:
+      images: array `(rows, steps, height, width, channels)` with values in [0, 1].
+      values: the values swept, `(steps,)`, written below the columns; or None.
+      dimensions: the number of each row's dimension, `(rows,)`; None counts from 0.
+    """
+    rows, steps, height, width = images.shape[:4]
+    picture = image_grid(images.reshape(-1, *images.shape[2:]), steps)
+    axes = picture.axes[0]
+    axes.set_axis_on()
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    names = [f"z[{d}]" for d in (range(rows) if dimensions is None else dimensions)]
+    axes.set_yticks(np.arange(rows) * (height + 1) + (height - 1) / 2, names)
+    labels = [] if values is None else [f"{value:.3g}" for value in values]
+    axes.set_xticks(np.arange(len(labels)) * (width + 1) + (width - 1) / 2, labels)
+    axes.tick_params(length=0, labelsize=8)
+    # The labels get room of their own, so that the images keep theirs.
+    inches, room = picture.get_size_inches(), np.array([0.5, 0.3 if labels else 0.0])
+    picture.set_size_inches(inches + room)
+    axes.set_position((*room / (inches + room), *inches / (inches + room)))
+    return picture
+
+
+def kl_bars(kl: np.ndarray, threshold: float = 0.01) -> Figure:
+    """Draws the KL of each latent dimension, the largest first, and the line above which a dimension is active.
+
+    The axis is linear up to the threshold and logarithmic from there.
+
+    Args:
+      kl: array `(latent_dim,)` in nats, for example `kl_per_dimension` of `evaluation.evaluate`.
+      threshold: least KL of an active dimension, in nats, positive.
+    """
+    kl = np.asarray(kl, np.float64)
+    order = np.argsort(-kl, kind="stable")
+    active = kl[order] > threshold
+    figure = Figure(figsize=(max(4.0, 1.0 + 0.25 * len(kl)), 3), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(np.arange(len(kl)), kl[order], color=np.where(active, "tab:blue", "lightgrey"))
+    axes.set_yscale("symlog", linthresh=checks.positive_float("threshold", threshold))
+    axes.set_ylim(0.0, 2.0 * max(kl.max(), threshold))
+    axes.axhline(threshold, color="black", linestyle="--", linewidth=0.8, label=f"{threshold:g} nats")
+    axes.set_xticks(np.arange(len(kl)), order, fontsize=7)
+    axes.set_xlabel("latent dimension")
+    axes.set_ylabel("nats")
+    axes.set_title(f"KL(q || p): {active.sum()} of {len(kl)} dimensions active, {kl.sum():.2f} nats in all")
+    axes.legend()
+    return figure
+
+
+def neighbours(samples: np.ndarray, nearest: np.ndarray) -> Figure:
+    """Draws each sample and, to its right behind a gap, the training images nearest to it.
+
+    Args:
+      samples: array `(count, height, width, channels)` with values in [0, 1].
+      nearest: array `(count, neighbours, height, width, channels)`, `training[latent.nearest_neighbours(...)[0]]`.
+    """
+    gap = np.ones_like(samples)
+    rows = np.concatenate([samples[:, None], gap[:, None], nearest], axis=1)
+    return image_grid(rows.reshape(-1, *samples.shape[1:]), rows.shape[1], "samples (left), nearest training images")

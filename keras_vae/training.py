@@ -35,8 +35,9 @@ def run(config: Config) -> pathlib.Path:
     vae = build_model(config, dataset)
     make_run_dir(run_dir)
     write_json(run_dir / "config.json", config.to_dict())
+    kl_method = "none" if config.objective == "reconstruction" else vae.kl_method
     logging.info("data: %s", dataset.describe())
-    logging.info("model: %d parameters, KL %s; writing to %s", vae.count_params(), vae.kl_method, run_dir)
+    logging.info("model: %d parameters, KL %s; writing to %s", vae.count_params(), kl_method, run_dir)
 
     started = time.perf_counter()
     history = fit(vae, config, dataset, run_dir)
@@ -58,18 +59,21 @@ def run(config: Config) -> pathlib.Path:
         "train_seconds": train_seconds,
         "images_per_second": len(history["loss"]) * len(dataset.train) / train_seconds,
         "parameters": vae.count_params(),
-        "kl_method": vae.kl_method,
+        "kl_method": kl_method,
         "data": dataset.describe(),
         "seed": config.seed,
         "versions": versions(),
     }
     write_json(run_dir / "report.json", report)
+    if "test_elbo" in report:
+        logging.info(
+            "test ELBO %.2f nats, log likelihood %.2f +- %.2f nats",
+            *(report[f"test_{key}"] for key in ("elbo", "log_likelihood", "log_likelihood_standard_error")),
+        )
     logging.info(
-        "test ELBO %.2f nats, log likelihood %.2f +- %.2f nats, %d of %d units active, %.0f s of training",
-        *(
-            report[k]
-            for k in ("test_elbo", "test_log_likelihood", "test_log_likelihood_standard_error", "active_units")
-        ),
+        "test reconstruction error %.2f, %d of %d units active, %.0f s of training",
+        report["test_reconstruction_error"],
+        report["active_units"],
         config.latent_dim,
         train_seconds,
     )
@@ -160,6 +164,16 @@ def load_model(run_dir) -> VAE:
     if not isinstance(model, VAE):
         raise ValueError(f"{path} must hold a keras_vae.VAE. Received: {type(model).__name__}")
     return model
+
+
+def load_config(run_dir) -> Config:
+    """Returns the settings of a run directory, or raises `ValueError` that names the cause."""
+    path = pathlib.Path(run_dir) / "config.json"
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        return Config(**{**settings, "hidden_units": tuple(settings["hidden_units"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is missing or damaged: {error}") from error
 
 
 def write_json(path: pathlib.Path, content: dict) -> None:

@@ -24,11 +24,12 @@ LAYERS = (
     ("stack", "encoder", "decoder", "objectives"),
     ("fitting",),
     ("importance",),
-    ("vae", "autoencoder"),
-    ("evaluation", "latent", "callbacks", "plotting", "disentanglement", "frechet", "information"),
+    ("vae",),
+    ("evaluation", "autoencoder", "latent", "callbacks", "plotting", "disentanglement", "frechet", "information"),
     ("keras_vae",),
     ("building",),
     ("training",),
+    ("evaluate",),
     ("export", "train"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -151,6 +151,52 @@ def test_a_latent_map_draws_each_mean_in_the_colour_of_its_label(labels):
         assert figure.axes[1].get_ylabel() == "label"
 
 
+@pytest.mark.parametrize(("values", "dimensions"), [(None, None), ([-3.0, 0.0, 2.5], [7, 2])])
+def test_a_traversal_has_a_row_a_dimension_and_a_column_a_value(values, dimensions):
+    images = random_images(6).reshape(2, 3, 3, 4, 1)
+    figure = plotting.traversal_grid(images, values, dimensions)
+    axes, picture = figure.axes[0], shown(figure)
+    np.testing.assert_array_equal(picture, plotting.tile(images.reshape(6, 3, 4, 1), 3)[..., 0])
+    rows, columns = axes.get_yticks(), axes.get_xticks()
+    assert [label.get_text() for label in axes.get_yticklabels()] == (
+        ["z[0]", "z[1]"] if dimensions is None else ["z[7]", "z[2]"]
+    )
+    assert [label.get_text() for label in axes.get_xticklabels()] == ([] if values is None else ["-3", "0", "2.5"])
+    # Each label is at the middle of its images: 3 pixels and a gap high, 4 and a gap wide.
+    np.testing.assert_array_equal(rows, [1, 5])
+    np.testing.assert_array_equal(columns, [] if values is None else [1.5, 6.5, 11.5])
+    # The labels have room of their own; the images keep theirs.
+    size = axes.get_position().size * figure.get_size_inches()
+    np.testing.assert_allclose(size, [3 * 0.6, 2 * 0.6], rtol=1e-10)
+
+
+def test_bars_are_the_kl_of_each_dimension_from_the_largest_down():
+    figure = plotting.kl_bars([0.5, 0.0, 2.0, 0.004], threshold=0.01)
+    axes = figure.axes[0]
+    np.testing.assert_allclose([bar.get_height() for bar in axes.patches], [2.0, 0.5, 0.004, 0.0])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "0", "3", "1"]
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [0.01, 0.01])
+    assert axes.get_title() == "KL(q || p): 2 of 4 dimensions active, 2.50 nats in all"
+    colors = [bar.get_facecolor() for bar in axes.patches]
+    assert axes.get_ylim() == (0.0, 4.0)
+    assert colors[0] == colors[1] != colors[2] == colors[3]
+
+
+def test_a_threshold_of_zero_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"`threshold` must be a positive number. Received: threshold=0.0"):
+        plotting.kl_bars(np.ones(3), 0.0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_neighbours_stand_beside_their_sample(channels):
+    samples, nearest = random_images(2, channels=channels), random_images(6, channels=channels)
+    figure = plotting.neighbours(samples, nearest.reshape(2, 3, 3, 4, channels))
+    gap = np.ones((1, 3, 4, channels))
+    rows = [np.concatenate([samples[i : i + 1], gap, nearest[3 * i : 3 * i + 3]]) for i in range(2)]
+    expected = plotting.tile(np.concatenate(rows), 5)
+    np.testing.assert_array_equal(shown(figure), expected if channels == 3 else expected[..., 0])
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -161,6 +207,11 @@ def test_a_latent_map_draws_each_mean_in_the_colour_of_its_label(labels):
         lambda: plotting.learning_curve({"elbo": [-3.0, -2.0]}),
         lambda: plotting.latent_map(np.zeros((3, 2)), np.arange(3)),
         lambda: plotting.latent_map(np.zeros((3, 2))),
+        lambda: plotting.traversal_grid(random_images(6)[None], np.linspace(-3, 3, 6)),
+        lambda: plotting.traversal_grid(random_images(6, channels=3)[:, None]),
+        lambda: plotting.kl_bars(np.linspace(3, 0, 40)),
+        lambda: plotting.kl_bars(np.zeros(1)),
+        lambda: plotting.neighbours(random_images(2), random_images(6).reshape(2, 3, 3, 4, 1)),
     ],
 )
 def test_every_figure_renders_to_png_bytes_of_its_size(make):

@@ -1,0 +1,120 @@
+"""Measures a finished run again, and more closely: `python -m keras_vae.evaluate RUN_DIR`.
+
+Writes RUN_DIR/evaluation: evaluation.json with the test ELBO, log likelihood, the parts of the KL and the quality of
+samples, and figures of the KL of each dimension, a traversal, and samples beside their nearest training images.
+"""
+
+import argparse
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import numpy as np
+from absl import logging
+
+from keras_vae import evaluation, latent, plotting
+from keras_vae.config import Config
+from keras_vae.frechet import ClassifierFeatures, sample_quality
+from keras_vae.information import split_kl
+from keras_vae.posteriors import Deterministic, Flow
+from keras_vae.training import load_config, load_data, load_model, write_json
+
+# All pairs of images and codes: the split of the KL grows with its square.
+NUM_SPLIT_EXAMPLES = 2000
+NUM_PICTURES = 10
+
+
+def evaluate_run(run_dir, num_importance_samples: int = 500, overwrite: bool = False) -> pathlib.Path:
+    """Measures the model of a run directory on its test set; returns the folder `evaluation` in it.
+
+    Raises:
+      ValueError: if there is no run that can be loaded, or the folder exists and `overwrite` is False.
+    """
+    run_dir = pathlib.Path(run_dir)
+    folder = run_dir / "evaluation"
+    if folder.exists() and not overwrite:
+        raise ValueError(f"the evaluation folder must not exist, or pass --overwrite. Received: {folder}")
+    vae, config = load_model(run_dir), load_config(run_dir)
+    dataset = load_data(config)
+    work = pathlib.Path(tempfile.mkdtemp(prefix=".evaluation-", dir=run_dir))
+    try:
+        report = measure(vae, config, dataset, num_importance_samples)
+        write_json(work / "evaluation.json", report)
+        for name, figure in draw(vae, dataset, report).items():
+            figure.savefig(work / f"{name}.png", dpi=150)
+        work.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        work.rename(folder)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    return folder
+
+
+def measure(vae, config: Config, dataset, num_importance_samples: int) -> dict:
+    """Returns the numbers, plain values for a JSON file, in nats unless their name says otherwise."""
+    report = evaluation.evaluate(vae, dataset.test, num_importance_samples, config.seed)
+    part = dataset.test[:NUM_SPLIT_EXAMPLES]
+    x, condition = part.numpy(), None if vae.condition_dim is None else part.labels
+    if not isinstance(vae.encoder.posterior, Deterministic | Flow):  # no density, or none that broadcasts over pairs
+        report["kl_split"] = split_kl(vae.encode(x, condition), vae.prior(vae.encoder), seed=config.seed)
+    labels = dataset.train.labels
+    if labels is not None and labels.ndim == 1 and len(dataset.event_shape) == 3:
+        classifier = ClassifierFeatures(dataset.event_shape, int(labels.max()) + 1, seed=config.seed)
+        classifier.fit(dataset.train)
+        count = min(len(dataset.test), 5000)
+        # Binary images are compared with drawn pixels, grey ones with means.
+        output = "mean" if dataset.binarization == "none" else "sample"
+        samples = [
+            vae.sample(len(c), config.seed + i, output=output, condition=None if condition is None else c)
+            for i, c in enumerate(np.array_split(dataset.test.labels[:count], -(-count // 500)))
+        ]
+        quality = sample_quality(np.concatenate(samples), dataset.test[:count], classifier, seed=config.seed)
+        report["classifier_frechet"] = {**quality, "classifier_accuracy": classifier.accuracy(dataset.test)}
+    return report
+
+
+def draw(vae, dataset, report: dict) -> dict:
+    """Returns the figures by name."""
+    test = dataset.test[:NUM_PICTURES]
+    condition = None if vae.condition_dim is None else test.labels
+    start = evaluation.posterior_centers(vae, test)[0]
+    kl = report["kl_per_dimension"] or [0.0] * vae.latent_dim
+    busiest = np.argsort(kl)[::-1][:NUM_PICTURES]
+    values = np.linspace(-3.0, 3.0, 11)
+    rows = [
+        vae.decode(codes, None if condition is None else np.repeat(condition[:1], len(codes))).mean().numpy()
+        for codes in (latent.traverse(start, int(d), values) for d in busiest)
+    ]
+    samples = vae.sample(NUM_PICTURES, seed=0, condition=condition).numpy()
+    training = dataset.train.numpy()
+    index, _ = latent.nearest_neighbours(samples, training, 4)
+    figures = {
+        "traversal": plotting.traversal_grid(np.stack(rows), values, busiest),
+        "neighbours": plotting.neighbours(samples, training[index]),
+    }
+    if report["kl_per_dimension"]:
+        figures["kl_per_dimension"] = plotting.kl_bars(np.array(kl))
+    return figures
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command line; a mistake is one line and exit code 2."""
+    parser = argparse.ArgumentParser(prog="python -m keras_vae.evaluate", description=__doc__)
+    parser.add_argument("run_dir", metavar="RUN_DIR")
+    parser.add_argument("--num_importance_samples", type=int, default=500, help="samples an image (default 500)")
+    parser.add_argument("--overwrite", action="store_true", help="replace RUN_DIR/evaluation if it exists")
+    arguments = parser.parse_args(argv)
+    logging.set_verbosity(logging.INFO)
+    try:
+        folder = evaluate_run(arguments.run_dir, arguments.num_importance_samples, arguments.overwrite)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    logging.info("done: see %s", folder)
+
+
+if __name__ == "__main__":
+    main()

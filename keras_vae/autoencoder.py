@@ -39,7 +39,11 @@ def with_fitted_density(model: VAE, data, num_components: int = 10, seed: int = 
         .fit(codes)
     )
     fitted = VAE(
-        model.encoder, model.decoder, prior=MixtureOfGaussians(model.latent_dim, num_components), seed=model.seed
+        model.encoder,
+        model.decoder,
+        prior=MixtureOfGaussians(model.latent_dim, num_components),
+        objective=model.objective,
+        seed=model.seed,
     )
     fitted.prior.set_mixture(mixture.weights_, mixture.means_, np.sqrt(mixture.covariances_))
     return fitted

@@ -24,7 +24,7 @@ class Config:
     binarization: str = _option(
         "auto",
         "how grey images become binary: a fresh Bernoulli draw at each presentation, one fixed draw, a threshold at "
-        "0.5, or not; 'auto' is 'dynamic' for mnist and 'none' otherwise",
+        "0.5, or not; 'auto' is 'dynamic' for mnist with likelihood=bernoulli and 'none' otherwise",
         choices=("auto", "dynamic", "static", "threshold", "none"),
     )
     validation_fraction: float = _option(1 / 12, "part of the training set kept for validation, between 0 and 1")

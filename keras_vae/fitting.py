@@ -36,6 +36,8 @@ def as_images(x, y=None, sample_weight=None) -> Images:
     if isinstance(x, Images):
         return x
     x = np.asarray(x)
+    if not len(x):
+        raise ValueError("`x` must hold at least one example. Received: an empty array")
     if x.dtype == np.float64 or x.dtype == bool:
         x = x.astype(np.float32)
     labels = None if y is None else np.asarray(y)
@@ -71,6 +73,8 @@ class ArrayModel(keras.Model):
         self._auto_jit = jit_compile == "auto"
         self._functions = {}
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        # Now, and not while the first step is traced: a trace that fails would leave half an optimiser.
+        self.optimizer.build(self.trainable_variables)
         self._compile_config = keras.saving.serialize_keras_object(
             {"optimizer": self.optimizer, "jit_compile": jit_compile, **kwargs}
         )
@@ -80,7 +84,6 @@ class ArrayModel(keras.Model):
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
 
     def fit(
         self,
@@ -153,6 +156,10 @@ class ArrayModel(keras.Model):
         with self._blocks(size, steps):
             return super().evaluate(feed, steps=steps, **options)
 
+    def predict(self, x, **kwargs):
+        """Predicts; the arguments are those of `keras.Model.predict`, and `x` may be an `Images`."""
+        return super().predict(x.numpy() if isinstance(x, Images) else x, **kwargs)
+
     def make_train_function(self, force=False):
         if self.train_function is None or force:
             super().make_train_function(force=True)
@@ -193,8 +200,8 @@ class ArrayModel(keras.Model):
         # A whole data set cannot be looked at; its first batch shows a wrong scale or shape.
         if isinstance(dataset, tf.data.Dataset):
             for element in dataset.take(1):
-                x, _, _ = keras.utils.unpack_x_y_sample_weight(element)
-                self.check_data(as_images(x))
+                x, y, _ = keras.utils.unpack_x_y_sample_weight(element)
+                self.check_data(as_images(x, y))
 
     def _block_size(self, images, batch_size, steps):
         if self.run_eagerly or self.distribute_strategy.num_replicas_in_sync > 1:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from keras_vae import checks
 
@@ -56,9 +57,10 @@ def learning_curve(history: Mapping[str, Sequence[float]]) -> Figure:
         for prefix, name in (("", "training"), ("val_", "validation")):
             if prefix + key in history:
                 values = history[prefix + key]
-                axes.plot(range(1, len(values) + 1), values, label=name)
+                axes.plot(range(1, len(values) + 1), values, label=name, marker="." if len(values) < 10 else None)
         axes.set_title(label)
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel("nats")
         axes.grid(alpha=0.3)
     figure.axes[0].legend()

@@ -82,10 +82,14 @@ def run(config: Config) -> pathlib.Path:
 
 def load_data(config: Config) -> data.Dataset:
     """Returns the data set of a run."""
+    binarization = config.binarization
+    if binarization == "auto":
+        # A density of a learned scale has no upper bound on two values: only the Bernoulli gets binary images unasked.
+        binarization = "dynamic" if (config.dataset, config.likelihood) == ("mnist", "bernoulli") else "none"
     return data.load(
         config.dataset,
         config.data_dir or None,
-        None if config.binarization == "auto" else config.binarization,
+        binarization,
         config.validation_fraction,
         config.seed,
     )
@@ -128,7 +132,11 @@ def draw_figures(vae: VAE, dataset: data.Dataset, history: dict, folder: pathlib
     path = latent.interpolate(*ends, 10)
     figures = {
         "reconstructions": plotting.reconstructions(x, vae.reconstruct(x, condition).numpy()),
-        "samples": plotting.image_grid(vae.sample(100, seed=0, condition=rows).numpy(), 10),
+        "samples": plotting.image_grid(
+            vae.sample(100, seed=0, condition=rows).numpy(),
+            10,
+            "" if rows is None else f"samples, a column for each class from 0 to {rows.max()}",
+        ),
         "interpolation": plotting.image_grid(
             vae.decode(path, None if condition is None else np.repeat(condition[:1], 10)).mean().numpy(), 10
         ),

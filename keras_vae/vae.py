@@ -15,7 +15,7 @@ from keras_vae.fitting import ArrayModel
 from keras_vae.importance import ImportanceSampler
 from keras_vae.noise import EVALUATION_STREAM, Noise, Tempered, as_word
 from keras_vae.objectives.objective import Objective, Pass
-from keras_vae.posteriors import Flow
+from keras_vae.posteriors import Deterministic, Flow
 from keras_vae.priors import Prior, StandardNormal
 from keras_vae.sampling import center, draw
 from keras_vae.schedules import Schedule, as_schedule
@@ -64,8 +64,8 @@ class VAE(ArrayModel):
         self.condition_dim = encoder.condition_dim
         self.event_shape = decoder.likelihood.event_shape
         self.prior = StandardNormal(self.latent_dim) if prior is None else prior
-        self._check_parts()
         self.objective = objectives.ELBO() if objective is None else objective
+        self._check_parts()
         self.kl_weight = as_schedule("kl_weight", kl_weight)
         self.seed = random.getrandbits(31) if seed is None else seed
         as_word(self.seed)  # raises on a seed that noise cannot take
@@ -84,6 +84,13 @@ class VAE(ArrayModel):
             raise ValueError(
                 f"`decoder` must have the condition_dim of the encoder, {self.condition_dim}. "
                 f"Received: decoder with condition_dim={self.decoder.condition_dim}"
+            )
+        if isinstance(self.encoder.posterior, Deterministic) and not isinstance(
+            self.objective, objectives.Reconstruction
+        ):
+            raise ValueError(
+                "`objective` must be Reconstruction for a Deterministic posterior, which has no density and so no KL. "
+                f"Received: {type(self.objective).__name__}"
             )
         plain = self.condition_dim is None and not isinstance(self.encoder.posterior, Flow)
         if self.prior.needs_encoder and not plain:
@@ -144,13 +151,10 @@ class VAE(ArrayModel):
     def fit(self, *args, **kwargs):
         history = super().fit(*args, **kwargs)
         steps = int(self.optimizer.iterations)
-        if steps < self.kl_weight.num_steps:
-            logging.warning(
-                "kl_weight ends its warm-up after %d steps, but training ended after %d, at kl_weight=%.3g",
-                self.kl_weight.num_steps,
-                steps,
-                float(self.kl_weight(steps)),
-            )
+        for name, schedule in (("kl_weight", self.kl_weight), ("capacity", getattr(self.objective, "capacity", None))):
+            if schedule is not None and steps < schedule.num_steps:
+                message = "%s ends its warm-up after %d steps, but training ended after %d, at %s=%.3g"
+                logging.warning(message, name, schedule.num_steps, steps, name, float(schedule(steps)))
         return history
 
     def adapt(self, data) -> None:
@@ -170,8 +174,12 @@ class VAE(ArrayModel):
                 f"`x` must have shape (batch, {', '.join(map(str, self.event_shape))}). "
                 f"Received: x with shape {images.values.shape}"
             )
-        if self.condition_dim is not None and images.labels is None:
-            raise ValueError("`y` must hold the condition of each example: the model is conditional. Received: none")
+        if self.condition_dim is not None:
+            if images.labels is None:
+                raise ValueError(
+                    "`y` must hold the condition of each example: the model is conditional. Received: none"
+                )
+            self.as_condition(images.labels)
         likelihood = self.decoder.likelihood
         likelihood.validate(images.numpy() if likelihood.validates_each_value else images.limits())
 
@@ -187,16 +195,33 @@ class VAE(ArrayModel):
     def as_condition(self, condition):
         """Returns a condition as float `(batch, condition_dim)`: class numbers `(batch,)` become one-hot."""
         if condition is None:
+            if self.condition_dim is not None:
+                raise ValueError(
+                    f"`condition` must be given, class numbers or vectors of {self.condition_dim}: the model is "
+                    "conditional. Received: none"
+                )
             return None
+        if self.condition_dim is None:
+            raise ValueError("`condition` must not be given: the model has no condition_dim. Received: a condition")
         condition = tf.convert_to_tensor(condition)
-        if self.condition_dim is not None and condition.shape.rank == 1 and condition.dtype.is_integer:
-            condition = tf.one_hot(condition, self.condition_dim)
+        if condition.shape.rank == 1 and condition.dtype.is_integer:
+            self._check_classes(condition)
+            condition = tf.one_hot(tf.cast(condition, tf.int32), self.condition_dim)
         if condition.shape.rank != 2 or condition.shape[-1] != self.condition_dim:
             raise ValueError(
                 f"`condition` must be integers (batch,) or numbers (batch, {self.condition_dim}). "
                 f"Received: {condition.dtype.name} with shape {tuple(condition.shape)}"
             )
         return tf.cast(condition, tf.float32)
+
+    def _check_classes(self, classes):
+        if tf.is_symbolic_tensor(classes):
+            return  # arrays and the first batch of a data set are checked before
+        low, high = int(np.min(classes)), int(np.max(classes))
+        if low < 0 or high >= self.condition_dim:
+            raise ValueError(
+                f"`condition` must be class numbers from 0 to {self.condition_dim - 1}. Received: from {low} to {high}"
+            )
 
     def start(self, x, condition=None, noise=None, training=False, weight=None, step=0) -> Pass:
         """Encodes a batch; returns what an objective draws from and decodes with. `condition` is float."""
@@ -237,6 +262,14 @@ class VAE(ArrayModel):
 
     # Use.
 
+    def _as_tensor(self, x):
+        x = tf.cast(tf.convert_to_tensor(x.numpy() if isinstance(x, Images) else x), tf.float32)
+        if x.shape[1:] != self.event_shape:
+            raise ValueError(
+                f"`x` must have shape (batch, {', '.join(map(str, self.event_shape))}). Received: {tuple(x.shape)}"
+            )
+        return x
+
     @property
     def kl_method(self) -> str:
         """ "analytic" or "monte_carlo": how the KL between posterior and prior is computed."""
@@ -245,15 +278,18 @@ class VAE(ArrayModel):
 
     def encode(self, x, condition=None):
         """Returns q(z|x) for x `(batch, *event_shape)`, a distribution over `(latent_dim,)`."""
-        return self.encoder(tf.cast(tf.convert_to_tensor(x), tf.float32), self.as_condition(condition), training=False)
+        return self.encoder(self._as_tensor(x), self.as_condition(condition), training=False)
 
     def decode(self, z, condition=None):
         """Returns p(x|z) for z `(batch, latent_dim)`."""
-        return self.decoder(tf.convert_to_tensor(z), self.as_condition(condition), training=False)
+        z = tf.convert_to_tensor(z)
+        if z.shape.rank != 2 or z.shape[-1] != self.latent_dim:
+            raise ValueError(f"`z` must have shape (batch, {self.latent_dim}). Received: z with shape {tuple(z.shape)}")
+        return self.decoder(tf.cast(z, tf.float32), self.as_condition(condition), training=False)
 
     def reconstruct(self, x, condition=None) -> tf.Tensor:
         """Returns the mean of p(x|z) at the centre of q(z|x), `(batch, *event_shape)`."""
-        return self(tf.convert_to_tensor(x), condition, training=False)
+        return self(self._as_tensor(x), condition, training=False)
 
     def sample(
         self, num_samples: int = 1, seed=None, temperature=1.0, output: str = "mean", condition=None
@@ -278,6 +314,10 @@ class VAE(ArrayModel):
             condition = tf.convert_to_tensor(condition)
             if condition.shape.rank == 0 or (condition.shape.rank == 1 and not condition.dtype.is_integer):
                 condition = tf.repeat(condition[None], num_samples, axis=0)
+            if condition.shape[0] != num_samples:
+                raise ValueError(
+                    f"`condition` must be one, or one for each of {num_samples} samples. Received: {condition.shape[0]}"
+                )
         likelihood = self.decode(z, condition)
         if checks.one_of("output", output, ("mean", "sample")) == "mean":
             return likelihood.mean()
@@ -316,6 +356,8 @@ class VAE(ArrayModel):
 
         Arguments as in `log_prob`; two arrays of shape `(count,)` in nats.
         """
+        if condition is not None:
+            self.as_condition(condition)
         return self._importance.bounds(self._checked(x, condition), num_samples, seed)
 
     def get_config(self):

@@ -53,8 +53,20 @@ class Images:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __repr__(self) -> str:
+        return f"Images(count={len(self)}, event_shape={self.event_shape}, dynamic={self.dynamic})"
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return self.numpy().astype(dtype or np.float32)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of all examples, (count, ...)."""
+        return self.values.shape
+
     def __getitem__(self, index) -> "Images":
-        """Returns the examples of a slice or an array of indices."""
+        """Returns the examples of a slice or an array of indices; of one index, a split of one example."""
+        index = slice(index, index + 1 or None) if isinstance(index, int | np.integer) else index
         picked = {name: getattr(self, name) for name in ("values", "labels", "weights")}
         return dataclasses.replace(self, **{name: a if a is None else a[index] for name, a in picked.items()})
 

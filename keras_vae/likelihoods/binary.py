@@ -4,18 +4,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae.likelihoods.head import Likelihood, register
+from keras_vae.likelihoods.head import Likelihood, inner_mean, invert, register
 
 tfd = tfp.distributions
-
-
-def logit_of_mean(mean: np.ndarray) -> np.ndarray:
-    """Returns the logit of a mean in [0, 1], kept 1% away from both ends.
-
-    A pixel that never changes must not start with a logit that gradients cannot move.
-    """
-    p = 0.01 + 0.98 * np.clip(mean, 0.0, 1.0)
-    return np.log(p) - np.log1p(-p)
 
 
 class _BernoulliLogits(tfd.Bernoulli):
@@ -44,7 +35,8 @@ class Bernoulli(Likelihood):
         return self._independent(_BernoulliLogits(logits=parameters[..., 0], dtype=tf.float32))
 
     def initial_parameters(self, mean):
-        return logit_of_mean(mean)[..., None]
+        p = inner_mean(mean)
+        return (np.log(p) - np.log1p(-p))[..., None]
 
 
 class _ContinuousBernoulliLogits(tfd.ContinuousBernoulli):
@@ -100,4 +92,9 @@ class ContinuousBernoulli(Likelihood):
         return self._independent(_ContinuousBernoulliLogits(logits=parameters[..., 0]))
 
     def initial_parameters(self, mean):
-        return logit_of_mean(mean)[..., None]
+        def mean_of(logits):
+            size = np.maximum(np.abs(logits), 1e-3)
+            above = -1.0 / np.expm1(-size) - 1.0 / size
+            return np.where(logits > 0, above, 1.0 - above)
+
+        return invert(mean_of, inner_mean(mean), bound=200.0)[..., None]

@@ -13,6 +13,24 @@ tfd = tfp.distributions
 register = keras.saving.register_keras_serializable(package="keras_vae.likelihoods")
 
 
+def invert(mean_of, mean: np.ndarray, bound: float) -> np.ndarray:
+    """Returns the parameter at which the increasing function `mean_of` is `mean`, by bisection on [-bound, bound]."""
+    low, high = np.full(mean.shape, -bound), np.full(mean.shape, bound)
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        below = mean_of(middle) < mean
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return middle
+
+
+def inner_mean(mean: np.ndarray) -> np.ndarray:
+    """Returns a mean in [0, 1] pressed to [0.01, 0.99].
+
+    A value that never changes must not start with a parameter that gradients cannot move.
+    """
+    return 0.01 + 0.98 * np.clip(np.float64(mean), 0.0, 1.0)
+
+
 class Likelihood(keras.layers.Layer):
     """Base of the likelihood heads: projects features to parameters and makes a distribution of them.
 

@@ -5,8 +5,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import checks
-from keras_vae.likelihoods.binary import logit_of_mean
-from keras_vae.likelihoods.head import Likelihood, register
+from keras_vae.likelihoods.head import Likelihood, inner_mean, invert, register
 from keras_vae.posteriors import UNIT
 from keras_vae.sampling import draw, full_shape
 
@@ -51,7 +50,7 @@ class _LevelCategorical(tfd.Categorical):
     def _log_prob(self, value):
         logits = self.logits_parameter()
         index = tf.cast(tf.round(value * (logits.shape[-1] - 1)), tf.int32)
-        return -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=index, logits=logits)
+        return tf.reduce_sum(tf.one_hot(index, logits.shape[-1]) * tf.nn.log_softmax(logits), axis=-1)
 
     def _mean(self):
         probs = self.probs_parameter()
@@ -81,8 +80,15 @@ class Categorical(Levels):
         return self._independent(_LevelCategorical(logits=parameters, dtype=tf.float32))
 
     def initial_parameters(self, mean):
-        # The exponential family with this mean: logits linear in the level, with the slope of the continuous Bernoulli.
-        return logit_of_mean(mean)[..., None] * np.linspace(-0.5, 0.5, self.num_levels)
+        # The exponential family with this mean: logits linear in the level.
+        levels = np.linspace(0.0, 1.0, self.num_levels)
+
+        def mean_of(slope):
+            logits = slope[..., None] * (levels - 0.5)
+            weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+            return (weights * levels).sum(axis=-1) / weights.sum(axis=-1)
+
+        return invert(mean_of, inner_mean(mean), bound=200.0)[..., None] * (levels - 0.5)
 
 
 class _DiscretizedLogistic(tfd.Distribution):
@@ -115,14 +121,15 @@ class _DiscretizedLogistic(tfd.Distribution):
         half = 0.5 / (self.num_levels - 1)
         upper = (value + half - self.loc) / self.scale
         lower = (value - half - self.loc) / self.scale
-        # log(sigmoid(u) - sigmoid(l)) = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)), which is stable.
-        inside = -tf.nn.softplus(-upper) - tf.nn.softplus(lower) + tf.math.log(-tf.math.expm1(lower - upper))
+        # log(sigmoid(u) - sigmoid(l)) = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)), with u - l exact.
+        inside = -tf.nn.softplus(-upper) - tf.nn.softplus(lower) + tf.math.log(-tf.math.expm1(-2.0 * half / self.scale))
         first = -tf.nn.softplus(-upper)
         last = -tf.nn.softplus(lower)
         return tf.where(value < half, first, tf.where(value > 1.0 - half, last, inside))
 
     def _mean(self):
-        return tf.clip_by_value(self.loc, 0.0, 1.0)
+        # The mean of the logistic clipped to [0, 1], which rounding to levels hardly moves.
+        return self.scale * (tf.nn.softplus(self.loc / self.scale) - tf.nn.softplus((self.loc - 1.0) / self.scale))
 
 
 @draw.register(_DiscretizedLogistic)
@@ -139,7 +146,7 @@ class DiscretizedLogisticMixture(Levels):
 
     The likelihood of 8-bit images of Salimans et al., "PixelCNN++" (2017), equation 2, without its coupling of colours;
     h is half a level, and the outer levels take the tails. A mass in nats: divided by log(2) D it is bits/dim. The
-    mean is the mixture of the components' locations, clipped to [0, 1].
+    mean is that of the mixture clipped to [0, 1], before it is rounded to levels.
 
     Args:
       event_shape: shape of one x.

@@ -16,7 +16,8 @@ class BetaTCVAE(Objective):
     their sum is the KL. Posterior and prior must factorise.
 
     Args:
-      dataset_size: number of training examples, a positive integer.
+      dataset_size: number of training examples, a positive integer. It shifts the loss by a constant, (beta - 1)
+        (latent_dim - 1) log(dataset_size), and has no part in the gradient.
       beta: weight of the total correlation, at least 0.
     """
 

@@ -84,14 +84,16 @@ def _prior(config, dataset):
 
 
 def _objective(config, dataset_size):
+    weight = {"weight": config.penalty} if config.penalty else {}
+    beta = {"beta": config.penalty} if config.penalty else {}
     make = {
         "elbo": lambda: objectives.ELBO(config.kl_estimator),
         "free_bits": lambda: objectives.FreeBits(config.free_bits),
-        "capacity": lambda: objectives.Capacity(_ramp(config, config.capacity), config.penalty),
+        "capacity": lambda: objectives.Capacity(_ramp(config, config.capacity), **weight),
         "iwae": lambda: objectives.IWAE(config.num_samples),
         "dreg": lambda: objectives.DReG(config.num_samples),
-        "beta_tcvae": lambda: objectives.BetaTCVAE(dataset_size, config.penalty),
-        "wae": lambda: objectives.WAE(config.penalty),
+        "beta_tcvae": lambda: objectives.BetaTCVAE(dataset_size, **beta),
+        "wae": lambda: objectives.WAE(**weight),
         "reconstruction": objectives.Reconstruction,
     }
     return make[config.objective]()

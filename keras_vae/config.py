@@ -62,8 +62,9 @@ class Config:
     free_bits: float = _option(0.1, "nats of each dimension that cost nothing in objective=free_bits", minimum=0)
     capacity: float = _option(25.0, "nats the KL is held at in objective=capacity, after kl_warmup_steps", minimum=0)
     penalty: float = _option(
-        6.0,
-        "weight of the total correlation in objective=beta_tcvae, of the MMD in wae, of the distance in capacity",
+        0.0,
+        "weight of the total correlation in objective=beta_tcvae, of the MMD in wae, of the distance in capacity; "
+        "0 is the objective's own: 6, 100, 100",
         minimum=0,
     )
     kl_weight: float = _option(1.0, "factor on the KL term of the loss; 1 is the ELBO, above 1 the beta-VAE", minimum=0)

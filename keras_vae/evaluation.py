@@ -34,6 +34,8 @@ def evaluate(vae: VAE, data, num_importance_samples: int = 500, seed: int = 0, c
       squared distance summed over the values of x. `active_units` is a count of dimensions.
     """
     images = as_images(data, condition)
+    if images.dynamic:
+        images = Images(images.numpy(seed), images.labels)  # one draw for all figures
     return {
         **likelihood(vae, images, num_importance_samples, seed),
         "num_examples": len(images),
@@ -80,6 +82,8 @@ def posterior_centers(vae: VAE, data) -> np.ndarray:
 
 def mean_kl_per_dimension(vae: VAE, data) -> list[float] | None:
     """Returns KL(q(z_d|x) || p(z_d)) of each dimension, mean over examples, or None where there is no such thing."""
+    if isinstance(vae.encoder.posterior, Deterministic):
+        return None
     prior = vae.prior(vae.encoder)
     images = as_images(data)
     try:

@@ -53,8 +53,23 @@ def has_convolutions(model: keras.Model) -> bool:
 class ArrayModel(keras.Model):
     """A `keras.Model` whose `fit` and `evaluate` take arrays and `Images` in blocks.
 
-    A subclass implements `train_step`, `test_step` and `check_data(images)`, and sets `seed`.
+    A subclass implements `train_step`, `test_step` and `check_data(images)`, and sets `seed`. `train_steps` counts the
+    training steps, whatever optimiser made them, and is saved with the model: order and draws of the data go on.
     """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.train_steps = self.add_weight(
+            name="train_steps",
+            shape=(),
+            initializer="zeros",
+            dtype="int64",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+        self._under_strategy = tf.distribute.has_strategy()
+        self._auto_jit = True
+        self._functions = {}
 
     def compile(self, optimizer="adam", jit_compile="auto", **kwargs):
         """Configures training.
@@ -66,10 +81,11 @@ class ArrayModel(keras.Model):
           **kwargs: further arguments of `keras.Model.compile`. There is no `loss`: the model knows its own.
 
         Raises:
-          ValueError: if `loss` is given.
+          ValueError: if `loss` or `metrics` are given.
         """
-        if kwargs.pop("loss", None) is not None:
-            raise ValueError("`loss` must not be given: the model computes its own (see its docstring)")
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.pop(name, None) is not None:
+                raise ValueError(f"`{name}` must not be given: the model computes its own (see its docstring)")
         self._auto_jit = jit_compile == "auto"
         self._functions = {}
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
@@ -111,12 +127,16 @@ class ArrayModel(keras.Model):
         Raises:
           ValueError: if arrays have the wrong shape or hold values outside the support of the likelihood.
         """
+        if x is None:
+            raise ValueError("`x` must be arrays, `Images` or a data set. Received: x=None")
+        if kwargs.get("class_weight") is not None:
+            raise ValueError("`class_weight` must not be given: there are no classes; use `sample_weight`")
         options = dict(epochs=epochs, verbose=verbose, callbacks=callbacks, initial_epoch=initial_epoch, **kwargs)
         if not (isinstance(x, Images) or is_array(x)):
             self._check_first_batch(x)
             if isinstance(validation_data, Images):
                 validation_data, steps = self._feed(validation_data, batch_size or 32, 1, shuffle=False)
-                options["validation_steps"] = steps
+                options["validation_steps"] = options.get("validation_steps") or steps
             return super().fit(
                 x,
                 y,
@@ -132,15 +152,20 @@ class ArrayModel(keras.Model):
             cut = int(len(images) * (1.0 - validation_split))
             images, validation_data = images[:cut], images[cut:]
         batch_size = min(batch_size or 32, len(images))
-        steps = -(-len(images) // batch_size)
-        size = self._block_size(images, batch_size, steps)
-        train, steps = self._feed(images, batch_size, size, shuffle, initial_epoch)
+        all_steps = -(-len(images) // batch_size)
+        steps = options.get("steps_per_epoch") or all_steps
+        # A block is a part of an epoch: other numbers of steps are taken one by one.
+        whole = steps == all_steps and not options.get("validation_steps")
+        size = self._block_size(images, batch_size, steps) if whole else 1
+        # A second `fit` goes on where the first one ended, with new orders and draws.
+        first = max(initial_epoch, int(keras.ops.convert_to_numpy(self.train_steps)) // all_steps)
+        train, _ = self._feed(images, batch_size, size, shuffle, first)
         if validation_data is not None:
             validation_data, options["validation_steps"] = self._validation_feed(
                 validation_data, validation_batch_size or batch_size, size, options.get("validation_steps")
             )
-        options.setdefault("steps_per_epoch", steps)
-        with self._blocks(size, options["steps_per_epoch"] * (epochs - initial_epoch)):
+        options["steps_per_epoch"] = steps
+        with self._blocks(size, steps * (epochs - initial_epoch)):
             return super().fit(train, validation_data=validation_data, shuffle=False, **options)
 
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, **kwargs):
@@ -150,11 +175,11 @@ class ArrayModel(keras.Model):
             return super().evaluate(x, y, batch_size=batch_size, sample_weight=sample_weight, steps=steps, **options)
         images = self._checked(x, y, sample_weight)
         batch_size = min(batch_size or 32, len(images))
-        size = self._block_size(images, batch_size, -(-len(images) // batch_size))
-        feed, all_steps = self._feed(images, batch_size, size, shuffle=False)
-        steps = steps or all_steps
-        with self._blocks(size, steps):
-            return super().evaluate(feed, steps=steps, **options)
+        all_steps = -(-len(images) // batch_size)
+        size = self._block_size(images, batch_size, all_steps) if steps in (None, all_steps) else 1
+        feed, _ = self._feed(images, batch_size, size, shuffle=False)
+        with self._blocks(size, steps or all_steps):
+            return super().evaluate(feed, steps=steps or all_steps, **options)
 
     def predict(self, x, **kwargs):
         """Predicts; the arguments are those of `keras.Model.predict`, and `x` may be an `Images`."""
@@ -204,17 +229,17 @@ class ArrayModel(keras.Model):
                 self.check_data(as_images(x, y))
 
     def _block_size(self, images, batch_size, steps):
-        if self.run_eagerly or self.distribute_strategy.num_replicas_in_sync > 1:
+        if self.run_eagerly or self._under_strategy:
             return 1
         if self.steps_per_execution != 1:
             return self.steps_per_execution
         return block_size(4 * batch_size * int(np.prod(images.event_shape)), steps)
 
     def _feed(self, images, batch_size, size, shuffle, initial_epoch=0):
-        steps = -(-len(images) // batch_size)
+        steps, seed = -(-len(images) // batch_size), self.seed % 2**32
         if size == 1:
-            return images.batches(batch_size, shuffle, self.seed, initial_epoch), steps
-        return images.blocks(batch_size, size, shuffle, self.seed, initial_epoch), steps
+            return images.batches(batch_size, shuffle, seed, initial_epoch), steps
+        return images.blocks(batch_size, size, shuffle, seed, initial_epoch), steps
 
     def _validation_feed(self, data, batch_size, size, steps):
         if not isinstance(data, Images):

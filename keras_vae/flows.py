@@ -19,9 +19,9 @@ class CouplingNetwork(keras.layers.Layer):
     def __init__(self, size_in: int, size_out: int, hidden_units: int, **kwargs):
         super().__init__(dtype="float32", **kwargs)
         self.size_in = size_in
-        self._from_z = keras.layers.Dense(hidden_units, name="from_z")
-        self._from_context = keras.layers.Dense(hidden_units, use_bias=False, name="from_context")
-        self._out = keras.layers.Dense(2 * size_out, kernel_initializer="zeros", name="out")
+        self._from_z = keras.layers.Dense(hidden_units, dtype="float32", name="from_z")
+        self._from_context = keras.layers.Dense(hidden_units, use_bias=False, dtype="float32", name="from_context")
+        self._out = keras.layers.Dense(2 * size_out, kernel_initializer="zeros", dtype="float32", name="out")
         self.hidden_units = hidden_units
 
     def build(self, context_shape=None):

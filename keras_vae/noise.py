@@ -91,10 +91,14 @@ class Noise:
         self._position = 0
 
     def words(self, shape: Sequence) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns two `uint32` tensors of `shape`; only its first dimension may be a tensor."""
-        rows, columns = shape[0], math.prod(int(d) for d in shape[1:])
-        row = tf.cast(tf.range(rows), tf.uint32)[:, None]
-        position = tf.constant(np.arange(self._position, self._position + columns, dtype=np.uint32))[None, :]
+        """Returns two `uint32` tensors of `shape`, a sequence of integers and scalar integer tensors."""
+        row = tf.cast(tf.range(shape[0]), tf.uint32)[:, None]
+        if any(tf.is_tensor(size) for size in shape[1:]):
+            columns = tf.reduce_prod(tf.stack(list(shape[1:])))
+            position = tf.cast(tf.range(self._position, self._position + columns), tf.uint32)[None, :]
+        else:
+            columns = math.prod(int(size) for size in shape[1:])
+            position = tf.constant(np.arange(self._position, self._position + columns, dtype=np.uint32))[None, :]
         self._position += columns
         a, b = threefry2x32(self._key, (row, position))
         return tf.reshape(a, shape), tf.reshape(b, shape)

@@ -24,7 +24,7 @@ def draw(distribution, noise, sample_shape=()):
     Args:
       distribution: a `tfd` distribution whose class (or a base class of it) has a rule.
       noise: a source with `uniform(shape)` and `normal(shape)`, for example `keras_vae.noise.Noise`.
-      sample_shape: tuple of leading dimensions to add; only the first dimension of the whole shape may be a tensor.
+      sample_shape: tuple of leading dimensions to add.
 
     Returns:
       A tensor of shape `sample_shape + batch_shape + event_shape`.

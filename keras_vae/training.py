@@ -35,9 +35,9 @@ def run(config: Config) -> pathlib.Path:
     vae = build_model(config, dataset)
     make_run_dir(run_dir)
     write_json(run_dir / "config.json", config.to_dict())
-    kl_method = "none" if config.objective == "reconstruction" else vae.kl_method
+    kl_method, parameters = vae.kl_method, sum(int(np.prod(v.shape)) for v in vae.trainable_variables)
     logging.info("data: %s", dataset.describe())
-    logging.info("model: %d parameters, KL %s; writing to %s", vae.count_params(), kl_method, run_dir)
+    logging.info("model: %d parameters, KL %s; writing to %s", parameters, kl_method, run_dir)
 
     started = time.perf_counter()
     history = fit(vae, config, dataset, run_dir)
@@ -58,7 +58,7 @@ def run(config: Config) -> pathlib.Path:
         **{f"test_{key}" if key.startswith(MEASURES) else key: value for key, value in measured.items()},
         "train_seconds": train_seconds,
         "images_per_second": len(history["loss"]) * len(dataset.train) / train_seconds,
-        "parameters": vae.count_params(),
+        "parameters": parameters,
         "kl_method": kl_method,
         "data": dataset.describe(),
         "seed": config.seed,

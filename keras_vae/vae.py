@@ -11,7 +11,7 @@ from keras_vae import checks, objectives
 from keras_vae.data.images import Images
 from keras_vae.decoder import Decoder
 from keras_vae.encoder import Encoder
-from keras_vae.fitting import ArrayModel
+from keras_vae.fitting import ArrayModel, as_images, is_array
 from keras_vae.importance import ImportanceSampler
 from keras_vae.noise import EVALUATION_STREAM, Noise, Tempered, as_word
 from keras_vae.objectives.objective import Objective, Pass
@@ -72,7 +72,7 @@ class VAE(ArrayModel):
         self._trackers = [keras.metrics.Mean(name=name) for name in ("elbo", "log_likelihood", "kl", "kl_weight")]
         self._test_steps = tf.Variable(0, trainable=False, dtype=tf.int64)
         self._importance = ImportanceSampler(self)
-        self.build()
+        self._build_parts()
 
     def _check_parts(self):
         if self.prior.latent_dim != self.latent_dim:
@@ -99,17 +99,16 @@ class VAE(ArrayModel):
                 f"Received: {type(self.prior).__name__}"
             )
 
-    def build(self, input_shape=None):
-        """Builds all parts; their shapes are known from the heads."""
-        if not self.built:
-            for part, shape in (
-                (self.encoder, (None, *self.event_shape)),
-                (self.decoder, (None, self.latent_dim)),
-                (self.prior, None),
-            ):
-                if not part.built:
-                    part.build(shape)
-            self.built = True
+    def _build_parts(self):
+        for part, shape in (
+            (self.encoder, (None, *self.event_shape)),
+            (self.decoder, (None, self.latent_dim)),
+            (self.prior, None),
+        ):
+            if not part.built:
+                part.build(shape)
+        # Not by way of `build`, after which a subclass could add no layer of its own.
+        self.built = True
 
     def call(self, x, condition=None, training=None):
         """Returns the reconstruction: the mean of p(x|z) at the centre of q(z|x), `(batch, *event_shape)`."""
@@ -122,13 +121,14 @@ class VAE(ArrayModel):
     # Training.
 
     def train_step(self, data):
-        noise = Noise(self._replica_seed(), stream=self.optimizer.iterations + 1)
+        noise = Noise(self._replica_seed(), stream=self.train_steps + 1)
         with tf.GradientTape() as tape:
             loss, update = self._loss(data, noise, training=True)
             # The optimiser sums gradients over replicas.
             scaled = self.optimizer.scale_loss(loss / self.distribute_strategy.num_replicas_in_sync)
         variables = self.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
+        self.train_steps.assign_add(1)
         update()
         return self.get_metrics_result()
 
@@ -150,7 +150,7 @@ class VAE(ArrayModel):
 
     def fit(self, *args, **kwargs):
         history = super().fit(*args, **kwargs)
-        steps = int(self.optimizer.iterations)
+        steps = int(keras.ops.convert_to_numpy(self.optimizer.iterations))
         for name, schedule in (("kl_weight", self.kl_weight), ("capacity", getattr(self.objective, "capacity", None))):
             if schedule is not None and steps < schedule.num_steps:
                 message = "%s ends its warm-up after %d steps, but training ended after %d, at %s=%.3g"
@@ -160,26 +160,32 @@ class VAE(ArrayModel):
     def adapt(self, data) -> None:
         """Starts the model from the training data: centres the encoder's input, sets output bias and pseudo-inputs.
 
-        Optional, before `fit`; like Keras's preprocessing layers. Arguments as the `x` of `fit`.
+        Optional, before `fit`; like Keras's preprocessing layers. `data` is an array or `keras_vae.data.Images`.
         """
-        images = self._checked(data)
+        if not (isinstance(data, Images) or is_array(data)):
+            raise ValueError(f"`data` must be an array or `Images`. Received: {type(data).__name__}")
+        images = as_images(data)
+        self._check_values(images)
         self.encoder.adapt(images.mean())
         self.decoder.likelihood.adapt(images.mean())
         self.prior.adapt(images)
 
     def check_data(self, images: Images) -> None:
-        """Raises `ValueError` if `images` have the wrong shape or values that the likelihood cannot take."""
-        if images.event_shape != self.event_shape:
-            raise ValueError(
-                f"`x` must have shape (batch, {', '.join(map(str, self.event_shape))}). "
-                f"Received: x with shape {images.values.shape}"
-            )
+        """Raises `ValueError` for a wrong shape, values that the likelihood cannot take, or a wrong condition."""
+        self._check_values(images)
         if self.condition_dim is not None:
             if images.labels is None:
                 raise ValueError(
                     "`y` must hold the condition of each example: the model is conditional. Received: none"
                 )
             self.as_condition(images.labels)
+
+    def _check_values(self, images):
+        if images.event_shape != self.event_shape:
+            raise ValueError(
+                f"`x` must have shape (batch, {', '.join(map(str, self.event_shape))}). "
+                f"Received: x with shape {images.values.shape}"
+            )
         likelihood = self.decoder.likelihood
         likelihood.validate(images.numpy() if likelihood.validates_each_value else images.limits())
 
@@ -202,7 +208,7 @@ class VAE(ArrayModel):
                 )
             return None
         if self.condition_dim is None:
-            raise ValueError("`condition` must not be given: the model has no condition_dim. Received: a condition")
+            raise ValueError("`condition` must be none: the model has no condition_dim. Received: a condition")
         condition = tf.convert_to_tensor(condition)
         if condition.shape.rank == 1 and condition.dtype.is_integer:
             self._check_classes(condition)
@@ -226,6 +232,8 @@ class VAE(ArrayModel):
     def start(self, x, condition=None, noise=None, training=False, weight=None, step=0) -> Pass:
         """Encodes a batch; returns what an objective draws from and decodes with. `condition` is float."""
         x = tf.cast(x, tf.float32)
+        # The prior first: a VampPrior calls the encoder, and what Keras keeps of a call is to be of the data's.
+        prior = self.prior(self.encoder)
         posterior = self.encoder(x, condition, training=training)
 
         def log_likelihood(z):
@@ -235,7 +243,7 @@ class VAE(ArrayModel):
             values = self.decoder(flat, tiled[1], training=training).log_prob(tiled[0])
             return tf.reshape(values, (copies, -1)) if z.shape.rank == 3 else values
 
-        return Pass(posterior, self.prior(self.encoder), noise, log_likelihood, weight, step)
+        return Pass(posterior, prior, noise, log_likelihood, weight, step)
 
     def _loss(self, data, noise, training):
         """Returns the loss, and a function that updates the metrics (outside the gradient tape)."""
@@ -272,9 +280,11 @@ class VAE(ArrayModel):
 
     @property
     def kl_method(self) -> str:
-        """ "analytic" or "monte_carlo": how the KL between posterior and prior is computed."""
+        """ "analytic", "monte_carlo" or "none": how the KL in the objective is computed."""
         condition = None if self.condition_dim is None else tf.zeros((1, self.condition_dim))
-        return objectives.kl_method(self.encode(tf.zeros((1, *self.event_shape)), condition), self.prior(self.encoder))
+        return self.objective.kl_method(
+            self.encode(tf.zeros((1, *self.event_shape)), condition), self.prior(self.encoder)
+        )
 
     def encode(self, x, condition=None):
         """Returns q(z|x) for x `(batch, *event_shape)`, a distribution over `(latent_dim,)`."""
@@ -356,6 +366,8 @@ class VAE(ArrayModel):
 
         Arguments as in `log_prob`; two arrays of shape `(count,)` in nats.
         """
+        if isinstance(self.encoder.posterior, Deterministic):
+            raise ValueError("`posterior` must have a density for a bound of log p(x). Received: Deterministic")
         if condition is not None:
             self.as_condition(condition)
         return self._importance.bounds(self._checked(x, condition), num_samples, seed)

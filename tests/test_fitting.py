@@ -136,13 +136,81 @@ def test_the_first_batch_of_a_data_set_is_checked():
         make_vae().fit(dataset)
 
 
-def test_a_loss_is_refused():
-    with pytest.raises(ValueError, match="`loss` must not be given"):
-        make_vae().compile("adam", loss="mse")
-
-
 @pytest.mark.parametrize(
     ("batch_bytes", "num_steps", "expected"), [(1000, 430, 43), (2**26, 430, 1), (1000, 3, 3), (1000, 64, 64)]
 )
 def test_blocks_are_bounded_with_little_padding(batch_bytes, num_steps, expected):
     assert block_size(batch_bytes, num_steps) == expected
+
+
+def test_a_second_fit_goes_on_with_new_orders_and_draws():
+    whole, parts = make_vae(), make_vae()
+    images = kv.data.binarize(kv.data.Images(GREY, divisor=255.0), "dynamic")
+    expected = whole.fit(images, batch_size=16, epochs=3, verbose=0).history["loss"]
+    actual = [parts.fit(images, batch_size=16, epochs=1, verbose=0).history["loss"][0] for _ in range(3)]
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+
+def test_noise_counts_training_steps_and_not_those_of_the_optimiser(binary):
+    vae = make_vae()
+    seen = []
+    for _ in range(2):
+        vae.compile(keras.optimizers.SGD(0.0, gradient_accumulation_steps=2))
+        seen += [vae.train_on_batch(binary, return_dict=True)["log_likelihood"] for _ in range(2)]
+    assert len(set(seen)) == 4
+
+
+@pytest.mark.parametrize("steps", [2, 7])
+def test_numbers_of_steps_are_kept(binary, steps):
+    vae = make_vae()
+    vae.fit(binary, batch_size=10, steps_per_epoch=steps, epochs=2, verbose=0)
+    assert int(vae.optimizer.iterations) == 2 * steps
+    vae.evaluate(binary, batch_size=10, steps=2, verbose=0)
+    assert int(vae._test_steps) == 2
+    vae.fit(
+        binary, batch_size=10, steps_per_epoch=None, epochs=1, verbose=0, validation_data=binary, validation_steps=3
+    )
+    assert int(vae._test_steps) == 3
+
+
+def test_importance_samples_of_batches_of_unknown_size(binary):
+    vae = make_vae(objective=kv.objectives.IWAE(3))
+    losses = vae.fit(tf.data.Dataset.from_tensor_slices(binary).batch(20), epochs=2, verbose=0).history["loss"]
+    assert losses[1] < losses[0]
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_fit_under_a_mirrored_strategy(binary, devices):
+    cpus = tf.config.list_logical_devices("CPU")
+    assert len(cpus) == 2  # conftest.py asked for them
+    with tf.distribute.MirroredStrategy([cpu.name for cpu in cpus[:devices]]).scope():
+        vae = make_vae()
+    history = vae.fit(binary, batch_size=10, epochs=3, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+
+
+def test_a_subclass_can_add_layers_of_its_own():
+    class Labelled(kv.VAE):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.classify = keras.layers.Dense(3)
+
+    plain = make_vae()
+    model = Labelled(plain.encoder, plain.decoder, seed=0)
+    assert model.classify(np.ones((1, 4), np.float32)).shape == (1, 3)
+
+
+@pytest.mark.parametrize("name", ["loss", "metrics"])
+def test_losses_and_metrics_are_refused(name):
+    with pytest.raises(ValueError, match=f"`{name}` must not be given"):
+        make_vae().compile("adam", **{name: "mse"})
+
+
+def test_images_serve_as_arrays(binary):
+    vae, images = make_vae(), kv.data.Images(binary)
+    np.testing.assert_allclose(vae.reconstruct(images), vae.reconstruct(binary))
+    np.testing.assert_allclose(vae.predict(images, verbose=0), vae.predict(binary, verbose=0))
+    np.testing.assert_array_equal(np.asarray(images), binary)
+    np.testing.assert_array_equal(images[3].numpy(), binary[3:4])
+    assert images.shape == binary.shape
+    assert repr(images) == "Images(count=50, event_shape=(6, 5, 1), dynamic=False)"

@@ -301,7 +301,7 @@ def logistic_parameters(loc, scale, logits=None):
     loc, scale = np.float64(loc), np.float64(scale)
     logits = np.zeros(len(loc)) if logits is None else np.float64(logits)
     spread = (np.arange(len(loc)) + 0.5) / len(loc)
-    raw_scale = np.log(np.expm1(np.maximum(scale - 1e-3, 1e-12) / 0.2)) - UNIT
+    raw_scale = np.log(np.expm1(np.maximum(scale - 1e-3, 1e-12) / 0.1)) - UNIT
     return np.concatenate([logits, loc - spread, raw_scale])[None, None].astype(np.float32)
 
 
@@ -327,7 +327,7 @@ MIXTURES = {
     "narrowest": ([0.4], [1.0000001e-3], None),
     "wide": ([0.5], [10.0], None),
     "at the end": ([1.0], [0.02], None),
-    "of a new head": ([0.1], [0.201], None),
+    "of a new head": ([0.1], [0.101], None),
     "far below": ([-30.0], [0.1], None),
     "far above and narrow": ([100.0], [1.0000001e-3], None),
     "three": ([0.1, 0.5, 0.95], [0.02, 0.3, 0.004], [0.5, -1.0, 2.0]),

@@ -219,3 +219,34 @@ def test_a_functional_trunk_of_the_users_own(binary):
     vae.compile(keras.optimizers.Adam(1e-2))
     losses = vae.fit(binary, batch_size=10, epochs=10, verbose=0).history["loss"]
     assert losses[-1] < losses[0] - 1
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("part", ["posterior flow", "prior flow", "mixture", "shared scale"])
+def test_every_learned_part_stays_in_float32_under_mixed_precision(policy, part, binary):
+    keras.config.set_dtype_policy(policy)
+    try:
+        posterior = kv.posteriors.Flow(3) if part == "posterior flow" else kv.posteriors.DiagonalGaussian(3)
+        prior = {"prior flow": kv.priors.Flow, "mixture": kv.priors.MixtureOfGaussians}.get(part, lambda _: None)(3)
+        likelihood = kv.likelihoods.Gaussian(SHAPE, scale="shared" if part == "shared scale" else 1.0)
+        vae = kv.VAE(
+            kv.Encoder(kv.networks.mlp([8]), posterior), kv.Decoder(kv.networks.mlp([8]), likelihood), prior, seed=0
+        )
+        vae.compile(keras.optimizers.Adam(1e-2))
+        losses = vae.fit(binary, batch_size=10, epochs=4, verbose=0).history["loss"]
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert losses[-1] < losses[0]
+
+
+def test_a_deterministic_posterior_has_no_bound_and_needs_reconstruction(binary):
+    parts = (
+        kv.Encoder(kv.networks.mlp([4]), kv.posteriors.Deterministic(2)),
+        kv.Decoder(kv.networks.mlp([4]), kv.likelihoods.Bernoulli(SHAPE)),
+    )
+    with pytest.raises(ValueError, match="`objective` must be Reconstruction"):
+        kv.VAE(*parts)
+    model = kv.VAE(*parts, objective=kv.objectives.Reconstruction())
+    assert model.kl_method == "none"
+    with pytest.raises(ValueError, match="`posterior` must have a density"):
+        model.log_prob(binary)

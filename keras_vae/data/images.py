@@ -131,9 +131,9 @@ class Images:
                 order = np.arange(len(self))
                 if shuffle:
                     np.random.default_rng((seed, epoch)).shuffle(order)
-                padding = np.zeros(padded_steps * batch_size - len(self))
-                index = np.concatenate([order, padding.astype(order.dtype)])
-                weight = np.concatenate([weights[order], padding.astype(np.float32)])
+                count = padded_steps * batch_size
+                index = np.resize(order, count)  # filled up with examples from the start
+                weight = np.pad(weights[order], (0, count - len(order)))
                 step = np.arange(padded_steps)
                 yield (
                     index.reshape(padded_steps, batch_size),
@@ -163,7 +163,7 @@ class Images:
 
 def bernoulli_draw(values: np.ndarray, divisor: float, seed: int) -> np.ndarray:
     """Returns uint8 zeros and ones, one Bernoulli draw with probabilities `values / divisor`."""
-    uniform = np.random.default_rng(seed).random(values.shape, np.float32)
+    uniform = np.random.default_rng(seed % 2**32).random(values.shape, np.float32)
     return (uniform < values / np.float32(divisor)).astype(np.uint8)
 
 

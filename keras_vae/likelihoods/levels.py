@@ -12,6 +12,21 @@ from keras_vae.sampling import draw, full_shape
 tfd = tfp.distributions
 
 
+# Scale of a new logistic mixture, in units of x.
+START_SCALE = 0.1
+
+
+def exponential_logits(mean: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Returns the logits, linear in `values` `(k,)`, at which their mean is `mean`; shape of `mean` and k."""
+
+    def mean_of(slope):
+        logits = slope[..., None] * (values - 0.5)
+        weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return (weights * values).sum(axis=-1) / weights.sum(axis=-1)
+
+    return invert(mean_of, inner_mean(mean), bound=200.0)[..., None] * (values - 0.5)
+
+
 class Levels(Likelihood):
     """Base of the heads for x on equally spaced levels: `x * (num_levels - 1)` is an integer.
 
@@ -80,15 +95,7 @@ class Categorical(Levels):
         return self._independent(_LevelCategorical(logits=parameters, dtype=tf.float32))
 
     def initial_parameters(self, mean):
-        # The exponential family with this mean: logits linear in the level.
-        levels = np.linspace(0.0, 1.0, self.num_levels)
-
-        def mean_of(slope):
-            logits = slope[..., None] * (levels - 0.5)
-            weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
-            return (weights * levels).sum(axis=-1) / weights.sum(axis=-1)
-
-        return invert(mean_of, inner_mean(mean), bound=200.0)[..., None] * (levels - 0.5)
+        return exponential_logits(mean, np.linspace(0.0, 1.0, self.num_levels))
 
 
 class _DiscretizedLogistic(tfd.Distribution):
@@ -168,14 +175,16 @@ class DiscretizedLogisticMixture(Levels):
         logits, raw_loc, raw_scale = tf.split(parameters, 3, axis=-1)
         # Locations start spread over [0, 1], so that the components have something to divide among them.
         spread = (tf.range(self.num_components, dtype=tf.float32) + 0.5) / self.num_components
-        scale = 0.2 * tf.nn.softplus(raw_scale + UNIT) + self.min_scale
+        scale = START_SCALE * tf.nn.softplus(raw_scale + UNIT) + self.min_scale
         components = _DiscretizedLogistic(raw_loc + spread, scale, self.num_levels)
         return self._independent(tfd.MixtureSameFamily(tfd.Categorical(logits=logits), components))
 
     def initial_parameters(self, mean):
-        spread = (np.arange(self.num_components) + 0.5) / self.num_components
-        weights = -np.abs(np.asarray(mean)[..., None] - spread) / 0.2
-        return np.concatenate([weights, np.zeros_like(weights), np.zeros_like(weights)], axis=-1)
+        # Weights exponential in the mean of each component, which leaves the components where they start.
+        loc, scale = (np.arange(self.num_components) + 0.5) / self.num_components, START_SCALE
+        means = scale * (np.logaddexp(0.0, loc / scale) - np.logaddexp(0.0, (loc - 1.0) / scale))
+        logits = exponential_logits(mean, means)
+        return np.concatenate([logits, np.zeros_like(logits), np.zeros_like(logits)], axis=-1)
 
     def get_config(self):
         return {**super().get_config(), "num_components": self.num_components, "min_scale": self.min_scale}

@@ -33,7 +33,9 @@ class ScaledLikelihood(Likelihood):
 
     def build(self, input_shape):
         if self.scale == "shared":
-            self.raw_scale = self.add_weight(name="raw_scale", shape=(), initializer="zeros", dtype="float32")
+            self.raw_scale = self.add_weight(
+                name="raw_scale", shape=(), initializer="zeros", dtype="float32", autocast=False
+            )
         super().build(input_shape)
 
     def loc_and_scale(self, parameters):

@@ -1,5 +1,7 @@
 """Objectives of a batch as a whole: the aggregate posterior against the prior, or no prior at all."""
 
+import math
+
 import tensorflow as tf
 
 from keras_vae import checks
@@ -70,9 +72,17 @@ class WAE(Objective):
 class Reconstruction(Objective):
     """`log p(x|z)` alone, the objective of the plain autoencoder: with a unit Gaussian, the squared distance.
 
-    Its `kl` is reported as 0: the model makes no use of a prior.
+    The KL is still reported, and with it the ELBO: of a `Deterministic` posterior they are infinite.
     """
 
     def __call__(self, batch, kl_weight):
-        log_likelihood = batch.log_likelihood(batch.draw())
-        return Terms(log_likelihood, log_likelihood, tf.zeros_like(log_likelihood))
+        z = batch.draw()
+        log_likelihood = batch.log_likelihood(z)
+        if terms.is_deterministic(batch.posterior):
+            kl = tf.fill(tf.shape(log_likelihood), math.inf)
+        else:
+            kl = terms.kl_divergence(batch.posterior, batch.prior, z)
+        return Terms(log_likelihood, log_likelihood, kl)
+
+    def kl_method(self, posterior, prior):
+        return "none"

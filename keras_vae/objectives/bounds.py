@@ -36,6 +36,9 @@ class ELBO(Objective):
             kl = posterior.log_prob(z) - batch.prior.log_prob(z)
         return Terms(terms.elbo(log_likelihood, kl, kl_weight), log_likelihood, kl)
 
+    def kl_method(self, posterior, prior):
+        return super().kl_method(posterior, prior) if self.kl == "analytic" else "monte_carlo"
+
     def get_config(self):
         return {"kl": self.kl}
 
@@ -110,6 +113,9 @@ class IWAE(Objective):
         z = batch.draw(self.num_samples)
         return self._terms(batch, z, batch.log_likelihood(z), batch.posterior, kl_weight)[0]
 
+    def kl_method(self, posterior, prior):
+        return "monte_carlo"
+
     def _terms(self, batch, z, log_likelihood, posterior, kl_weight):
         log_ratio = posterior.log_prob(z) - batch.prior.log_prob(z)
         log_weights = log_likelihood - kl_weight * log_ratio
@@ -127,7 +133,8 @@ class DReG(IWAE):
 
     With normalised weights v_k, decoder and prior follow `sum_k v_k d log w_k`, and the encoder
     `sum_k v_k^2 (d log w_k / d z_k) (d z_k / d phi)`, whose signal does not vanish as K grows (Tucker, Lawson, Gu and
-    Maddison, "Doubly reparameterized gradient estimators", 2019, equation 7).
+    Maddison, "Doubly reparameterized gradient estimators", 2019, equation 7). With a `kl_weight` of beta in the
+    weights, v_k^2 becomes `(1 - beta) v_k + beta v_k^2`, by the same derivation.
 
     Args:
       num_samples: K, a positive integer.
@@ -138,8 +145,8 @@ class DReG(IWAE):
 
         @tf.custom_gradient
         def gate(z):
-            # Backward, the gradient of `sum_k v_k log w_k` arrives here, and another v_k is due.
-            return tf.identity(z), lambda gradient: normalised[0][..., None] * gradient
+            # Backward, the gradient of `sum_k v_k log w_k` arrives here, and another factor is due.
+            return tf.identity(z), lambda gradient: (1.0 - kl_weight + kl_weight * normalised[0][..., None]) * gradient
 
         z = gate(batch.draw(self.num_samples))
         posterior = terms.stop_parameters(batch.posterior)

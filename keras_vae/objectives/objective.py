@@ -5,6 +5,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from keras_vae.objectives.terms import kl_method
 from keras_vae.sampling import draw
 
 register = keras.saving.register_keras_serializable(package="keras_vae.objectives")
@@ -44,7 +45,9 @@ class Pass:
     def mean(self, values: tf.Tensor) -> tf.Tensor:
         """Returns the weighted mean over the first axis."""
         weight = tf.reshape(self.weight, [-1] + [1] * (values.shape.rank - 1))
-        return tf.math.divide_no_nan(tf.reduce_sum(weight * values, axis=0), tf.reduce_sum(self.weight))
+        # An example of weight 0 does not count even where its value is infinite.
+        weighted = tf.math.multiply_no_nan(values, weight)
+        return tf.math.divide_no_nan(tf.reduce_sum(weighted, axis=0), tf.reduce_sum(self.weight))
 
 
 class Objective:
@@ -53,6 +56,10 @@ class Objective:
     def __call__(self, batch: Pass, kl_weight) -> Terms:
         """Returns the terms of each example."""
         raise NotImplementedError
+
+    def kl_method(self, posterior, prior) -> str:
+        """Returns how the KL in the objective is computed: "analytic", "monte_carlo" or "none"."""
+        return kl_method(posterior, prior)
 
     def get_config(self) -> dict:
         """Returns the arguments."""

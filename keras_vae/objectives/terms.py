@@ -21,6 +21,11 @@ def _is_diagonal_normal(distribution) -> bool:
     return isinstance(distribution, tfd.Independent) and isinstance(distribution.distribution, tfd.Normal)
 
 
+def is_deterministic(distribution) -> bool:
+    """Whether all mass is at one point, so that there is no density."""
+    return isinstance(distribution, tfd.Independent) and isinstance(distribution.distribution, tfd.Deterministic)
+
+
 def kl_method(posterior, prior) -> str:
     """Returns "analytic" where TFP has a closed form of KL(posterior || prior), else "monte_carlo"."""
     return "monte_carlo" if _analytic_kl(posterior, prior) is None else "analytic"
@@ -133,8 +138,9 @@ def total_correlation_terms(posterior, prior, z, dataset_size: int, weight) -> t
       Mutual information, total correlation and dimension-wise KL, each `(batch,)`.
     """
     pairs = posterior.distribution.log_prob(z[:, None, :])  # [i, j, d] = log q(z_i,d | x_j)
-    present = tf.math.log(weight)[None, :]
-    normaliser = tf.math.log(tf.reduce_sum(weight) * dataset_size)
+    # An absent example counts nothing, and a batch of nothing but absent ones is no NaN.
+    present = tf.where(weight > 0.0, tf.math.log(tf.maximum(weight, 1e-30)), -1e9)[None, :]
+    normaliser = tf.math.log(tf.maximum(tf.reduce_sum(weight), 1e-30) * dataset_size)
     log_joint = tf.reduce_logsumexp(tf.reduce_sum(pairs, axis=-1) + present, axis=1) - normaliser
     log_marginals = tf.reduce_sum(tf.reduce_logsumexp(pairs + present[..., None], axis=1) - normaliser, axis=-1)
     return posterior.log_prob(z) - log_joint, log_joint - log_marginals, log_marginals - prior.log_prob(z)

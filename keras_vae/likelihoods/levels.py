@@ -98,6 +98,11 @@ class Categorical(Levels):
         return exponential_logits(mean, np.linspace(0.0, 1.0, self.num_levels))
 
 
+def _softplus(x):
+    # TFLite's own is log(1 + exp(x)), which is infinite from 89.
+    return tf.maximum(x, 0.0) + tf.math.log(1.0 + tf.exp(-tf.abs(x)))
+
+
 class _DiscretizedLogistic(tfd.Distribution):
     """A logistic on [0, 1] rounded to levels; the outer levels take the tails."""
 
@@ -136,7 +141,7 @@ class _DiscretizedLogistic(tfd.Distribution):
 
     def _mean(self):
         # The mean of the logistic clipped to [0, 1], which rounding to levels hardly moves.
-        return self.scale * (tf.nn.softplus(self.loc / self.scale) - tf.nn.softplus((self.loc - 1.0) / self.scale))
+        return self.scale * (_softplus(self.loc / self.scale) - _softplus((self.loc - 1.0) / self.scale))
 
 
 @draw.register(_DiscretizedLogistic)

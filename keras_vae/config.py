@@ -154,7 +154,7 @@ class Preset:
 
 PRESETS = {
     "default": Preset(
-        "784-512-512-40 GELU, Bernoulli. mnist: under 3 minutes; test ELBO -90.9, log likelihood -87.2 (500 samples)",
+        "784-512-512-40 GELU, Bernoulli. mnist: about 3 minutes; test ELBO -90.9, log likelihood -87.2 (500 samples)",
         {},
     ),
     "quick": Preset(

@@ -2,8 +2,6 @@
 
 import json
 import pathlib
-import shutil
-import tempfile
 
 import numpy as np
 from absl import logging
@@ -14,6 +12,7 @@ from export.paths import check_run_dir, check_target
 from export.signatures import Signatures
 from export.verification import ExportError
 from keras_vae import training
+from keras_vae.folders import written_whole
 from keras_vae.vae import VAE
 
 __all__ = ["ExportError", "export_model", "export_run"]
@@ -57,32 +56,11 @@ def export_model(vae: VAE, folder, num_samples: int = 16, report: dict | None = 
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"the export folder cannot be created. Received: {folder} ({error.strerror})") from error
-    # In a folder beside the target, which gets its name only when every file in it has been run and compared.
-    work = pathlib.Path(tempfile.mkdtemp(prefix=".export-", dir=folder.parent))
-    try:
+    with written_whole(folder) as work:
         files = _write_and_verify(vae, work, num_samples)
         card = model_card(vae, files, num_samples, DECODE_BATCH, report or {})
         (work / "model_card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-        work.chmod(0o755)
-        _rename(work, folder)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
     return folder
-
-
-def _rename(work, folder) -> None:
-    """Gives `work` the name `folder`; what had that name goes only when this has worked."""
-    old = work.with_name(f"{work.name}-old")
-    if folder.exists():
-        folder.rename(old)
-    try:
-        work.rename(folder)
-    except OSError:
-        if old.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_and_verify(vae, folder, num_samples) -> dict:

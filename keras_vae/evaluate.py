@@ -6,15 +6,14 @@ samples, and figures of the KL of each dimension, a traversal, and samples besid
 
 import argparse
 import pathlib
-import shutil
 import sys
-import tempfile
 
 import numpy as np
 from absl import logging
 
 from keras_vae import evaluation, latent, plotting
 from keras_vae.config import Config
+from keras_vae.folders import written_whole
 from keras_vae.frechet import ClassifierFeatures, sample_quality
 from keras_vae.information import split_kl
 from keras_vae.posteriors import Deterministic, Flow
@@ -37,19 +36,11 @@ def evaluate_run(run_dir, num_importance_samples: int = 500, overwrite: bool = F
         raise ValueError(f"the evaluation folder must not exist, or pass --overwrite. Received: {folder}")
     vae, config = load_model(run_dir), load_config(run_dir)
     dataset = load_data(config)
-    work = pathlib.Path(tempfile.mkdtemp(prefix=".evaluation-", dir=run_dir))
-    try:
+    with written_whole(folder) as work:
         report = measure(vae, config, dataset, num_importance_samples)
         write_json(work / "evaluation.json", report)
         for name, figure in draw(vae, dataset, report).items():
             figure.savefig(work / f"{name}.png", dpi=150)
-        work.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        work.rename(folder)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
     return folder
 
 

@@ -19,13 +19,23 @@ def _option(default: Any, text: str, choices: tuple = (), minimum: float | None 
 class Config:
     """Settings of a run; a bad value raises `ValueError` that names the field."""
 
-    dataset: str = _option("mnist", "'mnist' (ships with the package) or the name of a tensorflow-datasets data set")
+    dataset: str = _option(
+        "mnist",
+        "'mnist' (ships with the package), 'sprites' (drawn, factors known) or a tensorflow-datasets name",
+    )
     data_dir: str = _option("", "folder of prepared tensorflow-datasets; empty: ~/tensorflow_datasets")
     binarization: str = _option(
         "auto",
         "how grey images become binary: a fresh Bernoulli draw at each presentation, one fixed draw, a threshold at "
         "0.5, or not; 'auto' is 'dynamic' for mnist with likelihood=bernoulli and 'none' otherwise",
         choices=("auto", "dynamic", "static", "threshold", "none"),
+    )
+    dequantization: str = _option(
+        "auto",
+        "'uniform' adds noise as wide as one level to 8-bit images, so that a density on them bounds the probability "
+        "of the 8-bit image; 'auto' does so for likelihoods that are densities (gaussian, laplace, "
+        "continuous_bernoulli) where images are 8-bit and not binarised",
+        choices=("auto", "uniform", "none"),
     )
     validation_fraction: float = _option(1 / 12, "part of the training set kept for validation, between 0 and 1")
     run_dir: str = _option("", "folder for the results, must not exist; empty: runs/<dataset>-<time>")

@@ -1,7 +1,8 @@
 """Measures a finished run again, and more closely: `python -m keras_vae.evaluate RUN_DIR`.
 
-Writes RUN_DIR/evaluation: evaluation.json with the test ELBO, log likelihood, the parts of the KL and the quality of
-samples, and figures of the KL of each dimension, a traversal, and samples beside their nearest training images.
+Writes RUN_DIR/evaluation: evaluation.json with the test ELBO, log likelihood, the parts of the KL, the quality of
+samples and, where the factors of the data are known, disentanglement scores; and figures of the KL of each dimension,
+a traversal, and samples beside their nearest training images.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from absl import logging
 
 from keras_vae import evaluation, latent, plotting
 from keras_vae.config import Config
+from keras_vae.disentanglement import disentanglement_scores, scikit_learn
 from keras_vae.folders import written_whole
 from keras_vae.frechet import ClassifierFeatures, sample_quality
 from keras_vae.information import split_kl
@@ -29,6 +31,7 @@ def evaluate_run(run_dir, num_importance_samples: int = 500, overwrite: bool = F
 
     Raises:
       ValueError: if there is no run that can be loaded, or the folder exists and `overwrite` is False.
+      ImportError: if factors are known, and scikit-learn is missing, which their scores need.
     """
     run_dir = pathlib.Path(run_dir)
     folder = run_dir / "evaluation"
@@ -36,6 +39,8 @@ def evaluate_run(run_dir, num_importance_samples: int = 500, overwrite: bool = F
         raise ValueError(f"the evaluation folder must not exist, or pass --overwrite. Received: {folder}")
     vae, config = load_model(run_dir), load_config(run_dir)
     dataset = load_data(config)
+    if dataset.factor_names:
+        scikit_learn("ensemble")  # raises before the work, not after it
     with written_whole(folder) as work:
         report = measure(vae, config, dataset, num_importance_samples)
         write_json(work / "evaluation.json", report)
@@ -51,6 +56,8 @@ def measure(vae, config: Config, dataset, num_importance_samples: int) -> dict:
     x, condition = part.numpy(), None if vae.condition_dim is None else part.labels
     if not isinstance(vae.encoder.posterior, Deterministic | Flow):  # no density, or none that broadcasts over pairs
         report["kl_split"] = split_kl(vae.encode(x, condition), vae.prior(vae.encoder), seed=config.seed)
+    if dataset.factor_names:
+        report["disentanglement"] = factor_scores(vae, dataset, config.seed)
     labels = dataset.train.labels
     if labels is not None and labels.ndim == 1 and len(dataset.event_shape) == 3:
         classifier = ClassifierFeatures(dataset.event_shape, int(labels.max()) + 1, seed=config.seed)
@@ -65,6 +72,18 @@ def measure(vae, config: Config, dataset, num_importance_samples: int) -> dict:
         quality = sample_quality(np.concatenate(samples), dataset.test[:count], classifier, seed=config.seed)
         report["classifier_frechet"] = {**quality, "classifier_accuracy": classifier.accuracy(dataset.test)}
     return report
+
+
+def factor_scores(vae, dataset, seed: int) -> dict:
+    """Returns the disentanglement scores of the centres of q(z|x) against the known factors of all examples."""
+    parts = (dataset.train, dataset.validation, dataset.test)
+    codes = np.concatenate([evaluation.posterior_centers(vae, part) for part in parts])
+    factors = np.concatenate([part.factors for part in parts])
+    return {
+        **disentanglement_scores(codes, factors, dataset.categorical_factors, seed),
+        "factors": list(dataset.factor_names),
+        "num_examples": len(codes),
+    }
 
 
 def draw(vae, dataset, report: dict) -> dict:
@@ -101,7 +120,7 @@ def main(argv: list[str] | None = None) -> None:
     logging.set_verbosity(logging.INFO)
     try:
         folder = evaluate_run(arguments.run_dir, arguments.num_importance_samples, arguments.overwrite)
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     logging.info("done: see %s", folder)

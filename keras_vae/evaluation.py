@@ -1,5 +1,6 @@
 """How good a VAE is, in nats."""
 
+import dataclasses
 import math
 from collections.abc import Iterator
 
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from keras_vae.data.images import Images
 from keras_vae.fitting import as_images
+from keras_vae.likelihoods.levels import Levels
 from keras_vae.objectives.terms import kl_per_dimension
 from keras_vae.posteriors import Deterministic
 from keras_vae.sampling import center
@@ -29,13 +31,15 @@ def evaluate(vae: VAE, data, num_importance_samples: int = 500, seed: int = 0, c
 
     Returns:
       Dict of plain numbers, means over the data in nats: `elbo`, and `log_likelihood` (the bound of `VAE.log_prob`),
-      each with the `_standard_error` of that mean; `bits_per_dimension`, minus the log likelihood in bits for each
-      value of x; `kl_per_dimension`, None where posterior or prior do not factorise; `reconstruction_error`, the
-      squared distance summed over the values of x. `active_units` is a count of dimensions.
+      each with the `_standard_error` of that mean; `measure`, what they are the logarithm of (`describe_measure`);
+      `bits_per_dimension`, the same in bits for each value of x, None where it is no probability;
+      `kl_per_dimension`, None where posterior or prior do not factorise; `reconstruction_error`, the squared distance
+      summed over the values of x. `active_units` is a count of dimensions.
     """
     images = as_images(data, condition)
-    if images.dynamic:
-        images = Images(images.numpy(seed), images.labels)  # one draw for all figures
+    if images.noise is not None:
+        # One draw for all figures.
+        images = dataclasses.replace(images, values=images.numpy(seed), divisor=1.0, noise=None)
     return {
         **likelihood(vae, images, num_importance_samples, seed),
         "num_examples": len(images),
@@ -55,9 +59,43 @@ def likelihood(vae: VAE, images: Images, num_importance_samples: int, seed: int)
         "elbo_standard_error": standard_error(elbo),
         "log_likelihood": float(bound.mean()),
         "log_likelihood_standard_error": standard_error(bound),
-        "bits_per_dimension": float(-bound.mean() / math.log(2.0) / math.prod(vae.event_shape)),
+        "measure": describe_measure(vae, images),
+        "bits_per_dimension": bits_per_dimension(vae, images, float(bound.mean())),
         "num_importance_samples": num_importance_samples,
     }
+
+
+def describe_measure(vae: VAE, images: Images) -> str:
+    """Returns what the log likelihood of `images` is the logarithm of: only equals can be compared."""
+    likelihood = vae.decoder.likelihood
+    if likelihood.is_density:
+        if images.levels:
+            return f"density of {images.levels}-level values with uniform dequantisation, as parts of the largest"
+        return "density of the values as they are, without dequantisation: not comparable with a probability"
+    if isinstance(likelihood, Levels):
+        return f"probability of values on {likelihood.num_levels} levels"
+    if _is_binary(images):
+        return "probability of binary values"
+    return "none: a Bernoulli of values between 0 and 1 is no likelihood, and not comparable"
+
+
+def bits_per_dimension(vae: VAE, images: Images, log_likelihood: float) -> float | None:
+    """Returns the bits for each value of x that a log likelihood in nats stands for, None where it is no probability.
+
+        -log_likelihood / (D log 2), for dequantised values + log2(levels)
+
+    A density on [0, 1] of dequantised values bounds the probability of the value on its level, which is as wide as
+    1/levels (Theis, van den Oord and Bethge, 2016).
+    """
+    bits = -log_likelihood / math.log(2.0) / math.prod(vae.event_shape)
+    likelihood = vae.decoder.likelihood
+    if likelihood.is_density:
+        return bits + math.log2(images.levels) if images.levels else None
+    return bits if isinstance(likelihood, Levels) or _is_binary(images) else None
+
+
+def _is_binary(images):
+    return bool(np.isin(images.values, (0, images.divisor)).all())
 
 
 def standard_error(values: np.ndarray) -> float:

@@ -13,12 +13,12 @@ import tensorflow_probability as tfp
 from absl import logging
 
 from keras_vae import data, evaluation, latent, plotting
-from keras_vae.building import build_model
+from keras_vae.building import LIKELIHOODS, build_model
 from keras_vae.config import Config
 from keras_vae.sampling import center
 from keras_vae.vae import VAE
 
-MEASURES = ("elbo", "log_likelihood", "bits_per_dimension", "reconstruction_error")
+MEASURES = ("elbo", "log_likelihood", "measure", "bits_per_dimension", "reconstruction_error")
 
 
 def run(config: Config) -> pathlib.Path:
@@ -67,8 +67,8 @@ def run(config: Config) -> pathlib.Path:
     write_json(run_dir / "report.json", report)
     if "test_elbo" in report:
         logging.info(
-            "test ELBO %.2f nats, log likelihood %.2f +- %.2f nats",
-            *(report[f"test_{key}"] for key in ("elbo", "log_likelihood", "log_likelihood_standard_error")),
+            "test ELBO %.2f nats, log likelihood %.2f +- %.2f nats (%s)",
+            *(report[f"test_{key}"] for key in ("elbo", "log_likelihood", "log_likelihood_standard_error", "measure")),
         )
     logging.info(
         "test reconstruction error %.2f, %d of %d units active, %.0f s of training",
@@ -86,12 +86,16 @@ def load_data(config: Config) -> data.Dataset:
     if binarization == "auto":
         # A density of a learned scale has no upper bound on two values: only the Bernoulli gets binary images unasked.
         binarization = "dynamic" if (config.dataset, config.likelihood) == ("mnist", "bernoulli") else "none"
+    dequantization = config.dequantization
+    if dequantization == "auto" and (binarization != "none" or not LIKELIHOODS[config.likelihood].is_density):
+        dequantization = "none"
     return data.load(
         config.dataset,
         config.data_dir or None,
         binarization,
         config.validation_fraction,
         config.seed,
+        dequantization,
     )
 
 

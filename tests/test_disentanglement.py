@@ -16,7 +16,7 @@ GRID = np.indices((4, 5)).reshape(2, -1).T
 
 @pytest.fixture(scope="module")
 def factors():
-    return sprites(16)[1]
+    return sprites(16).factors
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 import reference
+import tensorflow as tf
+from conftest import SHAPE, make_vae
 
+import keras_vae as kv
 from keras_vae import evaluation
+from keras_vae.data import Images, dequantize
 
 
 def test_report_is_made_of_the_model_s_own_numbers(vae, binary):
@@ -30,9 +34,52 @@ def test_reconstruction_error_is_the_mean_squared_distance(vae, binary):
     np.testing.assert_allclose(evaluation.reconstruction_error(vae, binary), expected, rtol=1e-5)
 
 
-def test_bits_per_dimension_are_the_log_likelihood_in_other_units(vae, binary):
+def test_bits_per_dimension_of_binary_values_are_the_log_likelihood_in_other_units(vae, binary):
     report = evaluation.evaluate(vae, binary, num_importance_samples=2)
     np.testing.assert_allclose(report["bits_per_dimension"] * np.log(2) * 30, -report["log_likelihood"], rtol=1e-6)
+    assert report["measure"] == "probability of binary values"
+
+
+def eight_bit():
+    return Images(np.random.default_rng(0).integers(0, 256, (20, *SHAPE), dtype=np.uint8), divisor=255.0)
+
+
+def test_bits_of_a_uniform_density_on_dequantised_values_are_the_eight_of_a_uniform_byte():
+    # A continuous Bernoulli at logit 0 is the uniform density on [0, 1]: -log p = 0 nats, that is 8 bits a byte.
+    vae = make_vae(likelihood=kv.likelihoods.ContinuousBernoulli(SHAPE))
+    for weight in vae.decoder.likelihood.weights:
+        weight.assign(tf.zeros_like(weight))
+    images = dequantize(eight_bit())
+    bits = evaluation.bits_per_dimension(vae, images, float(vae.decode(np.zeros((20, 3))).log_prob(images.numpy())[0]))
+    np.testing.assert_allclose(bits, 8.0, rtol=1e-6)
+    assert "256-level values with uniform dequantisation" in evaluation.describe_measure(vae, images)
+    report = evaluation.evaluate(vae, images, num_importance_samples=2)
+    np.testing.assert_allclose(report["bits_per_dimension"], 8.0 - report["log_likelihood"] / np.log(2) / 30, rtol=1e-6)
+
+
+def test_a_density_of_dequantised_values_and_a_mass_of_bytes_agree_where_they_are_the_same_model():
+    # log p of a density that is constant over each level, minus log 256 a value, is the log mass of that level.
+    random = np.random.default_rng(1)
+    masses = random.dirichlet(np.ones(256))
+    values = random.integers(0, 256, 10_000)
+    density = np.log(256 * masses[values]).sum()
+    expected = -np.log2(masses[values]).mean()
+    vae = make_vae((10, 10, 100), likelihood=kv.likelihoods.ContinuousBernoulli((10, 10, 100)))
+    images = Images(np.zeros((1, 10, 10, 100), np.float32), levels=256)
+    np.testing.assert_allclose(evaluation.bits_per_dimension(vae, images, density), expected, rtol=1e-6)
+
+
+def test_what_is_no_probability_has_no_bits():
+    grey = eight_bit()
+    for likelihood, words in (
+        (kv.likelihoods.Bernoulli(SHAPE), "none: a Bernoulli of values between 0 and 1"),
+        (kv.likelihoods.Gaussian(SHAPE), "without dequantisation: not comparable"),
+    ):
+        report = evaluation.evaluate(make_vae(likelihood=likelihood), grey, num_importance_samples=2)
+        assert words in report["measure"]
+        assert report["bits_per_dimension"] is None
+    levels = make_vae(likelihood=kv.likelihoods.DiscretizedLogisticMixture(SHAPE))
+    assert evaluation.describe_measure(levels, grey) == "probability of values on 256 levels"
 
 
 @pytest.mark.parametrize(("spread", "expected"), [([1.0, 0.2, 0.05, 0.0], 2), ([0.0, 0.0, 0.0, 0.0], 0)])

@@ -213,4 +213,4 @@ def test_images_serve_as_arrays(binary):
     np.testing.assert_array_equal(np.asarray(images), binary)
     np.testing.assert_array_equal(images[3].numpy(), binary[3:4])
     assert images.shape == binary.shape
-    assert repr(images) == "Images(count=50, event_shape=(6, 5, 1), dynamic=False)"
+    assert repr(images) == "Images(count=50, event_shape=(6, 5, 1), noise=None)"

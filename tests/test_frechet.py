@@ -100,8 +100,8 @@ def test_features_that_do_not_fit_are_refused_by_name(a, b, name):
 @pytest.fixture(scope="module")
 def images():
     """The larger figures in two halves."""
-    drawn, factors = sprites(20)
-    order = np.random.default_rng(0).permutation(np.flatnonzero(factors[:, 1] >= 2))
+    drawn = sprites(20)
+    order = np.random.default_rng(0).permutation(np.flatnonzero(drawn.factors[:, 1] >= 2))
     return drawn[order[:1152]], drawn[order[1152:]]
 
 

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from keras_vae.data import BINARIZATIONS, Images, binarize
+from keras_vae.data import BINARIZATIONS, Images, binarize, dequantize
 
 GREY = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
 
@@ -57,12 +57,12 @@ def test_no_examples_are_refused():
 
 @pytest.mark.parametrize("index", [slice(2, 5), slice(None, None, 3), slice(-1, None)])
 def test_a_slice_keeps_examples_labels_weights_and_presentation(index):
-    images = grey(labels=np.arange(10), weights=np.linspace(0, 1, 10), dynamic=True)
+    images = grey(labels=np.arange(10), weights=np.linspace(0, 1, 10), noise="bernoulli")
     part = images[index]
     np.testing.assert_array_equal(part.values, images.values[index])
     np.testing.assert_array_equal(part.labels, np.arange(10)[index])
     np.testing.assert_array_equal(part.weights, np.linspace(0, 1, 10)[index])
-    assert (part.divisor, part.dynamic, len(part)) == (255.0, True, len(np.arange(10)[index]))
+    assert (part.divisor, part.noise, len(part)) == (255.0, "bernoulli", len(np.arange(10)[index]))
 
 
 def test_limits_are_those_of_the_presented_values():
@@ -86,7 +86,7 @@ def test_numpy_gives_every_example_scaled_to_its_divisor():
 
 
 def test_numpy_of_dynamic_images_is_a_binary_draw_of_its_seed():
-    images = grey(dynamic=True)
+    images = grey(noise="bernoulli")
     assert set(np.unique(images.numpy())) == {0.0, 1.0}
     np.testing.assert_array_equal(images.numpy(3), images.numpy(3))
     assert np.any(images.numpy(3) != images.numpy(4))
@@ -132,12 +132,12 @@ def test_batches_show_what_numpy_gives():
 
 @pytest.mark.parametrize("seed", [0, 5, 2**31 + 7])
 def test_the_same_seed_repeats_order_and_draws(seed):
-    first, second = (epochs_of(grey(dynamic=True), 4, 2, seed=seed) for _ in range(2))
+    first, second = (epochs_of(grey(noise="bernoulli"), 4, 2, seed=seed) for _ in range(2))
     assert_same(flat(first), flat(second))
 
 
 @pytest.mark.parametrize("initial_epoch", [1, 3])
-@pytest.mark.parametrize("images", [numbered(), grey(dynamic=True)], ids=["numbered", "dynamic"])
+@pytest.mark.parametrize("images", [numbered(), grey(noise="bernoulli")], ids=["numbered", "dynamic"])
 def test_a_later_initial_epoch_continues_exactly(images, initial_epoch):
     whole = epochs_of(images, 4, initial_epoch + 2, seed=2)
     rest = epochs_of(images, 4, 2, seed=2, initial_epoch=initial_epoch)
@@ -148,7 +148,7 @@ def test_a_later_initial_epoch_continues_exactly(images, initial_epoch):
 @pytest.mark.parametrize("initial_epoch", [0, 2])
 @pytest.mark.parametrize(("block_size", "counts"), [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (8, [5])])
 def test_blocks_hold_exactly_the_batches(block_size, counts, initial_epoch, shuffle):
-    images, settings = grey(18, labels=np.arange(18), dynamic=True), (shuffle, 3, initial_epoch)
+    images, settings = grey(18, labels=np.arange(18), noise="bernoulli"), (shuffle, 3, initial_epoch)
     blocks = list(images.blocks(4, block_size, *settings).take(2 * len(counts)).as_numpy_iterator())
     assert [int(block.count) for block in blocks] == counts * 2
     batches = [[part[step] for part in block.batches] for block in blocks for step in range(block.count)]
@@ -180,14 +180,14 @@ def test_a_negative_seed_or_epoch_is_refused_by_name(name):
 
 
 def test_two_dynamic_presentations_differ_within_and_between_epochs():
-    same = Images(np.repeat(GREY, 4, axis=0), divisor=255.0, dynamic=True)
+    same = Images(np.repeat(GREY, 4, axis=0), divisor=255.0, noise="bernoulli")
     draws = [x for epoch in epochs_of(same, 1, 2) for x, _, _ in epoch]
     assert {np.unique(x).size for x in draws} == {2}
     assert all(np.any(one != other) for one, other in itertools.combinations(draws, 2))
 
 
 def test_dynamic_presentations_average_to_the_grey_value():
-    same = Images(np.repeat(GREY, 250, axis=0), divisor=255.0, dynamic=True)
+    same = Images(np.repeat(GREY, 250, axis=0), divisor=255.0, noise="bernoulli")
     draws = np.concatenate([x for epoch in epochs_of(same, 250, 20) for x, _, _ in epoch])
     probability = np.arange(256) / 255
     mean = draws.reshape(-1, 256).mean(axis=0, dtype=np.float64)
@@ -199,14 +199,14 @@ def test_dynamic_presentations_average_to_the_grey_value():
 @pytest.mark.parametrize("value", [0, 255])
 def test_black_and_white_are_certain(value):
     # A float32 uniform is exactly 0 once in 2^23 draws: 2^25 draws see several.
-    images = Images(np.full((16, 512, 512), value, np.uint8), divisor=255.0, dynamic=True)
+    images = Images(np.full((16, 512, 512), value, np.uint8), divisor=255.0, noise="bernoulli")
     for ((x, _, _),) in epochs_of(images, 16, 8, shuffle=False):
         assert x.min() == x.max() == value / 255
 
 
 def test_dynamic_keeps_the_grey_values_and_their_statistics():
     images = binarize(grey(), "dynamic")
-    assert images.dynamic
+    assert images.noise == "bernoulli"
     np.testing.assert_array_equal(images.values, grey().values)
     np.testing.assert_array_equal(images.mean(), grey().mean())
 
@@ -260,3 +260,42 @@ def test_values_outside_the_unit_interval_cannot_be_binarized(binarization, valu
 def test_an_unknown_binarization_is_refused_by_name():
     with pytest.raises(ValueError, match=r"`binarization` must be one of 'dynamic'.*Received: binarization='maybe'"):
         binarize(grey(), "maybe")
+
+
+# Dequantisation.
+
+
+def test_dequantised_images_fill_their_levels_and_nothing_else():
+    x = dequantize(grey(), fixed=True, seed=3).numpy()
+    np.testing.assert_array_equal(np.floor(x * 256), np.broadcast_to(grey().values, x.shape))
+    assert (x.min() >= 0.0, x.max() < 1.0) == (True, True)
+    # The places within the levels are uniform: mean 1/2, variance 1/12.
+    place = dequantize(Images(np.full((100, 20, 20, 1), 7, np.uint8), divisor=255.0), fixed=True).numpy() * 256 - 7
+    assert abs(place.mean() - 0.5) < 4 * np.sqrt(1 / 12 / place.size)
+    assert abs(place.var() - 1 / 12) < 4 * np.sqrt(1 / 180 / place.size)
+
+
+def test_dequantised_presentations_are_drawn_anew_and_a_fixed_one_is_not():
+    images = dequantize(grey())
+    (first, *_), (second, *_) = list(images.batches(len(images), shuffle=False).take(2).as_numpy_iterator())
+    assert (np.floor(first * 256) == np.floor(second * 256)).all()
+    assert (first != second).mean() > 0.99
+    fixed = dequantize(grey(), fixed=True, seed=5)
+    np.testing.assert_array_equal(fixed.numpy(0), fixed.numpy(1))
+    assert (fixed.noise, fixed.levels, images.noise, images.levels) == (None, 256, "uniform", 256)
+
+
+def test_statistics_of_dequantised_images_are_those_of_the_draws():
+    images = dequantize(grey())
+    many = np.stack([images.numpy(seed) for seed in range(400)])
+    error = np.abs(many.mean(axis=(0, 1)) - images.mean())
+    assert error.max() < 5 * np.sqrt(1 / 12 / 400 / len(images)) / 256
+    low, high = images.limits()
+    assert low <= many.min()
+    assert many.max() <= high <= 1.0
+
+
+@pytest.mark.parametrize("images", [Images(np.zeros((3, 2, 2, 1), np.float32)), grey(noise="bernoulli")])
+def test_dequantisation_wants_8_bit_values(images):
+    with pytest.raises(ValueError, match=r"`dequantization` needs 8-bit images"):
+        dequantize(images)

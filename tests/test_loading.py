@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from keras_vae import data
 from keras_vae.data import mnist
+from keras_vae.data.sprites import FACTOR_SIZES, sprites
 
 FILES = [f"{name}.gz" for name in mnist.SHA256]
 DIGITS = np.random.default_rng(0).integers(0, 256, (16, 6, 5, 1), dtype=np.uint8)
@@ -119,10 +120,12 @@ def test_mnist_has_its_known_shape_counts_and_description(dynamic):
         "shape": [28, 28, 1],
         "range": [0.0, 1.0],
         "binarization": "dynamic",
+        "dequantization": "none",
         "train": 55000,
         "validation": 5000,
         "test": 10000,
         "classes": 10,
+        "factors": [],
     }
 
 
@@ -149,18 +152,18 @@ def test_train_and_validation_are_the_original_training_set_in_order(original, f
     ):
         np.testing.assert_array_equal(part.values, expected)
         np.testing.assert_array_equal(part.labels, expected_labels)
-        assert (part.divisor, part.dynamic) == (255.0, False)
+        assert (part.divisor, part.noise) == (255.0, None)
 
 
 def test_dynamic_training_images_stay_grey_until_they_are_presented(dynamic, original):
     np.testing.assert_array_equal(dynamic.train.values, original[0][0][:55000])
-    assert dynamic.train.dynamic
+    assert dynamic.train.noise == "bernoulli"
     assert set(np.unique(dynamic.train[:100].numpy())) == {0.0, 1.0}
 
 
 def test_dynamic_validation_and_test_are_one_fixed_bernoulli_draw(dynamic, original):
     for part, grey in ((dynamic.validation, original[0][0][55000:]), (dynamic.test, original[1][0])):
-        assert not part.dynamic
+        assert part.noise is None
         np.testing.assert_array_equal(np.unique(part.values), [0, 1])
         np.testing.assert_array_equal(part[:9].numpy(1), part[:9].numpy(2))
         assert abs(binary_mean_error(part.values, grey)) < 4
@@ -177,7 +180,7 @@ def test_static_is_a_fixed_draw_in_every_split(original):
     loaded = data.load(binarization="static")
     greys = original[0][0][:55000], original[0][0][55000:], original[1][0]
     for part, grey in zip((loaded.train, loaded.validation, loaded.test), greys, strict=True):
-        assert (part.dynamic, part.divisor) == (False, 1.0)
+        assert (part.noise, part.divisor) == (None, 1.0)
         assert abs(binary_mean_error(part.values, grey)) < 4
 
 
@@ -313,3 +316,32 @@ def test_a_bad_validation_fraction_is_refused_by_name(fraction):
 def test_an_unknown_binarization_is_refused_by_name():
     with pytest.raises(ValueError, match="`binarization` must be one of"):
         data.load(binarization="auto")
+
+
+# Dequantisation and sprites.
+
+
+def test_dequantised_splits_lie_on_the_levels_of_the_original(original):
+    loaded = data.load(dequantization="uniform", binarization="none")
+    np.testing.assert_array_equal(np.floor(loaded.test[:50].numpy() * 256), original[1][0][:50])
+    assert (loaded.train.noise, loaded.validation.noise, loaded.test.noise) == ("uniform", None, None)
+    assert {part.levels for part in (loaded.train, loaded.validation, loaded.test)} == {256}
+    assert loaded.describe()["dequantization"] == "uniform"
+
+
+def test_dequantisation_of_binarised_images_is_refused():
+    with pytest.raises(ValueError, match=r"`dequantization` must be 'none' for binarised.*binarization='dynamic'"):
+        data.load(dequantization="uniform")
+
+
+def test_sprites_are_split_into_disjoint_parts_with_their_factors():
+    loaded = data.load("sprites")
+    parts = (loaded.train, loaded.validation, loaded.test)
+    assert [len(part) for part in parts] == [3520, 320, 768]
+    factors = np.concatenate([part.factors for part in parts])
+    assert len(np.unique(factors, axis=0)) == 4608
+    everything = sprites()
+    for part in parts:
+        index = np.ravel_multi_index(part.factors.T, FACTOR_SIZES)
+        np.testing.assert_array_equal(part.values, everything.values[index])
+    assert loaded.describe()["factors"] == ["shape", "scale", "orientation", "x", "y"]

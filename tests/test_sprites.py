@@ -8,7 +8,8 @@ from keras_vae.data.sprites import FACTOR_NAMES, FACTOR_SIZES, SHAPES, sprites
 
 @pytest.fixture(scope="module")
 def drawn():
-    return sprites()
+    images = sprites()
+    return images, images.factors
 
 
 def moments(values):
@@ -45,7 +46,8 @@ def test_no_figure_is_cut_off(drawn):
 
 @pytest.mark.parametrize("size", [16, 32, 45])
 def test_area_is_that_of_the_scale_whatever_the_other_factors(size):
-    images, factors = sprites(size)
+    images = sprites(size)
+    factors = images.factors
     area, _, _ = moments(images.values)
     side = size * (0.15 + 0.05 * factors[:, 1])
     error = area - side**2
@@ -73,7 +75,8 @@ def test_an_ellipse_points_where_its_orientation_says(drawn):
 
 
 def test_a_square_at_no_angle_has_straight_sides():
-    images, factors = sprites(30)
+    images = sprites(30)
+    factors = images.factors
     # Scale 3 is 9 pixels; x = y = 0 puts its centre at 9.9, so it covers 5.4 to 14.4.
     index = np.flatnonzero((factors == [0, 3, 0, 0, 0]).all(1))[0]
     row = images.values[index, 9, :, 0]
@@ -82,7 +85,8 @@ def test_a_square_at_no_angle_has_straight_sides():
 
 
 def test_a_triangle_at_no_angle_has_its_mirror_line_along_x():
-    images, factors = sprites(50)
+    images = sprites(50)
+    factors = images.factors
     index = np.flatnonzero((factors == [2, 3, 0, 0, 0]).all(1))[0]
     # Its centre is at 16.5, the middle of pixel 16.
     picture = images.values[index, :33, :, 0].astype(int)
@@ -93,7 +97,7 @@ def test_a_triangle_at_no_angle_has_its_mirror_line_along_x():
 
 
 def test_drawing_repeats(drawn):
-    np.testing.assert_array_equal(sprites()[0].values, drawn[0].values)
+    np.testing.assert_array_equal(sprites().values, drawn[0].values)
 
 
 @pytest.mark.parametrize("size", [15, 0, 32.0, True])

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_vae import checks
 
 BINARIZATIONS = ("dynamic", "static", "threshold", "none")
+_PER_EXAMPLE = ("values", "labels", "weights", "factors")
 
 
 class Block(NamedTuple):
@@ -22,25 +23,30 @@ class Block(NamedTuple):
 class Images:
     """Examples in memory, presented as float32.
 
-    8-bit arrays are divided by `divisor`; with `dynamic` each presentation is then a fresh Bernoulli draw with these
-    values as probabilities. `binarize` makes one from grey images.
+    8-bit arrays are divided by `divisor`. With `noise` each presentation is then drawn anew: "bernoulli" takes these
+    values as probabilities of 1 (`binarize` makes such images), "uniform" adds noise as wide as the step between two
+    of `levels` (`dequantize`).
 
     Attributes:
       values: array `(count, ...)`, uint8 or floating.
       labels: array `(count, ...)` or None.
       weights: float array `(count,)`, the weight of each example in the mean over a batch, or None.
+      factors: integer array `(count, num_factors)` of known generating factors, or None.
       divisor: what `values` are divided by.
-      dynamic: whether each presentation is a Bernoulli draw.
+      noise: "bernoulli", "uniform" or None.
+      levels: on how many equally spaced levels the values lay before uniform noise was added to them, or None.
     """
 
     values: np.ndarray
     labels: np.ndarray | None = None
     weights: np.ndarray | None = None
+    factors: np.ndarray | None = None
     divisor: float = 1.0
-    dynamic: bool = False
+    noise: str | None = None
+    levels: int | None = None
 
     def __post_init__(self):
-        for name in ("values", "labels", "weights"):
+        for name in _PER_EXAMPLE:
             array = getattr(self, name)
             if array is not None and len(array) != len(self.values):
                 raise ValueError(
@@ -54,7 +60,7 @@ class Images:
         return len(self.values)
 
     def __repr__(self) -> str:
-        return f"Images(count={len(self)}, event_shape={self.event_shape}, dynamic={self.dynamic})"
+        return f"Images(count={len(self)}, event_shape={self.event_shape}, noise={self.noise!r})"
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return self.numpy().astype(dtype or np.float32)
@@ -67,7 +73,7 @@ class Images:
     def __getitem__(self, index) -> "Images":
         """Returns the examples of a slice or an array of indices; of one index, a split of one example."""
         index = slice(index, index + 1 or None) if isinstance(index, int | np.integer) else index
-        picked = {name: getattr(self, name) for name in ("values", "labels", "weights")}
+        picked = {name: getattr(self, name) for name in _PER_EXAMPLE}
         return dataclasses.replace(self, **{name: a if a is None else a[index] for name, a in picked.items()})
 
     @property
@@ -77,17 +83,20 @@ class Images:
 
     def limits(self) -> np.ndarray:
         """Returns the smallest and largest value as presented; NaN where there is one."""
-        return np.array([self.values.min(), self.values.max()], np.float32) / self.divisor
+        limits = np.array([self.values.min(), self.values.max()], np.float32) / self.divisor
+        return dither(limits, np.array([0.0, 1.0], np.float32), self.levels) if self.noise == "uniform" else limits
 
     def mean(self) -> np.ndarray:
         """Returns the mean example, shape `event_shape`."""
-        return (self.values.mean(axis=0, dtype=np.float64) / self.divisor).astype(np.float32)
+        mean = self.values.mean(axis=0, dtype=np.float64) / self.divisor
+        return (dither(mean, 0.5, self.levels) if self.noise == "uniform" else mean).astype(np.float32)
 
     def numpy(self, seed: int = 0) -> np.ndarray:
-        """Returns all examples as one float32 array; with `dynamic`, one draw that depends on `seed`."""
-        if self.dynamic:
+        """Returns all examples as one float32 array; with `noise`, one draw that depends on `seed`."""
+        if self.noise == "bernoulli":
             return bernoulli_draw(self.values, self.divisor, seed).astype(np.float32)
-        return self.values.astype(np.float32) / np.float32(self.divisor)
+        x = self.values.astype(np.float32) / np.float32(self.divisor)
+        return dither(x, _uniform(x.shape, seed), self.levels) if self.noise == "uniform" else x
 
     def batches(self, batch_size: int, shuffle: bool = True, seed: int = 0, initial_epoch: int = 0) -> tf.data.Dataset:
         """Returns an endless data set of batches, `ceil(len / batch_size)` an epoch.
@@ -145,9 +154,10 @@ class Images:
 
         def present(index, weight, draw_seed, real):
             x = tf.cast(tf.gather(values, index), tf.float32) / self.divisor
-            if self.dynamic:
+            if self.noise is not None:
                 uniform = tf.random.stateless_uniform(tf.shape(x), draw_seed, alg="philox")
-                x = tf.cast(uniform < x, tf.float32)
+                bernoulli = self.noise == "bernoulli"
+                x = tf.cast(uniform < x, tf.float32) if bernoulli else dither(x, uniform, self.levels)
             y = () if labels is None else tf.gather(labels, index)
             return (x, y, weight), real
 
@@ -163,8 +173,41 @@ class Images:
 
 def bernoulli_draw(values: np.ndarray, divisor: float, seed: int) -> np.ndarray:
     """Returns uint8 zeros and ones, one Bernoulli draw with probabilities `values / divisor`."""
-    uniform = np.random.default_rng(seed % 2**32).random(values.shape, np.float32)
-    return (uniform < values / np.float32(divisor)).astype(np.uint8)
+    return (_uniform(values.shape, seed) < values / np.float32(divisor)).astype(np.uint8)
+
+
+def _uniform(shape, seed):
+    return np.random.default_rng(seed % 2**32).random(shape, np.float32)
+
+
+def dither(x, uniform, levels: int):
+    """Returns x in [0, 1] on equally spaced `levels` as ((levels - 1) x + uniform) / levels, in [0, 1) again."""
+    return ((levels - 1) * x + uniform) / levels
+
+
+def dequantize(images: Images, fixed: bool = False, seed: int = 0) -> Images:
+    """Returns 8-bit images as draws from the density that is constant over each of their levels.
+
+        x~ = (255 x + u) / 256,  u ~ U(0, 1)
+
+    For a density p of x~, E[log p(x~)] - D log(256) is a lower bound of the log probability of the 8-bit image (Theis,
+    van den Oord and Bethge, "A note on the evaluation of generative models", 2016, section 3.1).
+
+    Args:
+      images: `Images` of uint8 values.
+      fixed: one draw for good instead of a fresh one at each presentation.
+      seed: seed of the fixed draw.
+
+    Raises:
+      ValueError: if the values are not 8-bit.
+    """
+    if images.values.dtype != np.uint8 or images.noise is not None:
+        raise ValueError(
+            f"`dequantization` needs 8-bit images that are not binarised. Received: {images.values.dtype} values, "
+            f"noise={images.noise!r}"
+        )
+    drawn = dataclasses.replace(images, noise="uniform", levels=256)
+    return dataclasses.replace(drawn, values=drawn.numpy(seed), divisor=1.0, noise=None) if fixed else drawn
 
 
 def binarize(images: Images, binarization: str, seed: int = 0) -> Images:
@@ -189,7 +232,7 @@ def binarize(images: Images, binarization: str, seed: int = 0) -> Images:
             f"Received: binarization={binarization!r} and values from {low:g} to {high:g}"
         )
     if binarization == "dynamic":
-        return dataclasses.replace(images, dynamic=True)
+        return dataclasses.replace(images, noise="bernoulli")
     if binarization == "static":
         values = bernoulli_draw(images.values, images.divisor, seed)
     else:

@@ -7,7 +7,12 @@ import numpy as np
 
 from keras_vae import checks
 from keras_vae.data import mnist
-from keras_vae.data.images import BINARIZATIONS, Images, binarize
+from keras_vae.data.images import BINARIZATIONS, Images, binarize, dequantize
+from keras_vae.data.sprites import CATEGORICAL_FACTORS, FACTOR_NAMES, sprites
+
+DEQUANTIZATIONS = ("auto", "uniform", "none")
+# Of the sprites, which have no split of their own.
+SPRITES_TEST_FRACTION = 1 / 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +25,9 @@ class Dataset:
       validation: examples cut from the training set, to choose by; one fixed draw if binarised.
       test: examples to measure with, once, at the end; one fixed draw if binarised.
       binarization: "dynamic", "static", "threshold" or "none".
+      dequantization: "uniform" or "none".
+      factor_names: names of the generating factors in `Images.factors`, empty where they are not known.
+      categorical_factors: numbers of those factors that have no order.
     """
 
     name: str
@@ -27,6 +35,9 @@ class Dataset:
     validation: Images
     test: Images
     binarization: str
+    dequantization: str = "none"
+    factor_names: tuple[str, ...] = ()
+    categorical_factors: tuple[int, ...] = ()
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -34,7 +45,7 @@ class Dataset:
         return self.train.event_shape
 
     def describe(self) -> dict:
-        """Returns shape, range, counts, classes and binarisation, as plain values for a JSON file."""
+        """Returns shape, range, counts, classes and how it is presented, as plain values for a JSON file."""
         low, high = self.train.limits()
         labels = self.train.labels
         return {
@@ -42,10 +53,12 @@ class Dataset:
             "shape": list(self.event_shape),
             "range": [float(low), float(high)],
             "binarization": self.binarization,
+            "dequantization": self.dequantization,
             "train": len(self.train),
             "validation": len(self.validation),
             "test": len(self.test),
             "classes": None if labels is None else len(np.unique(labels)),
+            "factors": list(self.factor_names),
         }
 
 
@@ -55,11 +68,13 @@ def load(
     binarization: str | None = None,
     validation_fraction: float = 1 / 12,
     seed: int = 0,
+    dequantization: str = "none",
 ) -> Dataset:
     """Loads a data set into memory.
 
     Args:
-      name: "mnist" ships with the package; every other name is one of tensorflow-datasets.
+      name: "mnist" ships with the package, "sprites" is drawn (`keras_vae.data.sprites`, a sixth of it for the test);
+        every other name is one of tensorflow-datasets.
       data_dir: folder of prepared tensorflow-datasets; None is their default, `~/tensorflow_datasets`.
       binarization: "dynamic" (a fresh Bernoulli draw at each presentation in training, one fixed draw for validation
         and test), "static" (one fixed draw for all), "threshold" (at 0.5) or "none". None is "dynamic" for MNIST and
@@ -67,6 +82,9 @@ def load(
       validation_fraction: part of the training set that is cut off its end for validation, between 0 and 1. The
         default leaves 55,000 + 5,000 of MNIST.
       seed: seed of the fixed draws.
+      dequantization: "uniform" presents 8-bit images as draws from the density that is constant over each of their
+        levels (`keras_vae.data.images.dequantize`), in training anew at each presentation; "auto" does so where the
+        images are 8-bit; "none" as they are.
 
     Raises:
       ValueError: if a value is out of range, or the data cannot be had; the message says where it was looked for.
@@ -79,22 +97,51 @@ def load(
     if binarization is None:
         binarization = "dynamic" if name == "mnist" else "none"
     checks.one_of("binarization", binarization, BINARIZATIONS)
-    train, test = mnist.read() if name == "mnist" else _read_tfds(name, data_dir)
-    train, test = Images(*train, divisor=_divisor(train[0])), Images(*test, divisor=_divisor(test[0]))
+    checks.one_of("dequantization", dequantization, DEQUANTIZATIONS)
+    if binarization != "none" and dequantization != "none":
+        raise ValueError(
+            f"`dequantization` must be 'none' for binarised images. "
+            f"Received: dequantization={dequantization!r} and binarization={binarization!r}"
+        )
+    train, test = _read(name, data_dir)
+    if dequantization == "auto":
+        dequantization = "uniform" if train.values.dtype == test.values.dtype == np.uint8 else "none"
     cut = len(train) - max(1, round(len(train) * validation_fraction))
     if cut < 1:
         raise ValueError(
             f"`validation_fraction` must leave at least 1 of {len(train)} training examples of {name!r}. "
             f"Received: validation_fraction={validation_fraction!r}"
         )
-    fixed = "static" if binarization == "dynamic" else binarization
+
+    def presented(images, fixed, seed):
+        if dequantization == "uniform":
+            return dequantize(images, fixed, seed)
+        return binarize(images, "static" if fixed and binarization == "dynamic" else binarization, seed)
+
+    known = {"factor_names": FACTOR_NAMES, "categorical_factors": CATEGORICAL_FACTORS} if name == "sprites" else {}
     return Dataset(
         name,
-        train=binarize(train[:cut], binarization, seed),
-        validation=binarize(train[cut:], fixed, seed + 1),
-        test=binarize(test, fixed, seed + 2),
+        train=presented(train[:cut], False, seed),
+        validation=presented(train[cut:], True, seed + 1),
+        test=presented(test, True, seed + 2),
         binarization=binarization,
+        dequantization=dequantization,
+        **known,
     )
+
+
+def _read(name, data_dir):
+    if name == "sprites":
+        return _split_sprites()
+    parts = mnist.read() if name == "mnist" else _read_tfds(name, data_dir)
+    return tuple(Images(*part, divisor=_divisor(part[0])) for part in parts)
+
+
+def _split_sprites():
+    images = sprites()
+    order = np.random.default_rng(0).permutation(len(images))
+    cut = round(len(images) * SPRITES_TEST_FRACTION)
+    return images[order[cut:]], images[order[:cut]]
 
 
 def _divisor(values):

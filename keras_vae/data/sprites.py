@@ -8,13 +8,15 @@ from keras_vae.data.images import Images
 SHAPES = ("square", "ellipse", "triangle")
 FACTOR_NAMES = ("shape", "scale", "orientation", "x", "y")
 FACTOR_SIZES = (3, 4, 6, 8, 8)
+# Numbers of the factors whose values have no order.
+CATEGORICAL_FACTORS = (0,)
 # Side of the square of the same area as the figure, and the place of its centre, both as parts of the image's side.
 SCALES = (0.15, 0.30)
 CENTERS = (0.33, 0.67)
 MIN_SIZE = 16
 
 
-def sprites(size: int = 32) -> tuple[Images, np.ndarray]:
+def sprites(size: int = 32) -> Images:
     """Draws every combination of five factors: 4608 grey images of one white figure on black.
 
         pixel = 255 * (part of the pixel that the figure covers)
@@ -27,8 +29,8 @@ def sprites(size: int = 32) -> tuple[Images, np.ndarray]:
       size: height and width in pixels, an integer of at least 16.
 
     Returns:
-      `Images` of uint8 values `(4608, size, size, 1)` presented in [0, 1], with the shape as label; and the factors,
-      int64 `(4608, 5)` in the order of `FACTOR_NAMES`, factor i from 0 to `FACTOR_SIZES[i]` - 1.
+      `Images` of uint8 values `(4608, size, size, 1)` presented in [0, 1], with the shape as label, and factors int64
+      `(4608, 5)` in the order of `FACTOR_NAMES`, factor i from 0 to `FACTOR_SIZES[i]` - 1.
 
     Raises:
       ValueError: if `size` is not such an integer.
@@ -37,7 +39,7 @@ def sprites(size: int = 32) -> tuple[Images, np.ndarray]:
         raise ValueError(f"`size` must be an integer of at least {MIN_SIZE}. Received: size={size!r}")
     factors = np.indices(FACTOR_SIZES).reshape(len(FACTOR_SIZES), -1).T
     drawn = [_draw(coverage, factors[factors[:, 0] == i], size) for i, coverage in enumerate(_COVERAGE)]
-    return Images(np.concatenate(drawn), labels=factors[:, 0].copy(), divisor=255.0), factors
+    return Images(np.concatenate(drawn), labels=factors[:, 0].copy(), factors=factors, divisor=255.0)
 
 
 def _draw(coverage, factors, size):

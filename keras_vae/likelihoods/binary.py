@@ -28,6 +28,7 @@ class Bernoulli(Likelihood):
       event_shape: shape of one x.
     """
 
+    is_density = False
     support = (0.0, 1.0)
     mean_range = (0.0, 1.0)
 

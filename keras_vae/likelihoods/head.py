@@ -42,6 +42,8 @@ class Likelihood(keras.layers.Layer):
       event_shape: shape of one x, for example `(28, 28, 1)`.
     """
 
+    # Whether log p(x|z) is of a density rather than of a probability mass.
+    is_density = True
     support = (-math.inf, math.inf)
     mean_range: tuple[float, float] | None = None
     # Whether `validate` must see every value, and not only the smallest and the largest.

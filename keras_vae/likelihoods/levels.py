@@ -35,6 +35,7 @@ class Levels(Likelihood):
       num_levels: number of levels between 0 and 1, at least 2.
     """
 
+    is_density = False
     support = (0.0, 1.0)
     mean_range = (0.0, 1.0)
     validates_each_value = True

@@ -19,10 +19,11 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["keras_vae", "keras_vae.*", "export", "export.*"]),
     py_modules=["train"],
-    package_data={"keras_vae.data.mnist": ["*.gz", "README.md"]},
+    package_data={"keras_vae.data.mnist": ["*.gz", "README.md"], "export": ["web/*"]},
     install_requires=[
         "absl-py>=2.1",
         "ai-edge-litert>=2.1,<3",
+        "flatbuffers>=24",
         "keras>=3.12,<4",
         "matplotlib>=3.8",
         "numpy>=1.26",
@@ -34,7 +35,15 @@ setup(
     ],
     extras_require={
         "eval": ["scikit-learn>=1.5"],
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.8", "scikit-learn>=1.5", "scipy>=1.13"],
+        "int8": ["ai-edge-quantizer>=0.10,<0.11"],
+        "test": [
+            "ai-edge-quantizer>=0.10,<0.11",
+            "pytest>=8",
+            "pytest-xdist>=3.6",
+            "ruff>=0.8",
+            "scikit-learn>=1.5",
+            "scipy>=1.13",
+        ],
     },
     classifiers=[
         "Programming Language :: Python :: 3.11",

@@ -1,38 +1,79 @@
 """Exports the model of a run: `python -m export RUN_DIR`.
 
-Writes RUN_DIR/export with a SavedModel, a decoder for TensorFlow Lite, and a model card; every file is loaded again,
-run in its own runtime and compared with Keras before it is left there.
+Writes RUN_DIR/export with a SavedModel, TensorFlow Lite files of the decoder, the encoder and the autoencoder, and a
+model card; every file is loaded again, run in its own runtime and compared with Keras before it is left there.
 """
 
 from absl import app, flags, logging
 
 from export.command_line import fail, parse, quiet_tensorflow
+from export.errors import ExportError
 from export.paths import check_run_dir
 
 
 def define_flags() -> None:
     """Defines the flags of the command."""
     flags.DEFINE_integer("num_samples", 16, "how many pictures one call of the signature `sample` draws", lower_bound=1)
+    flags.DEFINE_integer(
+        "batch_size",
+        1,
+        "static batch size of the other signatures in the TFLite files; 0 accepts any, which some delegates do not",
+        lower_bound=0,
+    )
+    flags.DEFINE_list(
+        "variants",
+        ["float32"],
+        "TFLite files to write: float32, float16, full_int8, dynamic_int8, weight_int8, or int8 for the first of these "
+        "three that holds; with more than float32 each is measured: size, parity, nats, latency, memory",
+    )
+    flags.DEFINE_float(
+        "max_nats", 0.5, "a variant that costs more nats an image is reported and not written", lower_bound=0
+    )
     flags.DEFINE_bool(
         "overwrite", False, "replace RUN_DIR/export if it exists; it is replaced only by a verified export"
+    )
+    flags.DEFINE_bool("onnx", False, 'write the decoder as ONNX too (pip install "keras_vae[onnx]")')
+    flags.DEFINE_bool("web", False, "write RUN_DIR/export/web, a page that draws with the decoder, ready to be served")
+    flags.DEFINE_string("litertjs", "", "folder of an unpacked @litertjs/core for --web; empty: fetched from npm once")
+    flags.DEFINE_bool("serve", False, "serve RUN_DIR/export/web on loopback, after --web or from an earlier export")
+    flags.DEFINE_integer("port", 8000, "port of --serve", lower_bound=0, upper_bound=65535)
+
+
+def make_options():
+    """Returns the `Options` that the flags ask for."""
+    from export.exporter import Options
+
+    values = flags.FLAGS
+    return Options(
+        num_samples=values.num_samples,
+        batch_size=values.batch_size or None,
+        variants=tuple(values.variants),
+        max_nats=values.max_nats,
+        onnx=values.onnx,
+        web=values.web,
+        litertjs=values.litertjs or None,
     )
 
 
 def main(argv: list[str]) -> None:
     """Runs the export."""
     logging.set_verbosity(logging.INFO)
+    values = flags.FLAGS
+    only_serve = values.serve and not values.web
     try:
-        check_run_dir(argv[1], flags.FLAGS.overwrite)
-    except ValueError as error:
-        fail(error)
-    quiet_tensorflow()
-    from export import exporter
+        folder = check_run_dir(argv[1], values.overwrite or only_serve)
+        if not only_serve:
+            quiet_tensorflow()
+            from export import exporter
 
-    try:
-        folder = exporter.export_run(argv[1], flags.FLAGS.num_samples, flags.FLAGS.overwrite)
-    except (ValueError, exporter.ExportError) as error:
+            exporter.export_run(argv[1], make_options(), values.overwrite)
+            logging.info("done: see %s", folder)
+        if values.serve:
+            from export import webpage
+
+            webpage.serve(folder / "web", values.port)
+    except (ValueError, ImportError, ExportError) as error:
         fail(error)
-    logging.info("done: see %s", folder)
 
 
 def cli() -> None:

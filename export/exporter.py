@@ -1,37 +1,93 @@
 """A run directory -> verified files in RUN_DIR/export."""
 
+import dataclasses
 import json
 import pathlib
 
 import numpy as np
 from absl import logging
 
-from export import runtimes, tflite, verification
+from export import litertjs, measuring, onnx_format, runtimes, tflite, variants, webpage
+from export.cost import Cost
+from export.errors import ExportError
 from export.model_card import model_card, size_in_bytes
+from export.packing import pack
 from export.paths import check_run_dir, check_target
-from export.signatures import Signatures
-from export.verification import ExportError
-from keras_vae import training
+from export.signatures import FILES, NAMES, Signatures
+from export.verification import TOLERANCE, Parity
+from keras_vae import checks, training
+from keras_vae.data import Dataset
 from keras_vae.folders import written_whole
+from keras_vae.posteriors import Deterministic
 from keras_vae.vae import VAE
 
-__all__ = ["ExportError", "export_model", "export_run"]
+__all__ = ["ExportError", "Options", "export_model", "export_run"]
 
-SAVED_MODEL_SIGNATURES = ("encode", "decode", "reconstruct", "sample")
-DECODER_SIGNATURES = ("decode", "sample")
-# One code a call: what an app with sliders needs, and the shape every delegate takes.
-DECODE_BATCH = 1
+# Without these a decoder is none.
+REQUIRED = ("decode", "sample")
+NUM_IMAGES = 200
+# The signature whose latency and memory stand for a file's.
+TIMED = {"decoder": "decode", "encoder": "encode", "autoencoder": "reconstruct"}
 
 
-def export_run(run_dir, num_samples: int = 16, overwrite: bool = False) -> pathlib.Path:
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What to export, and what it may cost.
+
+    Attributes:
+      num_samples: pictures in one call of `sample`, a positive integer.
+      batch_size: static batch size of the TFLite files, a positive integer; None accepts any batch.
+      files: which TFLite files, names of `export.signatures.FILES`.
+      variants: which variants of them, names of `export.variants.VARIANTS`; with more than float32 all are measured.
+      max_nats: a variant that costs more nats an image is reported and not written, a number of at least 0.
+      onnx: whether to write the decoder as ONNX too.
+      web: whether to write a page that draws with the decoder, in the folder `web`.
+      litertjs: folder of an unpacked npm package @litertjs/core for the page; None fetches it from npm once.
+    """
+
+    num_samples: int = 16
+    batch_size: int | None = 1
+    files: tuple[str, ...] = tuple(FILES)
+    variants: tuple[str, ...] = ("float32",)
+    max_nats: float = 0.5
+    onnx: bool = False
+    web: bool = False
+    litertjs: str | None = None
+
+    def __post_init__(self):
+        checks.positive_int("num_samples", self.num_samples)
+        if self.batch_size is not None:
+            checks.positive_int("batch_size", self.batch_size)
+        for name in self.files:
+            checks.one_of("files", name, tuple(FILES))
+        object.__setattr__(self, "variants", variants.check_variants(self.variants))
+        checks.nonnegative_float("max_nats", self.max_nats)
+        if any(name.endswith("int8") for name in self.variants):
+            variants.quantizer_module()  # raises before the work, not after it
+        if self.onnx:
+            onnx_format.check_installed()
+        if self.web:
+            litertjs.files(self.litertjs)
+            checks.one_of("files", "decoder", self.files)
+
+    @property
+    def measured(self) -> bool:
+        """Whether sizes, latencies and costs in nats are to be measured."""
+        return len(self.variants) > 1
+
+
+def export_run(run_dir, options: Options | None = None, overwrite: bool = False) -> pathlib.Path:
     """Exports the model of a run directory to its folder `export`; returns that folder.
 
     Raises:
       ValueError: if the run directory holds no model that can be loaded, or `export` exists and `overwrite` is False.
       ExportError: if a file does not do what the model does; then nothing is left behind.
     """
+    options = options or Options()
     folder = check_run_dir(run_dir, overwrite)
-    return export_model(training.load_model(run_dir), folder, num_samples, _report(folder.parent), overwrite)
+    vae = training.load_model(run_dir)
+    dataset = _dataset(run_dir) if options.measured else None
+    return export_model(vae, folder, options, _report(folder.parent), overwrite, dataset)
 
 
 def _report(run_dir) -> dict:
@@ -43,8 +99,33 @@ def _report(run_dir) -> dict:
         raise ValueError(f"{path} is damaged: {error}. Remove it, or run the training again") from error
 
 
-def export_model(vae: VAE, folder, num_samples: int = 16, report: dict | None = None, overwrite: bool = False):
-    """Writes `saved_model`, `decoder.tflite` and `model_card.json` to `folder`; errors as in `export_run`."""
+def _dataset(run_dir) -> Dataset | None:
+    try:
+        return training.load_data(training.load_config(run_dir))
+    except ValueError as error:
+        logging.warning("variants are measured on draws of the model itself, not on its test set: %s", error)
+        return None
+
+
+def export_model(
+    vae: VAE,
+    folder,
+    options: Options | None = None,
+    report: dict | None = None,
+    overwrite: bool = False,
+    dataset: Dataset | None = None,
+) -> pathlib.Path:
+    """Writes `saved_model`, the TFLite files and `model_card.json` to `folder`; errors as in `export_run`.
+
+    Args:
+      vae: the model.
+      folder: where to; it gets its name when all of it is verified.
+      options: what to export; None is the default `Options`.
+      report: report.json of the run, for the card.
+      overwrite: whether `folder` may exist; it is replaced only by a verified export.
+      dataset: what variants are measured on (test) and calibrated with (train); None: draws of the model itself.
+    """
+    options = options or Options()
     folder = check_target(folder, overwrite)
     half = sorted({layer.name for layer in vae._flatten_layers() if layer.compute_dtype not in (None, "float32")})
     if half:
@@ -57,46 +138,134 @@ def export_model(vae: VAE, folder, num_samples: int = 16, report: dict | None = 
     except OSError as error:
         raise ValueError(f"the export folder cannot be created. Received: {folder} ({error.strerror})") from error
     with written_whole(folder) as work:
-        files = _write_and_verify(vae, work, num_samples)
-        card = model_card(vae, files, num_samples, DECODE_BATCH, report or {})
+        export = _Export(vae, work, options, dataset)
+        export.saved_model()
+        for file in options.files:
+            export.tflite(file)
+        if options.onnx:
+            export.files |= onnx_format.write(vae, work, options.num_samples)
+        card = model_card(vae, export.signatures, export.files, export.left_out, options, report or {})
         (work / "model_card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        if options.web:
+            webpage.write_site(work, work / "web", options.litertjs)
     return folder
 
 
-def _write_and_verify(vae, folder, num_samples) -> dict:
-    signatures = Signatures(vae, num_samples)
-    x = np.random.default_rng(0).random((64, *vae.event_shape), np.float32)
+class _Export:
+    """One export on its way: writes files, verifies and measures them, and keeps what it saw in `files`."""
 
-    saved_model = folder / "saved_model"
-    signatures.save(saved_model, SAVED_MODEL_SIGNATURES, batch_size=None)
-    run = runtimes.saved_model_runner(saved_model)
-    files = {
-        "saved_model": {
-            "bytes": size_in_bytes(saved_model),
-            "max_difference_decode": verification.check_decode(run, vae, verification.NUM_CHECKS),
-            "max_difference_sample": verification.check_sample(run, vae, num_samples),
-            "max_difference_encode": verification.check_encode(run, vae, x),
-        }
-    }
-    decoder = folder / "decoder.tflite"
-    decoder.write_bytes(tflite.convert(signatures, DECODER_SIGNATURES, DECODE_BATCH))
-    run = runtimes.litert_runner(decoder)
-    try:
-        files["decoder.tflite"] = {
-            "bytes": size_in_bytes(decoder),
-            "max_difference_decode": verification.check_decode(run, vae, DECODE_BATCH),
-            "max_difference_sample": verification.check_sample(run, vae, num_samples),
-        }
-    except RuntimeError as error:
-        raise ExportError(f"decoder.tflite does not run in LiteRT: {str(error).splitlines()[0]}") from error
-    for name, figures in files.items():
-        logging.info(
-            "%s: %.2f MB, differs from Keras by at most %.1g in decode and %.1g in sample (%d codes, %d seeds)",
-            name,
-            figures["bytes"] / 1e6,
-            figures["max_difference_decode"],
-            figures["max_difference_sample"],
-            verification.NUM_CHECKS,
-            verification.NUM_CHECKS,
+    def __init__(self, vae: VAE, folder: pathlib.Path, options: Options, dataset: Dataset | None):
+        self.vae, self.folder, self.options = vae, folder, options
+        self.signatures = Signatures(vae, options.num_samples)
+        self.files, self.left_out = {}, {}
+        self._measured_on = "draws of the model" if dataset is None else f"test images of {dataset.name}"
+        if options.measured:
+            test, condition = self._examples(None if dataset is None else dataset.test)
+            self._cost = Cost(vae, self.signatures, test, condition)
+            self._train = self._examples(None if dataset is None else dataset.train)
+
+    def _examples(self, images):
+        """Returns up to NUM_IMAGES images and their conditions as arrays."""
+        classes = None if self.vae.condition_dim is None else np.arange(NUM_IMAGES) % self.vae.condition_dim
+        if images is None:
+            x = self.vae.sample(NUM_IMAGES, seed=11, output="sample", condition=classes).numpy()
+        else:
+            part = images[:NUM_IMAGES]
+            x, classes = part.numpy(), None if classes is None else part.labels
+        return x, None if classes is None else self.vae.as_condition(classes).numpy()
+
+    def saved_model(self):
+        """Writes the SavedModel with all signatures and any batch size."""
+        path = self.folder / "saved_model"
+        names = [name for name in NAMES if name not in self._without_density()]
+        self.signatures.save(path, names, None)
+        parity = self._parity(runtimes.saved_model_runner(path), TOLERANCE)
+        figures = {name: parity.check(name) for name in names}
+        self.files["saved_model"] = {"bytes": size_in_bytes(path), "signatures": figures}
+        _log("saved_model", self.files["saved_model"])
+
+    def _without_density(self) -> dict:
+        if isinstance(self.vae.encoder.posterior, Deterministic):
+            return {"score": "the posterior Deterministic has no density"}
+        return {}
+
+    def tflite(self, file: str):
+        """Writes a TFLite file in all variants that hold."""
+        names, reasons = [name for name in FILES[file] if name not in self._without_density()], self._without_density()
+        content, names, failed = tflite.convert_what_can_be(
+            self.signatures, names, self.options.batch_size, required=REQUIRED
         )
-    return files
+        reasons = {name: why for name, why in {**reasons, **failed}.items() if name in FILES[file]}
+        for name, why in reasons.items():
+            logging.warning("%s.tflite is without the signature `%s`: %s", file, name, why)
+        self.left_out |= {f"{file}.tflite: {name}": why for name, why in reasons.items()}
+        for variant in self.options.variants:
+            suffix = "" if variant == "float32" else f"_{variant}"
+            for scheme in variants.INT8_SCHEMES if variant == "int8" else (variant,):
+                written = self._variant(file, names, scheme, content, f"{file}{suffix}.tflite")
+                if written and variant == "int8":
+                    break
+
+    def _variant(self, file, names, scheme, content, target) -> bool:
+        """Writes and measures one variant of a file; returns whether it holds and was left there."""
+        path = self.folder / target
+        path.write_bytes(self._convert(file, names, scheme, content))
+        exact = scheme == "float32"
+        run = runtimes.litert_runner(path)
+        try:
+            parity = self._parity(run, TOLERANCE if exact else None)
+            figures = {"bytes": size_in_bytes(path), "scheme": scheme}
+            figures["signatures"] = {name: parity.check(name) for name in names}
+        except RuntimeError as error:
+            raise ExportError(f"{target} does not run in LiteRT: {str(error).splitlines()[0]}") from error
+        if self.options.measured:
+            figures |= {"measured_on": self._measured_on, **self._cost.of(file, run, self.options.batch_size or 1)}
+            figures |= measuring.measure(path, TIMED[file])
+        reason = None if exact else self._reason_against(figures)
+        _log(target, figures, reason)
+        if reason is not None:
+            path.unlink()
+            target = f"{target} ({scheme}, not written)"
+        self.files[target] = {**figures, **({} if reason is None else {"not_written": reason})}
+        return reason is None
+
+    def _convert(self, file, names, scheme, content) -> bytes:
+        if scheme == "float32":
+            return pack(content)
+        batch_size = self.options.batch_size
+        if scheme == "float16":
+            return pack(tflite.convert(self.signatures, names, batch_size, float16=True))
+        scopes = (self.vae.encoder.name, self.vae.decoder.name)
+        calibration = variants.calibration_data(self.signatures, names, batch_size or 1, *self._representative())
+        return variants.quantize(content, scheme, scopes, calibration)
+
+    def _representative(self):
+        """Returns codes, images and conditions for calibration: half of the codes of images, half of the prior."""
+        x, condition = self._train
+        of_images = self.vae.encode(x, condition).sample(seed=(0, 1)).numpy()
+        of_prior = self.vae.sample_latent(len(x), seed=12)[0].numpy()
+        codes = np.where(np.arange(len(x))[:, None] % 2, of_images, of_prior)
+        return codes[: variants.NUM_CALIBRATION], x[: variants.NUM_CALIBRATION], condition
+
+    def _reason_against(self, figures) -> str | None:
+        changes = [value for name, value in figures.items() if name in ("elbo_change", "log_likelihood_change")]
+        if not changes:
+            return "its cost in nats cannot be measured: the signature that shows it is left out"
+        cost = -min(changes)
+        if not cost <= self.options.max_nats:
+            return f"it costs {cost:.2f} nats an image, more than {self.options.max_nats:g}"
+        return None
+
+    def _parity(self, run, tolerance) -> Parity:
+        batch_size = self.options.batch_size or 16
+        return Parity(run, self.vae, self.options.num_samples, batch_size, tolerance)
+
+
+def _log(name, figures, reason=None):
+    parts = [f"{figures['bytes'] / 1e6:.2f} MB"]
+    parts += [f"{key} within {p['max_difference']:.1g}" for key, p in figures["signatures"].items() if len(p) > 1]
+    if "elbo_change" in figures:
+        parts.append(f"ELBO {figures['elbo_change']:+.3f} nats")
+    if "latency_ms" in figures:
+        parts.append(f"{figures['latency_ms']['1']:.2f} ms")
+    logging.info("%s: %s%s", name, ", ".join(parts), f". Not written: {reason}" if reason else "")

@@ -2,33 +2,55 @@
 
 import pathlib
 
+from export.signatures import FILES, Signatures
 from keras_vae import __version__
-from keras_vae.posteriors import Flow
+from keras_vae.noise import Noise
 from keras_vae.priors import StandardNormal
 from keras_vae.vae import VAE
 
-NOISE = (
-    "Threefry-2x32 with 20 rounds on uint32. key = (seed, 0); for picture i and latent dimension d counter = (i, d). "
-    "With the two output words a, b: u = ((a >> 9) + 0.5) / 2^23, v = ((b >> 9) + 0.5) / 2^23, "
-    "eps = sqrt(-2 ln u) cos(2 pi v). `temperature` multiplies eps. "
-    "The same seed draws the same pictures in every runtime."
+# Enough to write it again in any language.
+ALGORITHM = (
+    "All words are unsigned 32-bit integers and all arithmetic on them wraps modulo 2^32; rotl(w, r) rotates left.",
+    "Threefry-2x32 with 20 rounds: key k0 = seed, k1 = 0, k2 = k0 xor k1 xor 0x1BD11BDA; a negative seed wraps.",
+    "Counter: row = number of the picture from 0, position = number of the draw within the picture from 0.",
+    "Start: a = row + k0, b = position + k1. Then five groups g = 0..4 of four rounds each:",
+    "a round with rotation r is a = a + b, then b = rotl(b, r) xor a;",
+    "rotations are 13, 15, 26, 6 in the groups 0, 2, 4 and 17, 29, 16, 24 in the groups 1, 3;",
+    "after group g: a = a + k[(g + 1) mod 3], b = b + k[(g + 2) mod 3] + g + 1.",
+    "Uniforms in (0, 1): u = ((a >> 9) + 0.5) / 2^23, v = ((b >> 9) + 0.5) / 2^23.",
+    "Normal: eps = sqrt(-2 ln u) cos(2 pi v). A draw that is uniform takes u alone.",
+    "Latent dimension d of picture i is eps at (i, d); `temperature` multiplies eps.",
 )
-
-
 OTHER_PRIORS = (
-    "This is the noise of a standard normal. Another prior takes the positions of a row in the order in which it "
-    "draws: first, for a mixture, one uniform ((a >> 9) + 0.5) / 2^23 a component, to pick one, then the normals."
+    "That is the noise of a standard normal. This prior takes the positions of a row in the order in which it draws: "
+    "first, for a mixture, one uniform a component, to pick one, then the normals."
 )
+VECTORS = ((7, 0, 0), (7, 0, 1), (7, 15, 39), (0, 0, 0), (-1, 1, 2), (2**31 - 1, 3, 5), (-(2**31), 1000, 783))
 
 
-def model_card(vae: VAE, files: dict, num_samples: int, decode_batch: int, report: dict) -> dict:
+def test_vectors() -> list[dict]:
+    """Returns what the noise is at a few seeds, rows and positions: both words, and the normal."""
+    vectors = []
+    for seed, row, position in VECTORS:
+        words = Noise(seed).words((row + 1, position + 1))
+        normal = Noise(seed).normal((row + 1, position + 1))[row, position]
+        at = [int(word[row, position]) for word in words]
+        vectors.append({"seed": seed, "row": row, "position": position, "words": at, "normal": float(normal)})
+    return vectors
+
+
+test_vectors.__test__ = False  # its name is the field's, and no test
+
+
+def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, options, report: dict) -> dict:
     """Returns the card as plain values.
 
     Args:
       vae: the model.
-      files: file or folder -> dict with its parity figures.
-      num_samples: pictures in one call of `sample`.
-      decode_batch: static batch size of the TFLite signature `decode`.
+      signatures: of the model.
+      files: file or folder -> dict with its figures.
+      left_out: file and signature -> why it is not there.
+      options: `export.exporter.Options` of the export.
       report: report.json of the run, may be empty.
     """
     likelihood = vae.decoder.likelihood
@@ -41,8 +63,14 @@ def model_card(vae: VAE, files: dict, num_samples: int, decode_batch: int, repor
         "likelihood": type(likelihood).__name__,
         "prior": type(vae.prior).__name__,
         "posterior": type(vae.encoder.posterior).__name__,
-        "signatures": _signatures(vae, num_samples, decode_batch),
-        "noise": NOISE if isinstance(vae.prior, StandardNormal) else f"{NOISE} {OTHER_PRIORS}",
+        "batch_size_in_tflite": options.batch_size,
+        "num_samples": options.num_samples,
+        "signatures": _signatures(signatures, files, left_out),
+        "left_out": left_out,
+        "noise": {
+            "algorithm": [*ALGORITHM, *(() if isinstance(vae.prior, StandardNormal) else (OTHER_PRIORS,))],
+            "test_vectors": test_vectors(),
+        },
         "files": files,
         "test_elbo": report.get("test_elbo"),
         "test_log_likelihood": report.get("test_log_likelihood"),
@@ -51,29 +79,27 @@ def model_card(vae: VAE, files: dict, num_samples: int, decode_batch: int, repor
     }
 
 
-def _signatures(vae, num_samples, decode_batch) -> dict:
-    picture, codes = ["batch", *vae.event_shape], ["batch", vae.latent_dim]
-    encoded = {"loc": codes} if isinstance(vae.encoder.posterior, Flow) else {"loc": codes, "scale": codes}
-    both = ["saved_model", "decoder.tflite"]
-    signatures = {
-        "encode": {"files": ["saved_model"], "inputs": {"x": picture}, "outputs": encoded},
-        "decode": {
-            "files": both,
-            "inputs": {"z": codes},
-            "outputs": {"mean": picture},
-            "batch_in_tflite": decode_batch,
-        },
-        "reconstruct": {"files": ["saved_model"], "inputs": {"x": picture}, "outputs": {"mean": picture}},
-        "sample": {
-            "files": both,
-            "inputs": {"seed": "int32 scalar", "temperature": "float32 scalar, 1.0 is the prior"},
-            "outputs": {"mean": [num_samples, *vae.event_shape], "z": [num_samples, vae.latent_dim]},
-        },
+def _signatures(signatures, files, left_out) -> dict:
+    """Returns files, inputs and outputs of each signature; "batch" is free in the SavedModel."""
+    names = files["saved_model"]["signatures"]
+    described = {}
+    for name, function in signatures.concrete(names, None).items():
+        home = next(file for file, held in FILES.items() if name in held)
+        present = [file for file in files if file.startswith(f"{home}.") or file.startswith(f"{home}_")]
+        there = [] if f"{home}.tflite: {name}" in left_out else [file for file in present if file.endswith(".tflite")]
+        described[name] = {
+            "files": ["saved_model", *there],
+            "inputs": {key: _described(spec) for key, spec in signatures.inputs(name, None).items()},
+            "outputs": {key: _described(spec) for key, spec in function.structured_outputs.items()},
+        }
+    return described
+
+
+def _described(spec) -> dict:
+    return {
+        "shape": ["batch" if size is None else size for size in spec.shape.as_list()],
+        "dtype": spec.dtype.name,
     }
-    if vae.condition_dim is not None:
-        for name, signature in signatures.items():
-            signature["inputs"]["condition"] = [num_samples if name == "sample" else "batch", vae.condition_dim]
-    return signatures
 
 
 def size_in_bytes(path: pathlib.Path) -> int:

@@ -2,20 +2,38 @@
 
 import tensorflow as tf
 
-from keras_vae.noise import Noise, Tempered
+from keras_vae.noise import EVALUATION_STREAM, Noise, Tempered
+from keras_vae.objectives.terms import importance_weighted_bound, log_weight
 from keras_vae.sampling import center, draw
 from keras_vae.vae import VAE
 
+# Draws of z in one call of `score`.
+NUM_SCORE_SAMPLES = 8
+# What each TFLite file holds; a SavedModel holds all.
+FILES = {
+    "decoder": ("decode", "sample", "sample_pixels", "interpolate", "log_likelihood"),
+    "encoder": ("encode", "score"),
+    "autoencoder": ("reconstruct",),
+}
+NAMES = tuple(name for names in FILES.values() for name in names)
+
 
 class Signatures:
-    """`encode`, `decode`, `reconstruct` and `sample` of a model as TensorFlow functions.
+    """What a model does, as TensorFlow functions of tensors.
 
-      encode(x)                  -> loc          centre of q(z|x), (batch, latent_dim), and for posteriors that have a
-                                    scale        standard deviation of each dimension, as much
-      decode(z)                  -> mean         mean of p(x|z), (batch, *event_shape)
-      reconstruct(x)             -> mean         mean of p(x|z) at the centre of q(z|x)
-      sample(seed, temperature)  -> mean, z      num_samples pictures from the prior, and their codes
+      decode(z)                         -> mean             mean of p(x|z), (batch, *event_shape)
+      sample(seed, temperature)         -> mean, z          num_samples pictures from the prior, and their codes
+      sample_pixels(seed, temperature)  -> x, z             the same codes, and a draw from each p(x|z)
+      interpolate(z0, z1, steps)        -> mean             pictures on the line from z0 to z1, both ends included
+      log_likelihood(x, z)              -> log_likelihood   log p(x|z) in nats, (batch,)
+      encode(x)                         -> loc              centre of q(z|x), (batch, latent_dim), and for posteriors
+                                           scale            that have one a standard deviation of each dimension
+      score(x, seed)                    -> elbo             mean of log p(x, z) / q(z|x) over 8 draws of z, in nats,
+                                           log_likelihood   and the importance-weighted bound of log p(x) from them
+      reconstruct(x)                    -> mean             mean of p(x|z) at the centre of q(z|x),
+                                           log_likelihood   and log p(x|z) there
 
+    At a static batch size `interpolate` returns num_samples pictures, of which those after `steps` repeat the last.
     Of a conditional model all take a `condition` too, float32 `(batch, condition_dim)`, one-hot for classes.
 
     Args:
@@ -29,6 +47,31 @@ class Signatures:
         # Made once, outside the graph: a prior that is made of the encoder does not bring the encoder along.
         self._prior = vae.prior(vae.encoder)
 
+    def _decode(self, z, condition=None):
+        return {"mean": self._vae.decode(z, condition).mean()}
+
+    def _codes(self, seed, temperature):
+        noise = Noise(seed)
+        return draw(self._prior, Tempered(noise, temperature), (self._num_samples,)), noise
+
+    def _sample(self, seed, temperature, condition=None):
+        z, _ = self._codes(seed, temperature)
+        return {"mean": self._vae.decode(z, condition).mean(), "z": z}
+
+    def _sample_pixels(self, seed, temperature, condition=None):
+        z, noise = self._codes(seed, temperature)
+        return {"x": draw(self._vae.decode(z, condition), noise), "z": z}
+
+    def _interpolate(self, z0, z1, steps, condition=None):
+        rows = steps if self._dynamic else self._num_samples
+        last = tf.cast(tf.maximum(steps, 2) - 1, tf.float32)
+        part = tf.minimum(tf.cast(tf.range(rows), tf.float32) / last, 1.0)[:, None]
+        condition = None if condition is None else tf.tile(condition, [rows, 1])
+        return self._decode((1.0 - part) * z0 + part * z1, condition)
+
+    def _log_likelihood(self, x, z, condition=None):
+        return {"log_likelihood": self._vae.decode(z, condition).log_prob(x)}
+
     def _encode(self, x, condition=None):
         posterior = self._vae.encode(x, condition)
         try:
@@ -36,30 +79,46 @@ class Signatures:
         except NotImplementedError:
             return {"loc": center(posterior)}
 
-    def _decode(self, z, condition=None):
-        return {"mean": self._vae.decode(z, condition).mean()}
+    def _score(self, x, seed, condition=None):
+        batch = self._vae.start(x, condition, Noise(seed, EVALUATION_STREAM))
+        z = batch.draw(NUM_SCORE_SAMPLES)
+        weights = log_weight(batch.log_likelihood(z), batch.posterior, self._prior, z)
+        return {"elbo": tf.reduce_mean(weights, axis=0), "log_likelihood": importance_weighted_bound(weights)}
 
     def _reconstruct(self, x, condition=None):
-        return {"mean": self._vae.reconstruct(x, condition)}
+        z = center(self._vae.encode(x, condition))
+        likelihood = self._vae.decode(z, condition)
+        return {"mean": likelihood.mean(), "log_likelihood": likelihood.log_prob(x)}
 
-    def _sample(self, seed, temperature, condition=None):
-        z = draw(self._prior, Tempered(Noise(seed), temperature), (self._num_samples,))
-        return {"mean": self._vae.decode(z, condition).mean(), "z": z}
+    def inputs(self, name: str, batch_size: int | None) -> dict[str, tf.TensorSpec]:
+        """Returns the inputs of a signature; a `batch_size` of None accepts any."""
+        vae = self._vae
+        x = tf.TensorSpec((batch_size, *vae.event_shape), tf.float32, "x")
+        z, z0, z1 = (tf.TensorSpec((n, vae.latent_dim), tf.float32) for n in (batch_size, 1, 1))
+        seed, steps = (tf.TensorSpec((), tf.int32) for _ in range(2))
+        temperature = tf.TensorSpec((), tf.float32)
+        inputs = {
+            "decode": {"z": z},
+            "sample": {"seed": seed, "temperature": temperature},
+            "sample_pixels": {"seed": seed, "temperature": temperature},
+            "interpolate": {"z0": z0, "z1": z1, "steps": steps},
+            "log_likelihood": {"x": x, "z": z},
+            "encode": {"x": x},
+            "score": {"x": x, "seed": seed},
+            "reconstruct": {"x": x},
+        }[name]
+        if vae.condition_dim is not None:
+            rows = {"sample": self._num_samples, "sample_pixels": self._num_samples, "interpolate": 1}
+            inputs["condition"] = tf.TensorSpec((rows.get(name, batch_size), vae.condition_dim), tf.float32)
+        return {key: tf.TensorSpec(spec.shape, spec.dtype, key) for key, spec in inputs.items()}
 
     def concrete(self, names, batch_size: int | None) -> dict:
         """Returns the concrete functions of the signatures `names`; a `batch_size` of None accepts any."""
-        vae = self._vae
-        x = tf.TensorSpec((batch_size, *vae.event_shape), tf.float32, name="x")
-        z = tf.TensorSpec((batch_size, vae.latent_dim), tf.float32, name="z")
-        seed = tf.TensorSpec((), tf.int32, name="seed")
-        temperature = tf.TensorSpec((), tf.float32, name="temperature")
-        inputs = {"encode": [x], "decode": [z], "reconstruct": [x], "sample": [seed, temperature]}
-        if vae.condition_dim is not None:
-            for name, specs in inputs.items():
-                count = self._num_samples if name == "sample" else batch_size
-                specs.append(tf.TensorSpec((count, vae.condition_dim), tf.float32, name="condition"))
+        self._dynamic = batch_size is None
         return {
-            name: tf.function(getattr(self, f"_{name}"), autograph=False).get_concrete_function(*inputs[name])
+            name: tf.function(getattr(self, f"_{name}"), autograph=False).get_concrete_function(
+                *self.inputs(name, batch_size).values()
+            )
             for name in names
         }
 

@@ -5,12 +5,18 @@ import tempfile
 
 import tensorflow as tf
 
+from export.errors import ExportError
 from export.signatures import Signatures
-from export.verification import ExportError
 
 
-def convert(signatures: Signatures, names, batch_size: int) -> bytes:
-    """Returns a TFLite file with the signatures `names` at a static batch size, float32.
+def convert(signatures: Signatures, names, batch_size: int | None, float16: bool = False) -> bytes:
+    """Returns a TFLite file with the signatures `names`, not packed yet (`export.packing`).
+
+    Args:
+      signatures: of the model.
+      names: which of them.
+      batch_size: static batch size; None accepts any, which some delegates do not.
+      float16: store weights in half precision; inputs, outputs and, on CPU, arithmetic stay float32.
 
     Raises:
       ExportError: if the model needs an operation that is no TFLite built-in; the message names it. Flex would make it
@@ -20,10 +26,39 @@ def convert(signatures: Signatures, names, batch_size: int) -> bytes:
         signatures.save(folder, names, batch_size)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(names))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        if float16:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
         try:
             return converter.convert()
         except Exception as error:  # the converter's own exception class is not public
             raise ExportError(_explain(str(error))) from error
+
+
+def convert_what_can_be(
+    signatures: Signatures, names, batch_size: int | None, required=()
+) -> tuple[bytes, tuple[str, ...], dict[str, str]]:
+    """Returns a file with those signatures of `names` that convert, their names, and for each other one the reason.
+
+    Raises:
+      ExportError: if one of `required` does not convert, or none does.
+    """
+    try:
+        return convert(signatures, names, batch_size), tuple(names), {}
+    except ExportError as error:
+        together = error
+    reasons = {}
+    for name in names:
+        try:
+            convert(signatures, (name,), batch_size)
+        except ExportError as error:
+            if name in required:
+                raise
+            reasons[name] = str(error)
+    rest = tuple(name for name in names if name not in reasons)
+    if not (rest and reasons):
+        raise together
+    return convert(signatures, rest, batch_size), rest, reasons
 
 
 def _explain(message: str) -> str:

@@ -48,22 +48,23 @@ def threefry2x32(key, counter):
     Returns:
       A pair of `uint32` tensors of the broadcast shape.
     """
-    keys = (key[0], key[1], key[0] ^ key[1] ^ tf.constant(_PARITY, tf.uint32))
-    a, b = counter[0] + keys[0], counter[1] + keys[1]
+    # In int32, whose sums and products wrap to the same bits: TFLite has them for uint32 only by way of two casts each.
+    keys = [tf.cast(word, tf.int32) for word in (key[0], key[1], key[0] ^ key[1] ^ tf.constant(_PARITY, tf.uint32))]
+    a, b = (tf.cast(word, tf.int32) + k for word, k in zip(counter, keys[:2], strict=True))
     for group in range(5):
         for rotation in _ROTATIONS[group % 2]:
             a = a + b
-            b = _rotate_left(b, rotation) ^ a
+            b = tf.bitwise.bitwise_xor(_rotate_left(b, rotation), a)
         a = a + keys[(group + 1) % 3]
-        b = b + keys[(group + 2) % 3] + tf.constant(group + 1, tf.uint32)
-    return a, b
+        b = b + (keys[(group + 2) % 3] + (group + 1))
+    return tf.cast(a, tf.uint32), tf.cast(b, tf.uint32)
 
 
 def _rotate_left(word, bits):
     # A left shift has no TFLite built-in; a product by 2^bits that wraps is the same thing, and the two halves of
-    # a rotation share no bit, so their sum is their union.
-    high = word * tf.constant(1 << bits, tf.uint32)
-    return high + tf.bitwise.right_shift(word, tf.constant(32 - bits, tf.uint32))
+    # a rotation share no bit, so their sum is their union. The other half is shifted as uint32, which fills with zeros.
+    low = tf.bitwise.right_shift(tf.cast(word, tf.uint32), tf.constant(32 - bits, tf.uint32))
+    return word * (1 << bits) + tf.cast(low, tf.int32)
 
 
 def _to_unit(word):

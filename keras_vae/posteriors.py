@@ -6,12 +6,10 @@ import tensorflow_probability as tfp
 
 from keras_vae import checks
 from keras_vae.flows import CouplingFlow
+from keras_vae.positive import UNIT, softplus
 
 tfd = tfp.distributions
 register = keras.saving.register_keras_serializable(package="keras_vae.posteriors")
-
-# softplus(UNIT) = 1: a head that outputs zeros starts at scale 1.
-UNIT = 0.5413248546129181
 
 
 class Posterior(keras.layers.Layer):
@@ -62,9 +60,14 @@ class ScaledPosterior(Posterior):
         super().__init__(latent_dim, **kwargs)
         self.min_scale = checks.positive_float("min_scale", min_scale)
 
+    def divide(self, parameters: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the location `(batch, latent_dim)` and the raw numbers of the scale."""
+        # By slices: of a split, TFLite would compute the half that nobody reads.
+        return parameters[..., : self.latent_dim], parameters[..., self.latent_dim :]
+
     def scale(self, raw: tf.Tensor) -> tf.Tensor:
         """Returns positive scales; about 1 where `raw` is 0."""
-        return tf.nn.softplus(raw + UNIT) + self.min_scale
+        return softplus(raw + UNIT) + self.min_scale
 
     def get_config(self):
         return {**super().get_config(), "min_scale": self.min_scale}
@@ -84,7 +87,7 @@ class DiagonalGaussian(ScaledPosterior):
         return 2 * self.latent_dim
 
     def distribution(self, parameters):
-        loc, raw_scale = tf.split(parameters, 2, axis=-1)
+        loc, raw_scale = self.divide(parameters)
         return tfd.Independent(tfd.Normal(loc, self.scale(raw_scale)), reinterpreted_batch_ndims=1)
 
 
@@ -102,8 +105,15 @@ class IsotropicGaussian(ScaledPosterior):
         return self.latent_dim + 1
 
     def distribution(self, parameters):
-        loc, raw_scale = tf.split(parameters, [self.latent_dim, 1], axis=-1)
+        loc, raw_scale = self.divide(parameters)
         return tfd.Independent(tfd.Normal(loc, self.scale(raw_scale) * tf.ones_like(loc)), reinterpreted_batch_ndims=1)
+
+
+class _FullNormal(tfd.MultivariateNormalTriL):
+    """`tfd.MultivariateNormalTriL` whose standard deviation needs no diagonal of a product."""
+
+    def _stddev(self):
+        return tf.linalg.norm(self.scale.to_dense(), axis=-1)
 
 
 @register
@@ -120,10 +130,11 @@ class FullGaussian(ScaledPosterior):
         return self.latent_dim + self.latent_dim * (self.latent_dim + 1) // 2
 
     def distribution(self, parameters):
-        loc, raw = tf.split(parameters, [self.latent_dim, -1], axis=-1)
-        raw = tfp.math.fill_triangular(raw)
-        scale_tril = tf.linalg.set_diag(raw, self.scale(tf.linalg.diag_part(raw)))
-        return tfd.MultivariateNormalTriL(loc, scale_tril)
+        loc, raw = self.divide(parameters)
+        raw, eye = tfp.math.fill_triangular(raw), tf.eye(self.latent_dim)
+        # By products with the unit matrix: TFLite has no built-in that takes or sets a diagonal.
+        diagonal = self.scale(tf.reduce_sum(raw * eye, axis=-1))
+        return _FullNormal(loc, raw * (1.0 - eye) + diagonal[..., None] * eye)
 
 
 @register
@@ -140,7 +151,7 @@ class Laplace(ScaledPosterior):
         return 2 * self.latent_dim
 
     def distribution(self, parameters):
-        loc, raw_scale = tf.split(parameters, 2, axis=-1)
+        loc, raw_scale = self.divide(parameters)
         return tfd.Independent(tfd.Laplace(loc, self.scale(raw_scale)), reinterpreted_batch_ndims=1)
 
 

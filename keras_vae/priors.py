@@ -7,7 +7,7 @@ import tensorflow_probability as tfp
 
 from keras_vae import checks
 from keras_vae.flows import CouplingFlow
-from keras_vae.posteriors import UNIT
+from keras_vae.positive import UNIT, softplus
 
 tfd = tfp.distributions
 register = keras.saving.register_keras_serializable(package="keras_vae.priors")
@@ -81,7 +81,7 @@ class MixtureOfGaussians(Prior):
         super().build(input_shape)
 
     def distribution(self):
-        scale = tf.nn.softplus(self.raw_scale + UNIT) + self.min_scale
+        scale = softplus(self.raw_scale + UNIT) + self.min_scale
         components = tfd.Independent(tfd.Normal(tf.convert_to_tensor(self.loc), scale), reinterpreted_batch_ndims=1)
         return tfd.MixtureSameFamily(tfd.Categorical(logits=tf.convert_to_tensor(self.logits)), components)
 

@@ -60,7 +60,7 @@ def test_every_combination_trains_saves_loads_samples_and_exports(posterior, pri
     vae.save(tmp_path / "m.keras")
     copy = keras.saving.load_model(tmp_path / "m.keras")
     np.testing.assert_array_equal(copy.sample(2, seed=1, output="sample"), vae.sample(2, seed=1, output="sample"))
-    exporter.export_model(vae, tmp_path / "export", num_samples=2)
+    exporter.export_model(vae, tmp_path / "export", exporter.Options(num_samples=2, files=("decoder",)))
     assert {path.name for path in (tmp_path / "export").iterdir()} == {
         "saved_model",
         "decoder.tflite",
@@ -72,7 +72,8 @@ def test_a_vamp_prior_exports_without_the_encoder(tmp_path, monkeypatch):
     monkeypatch.setattr(verification, "NUM_CHECKS", 8)
     sizes = []
     for units in (8, 2000):
-        exporter.export_model(make("diagonal", "vamp", "bernoulli", units), tmp_path / str(units), num_samples=2)
+        options = exporter.Options(num_samples=2, files=("decoder",))
+        exporter.export_model(make("diagonal", "vamp", "bernoulli", units), tmp_path / str(units), options)
         sizes.append((tmp_path / str(units) / "decoder.tflite").stat().st_size)
     # The wide encoder has 128 kB more of weights.
     assert abs(sizes[1] - sizes[0]) < 1000
@@ -95,4 +96,4 @@ def test_a_conditional_model_exports_its_condition(tmp_path):
         kv.Decoder(kv.networks.mlp((8,)), kv.likelihoods.Bernoulli(SHAPE), 2),
         seed=0,
     )
-    exporter.export_model(vae, tmp_path / "export", num_samples=4)
+    exporter.export_model(vae, tmp_path / "export", exporter.Options(num_samples=4))

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import keras_vae as kv
 from keras_vae.noise import Noise
-from keras_vae.posteriors import UNIT
+from keras_vae.positive import UNIT
 from keras_vae.sampling import draw
 
 COLOUR = (4, 3, 3)

@@ -13,7 +13,7 @@ from keras_vae import objectives
 from keras_vae.noise import Noise
 from keras_vae.objectives.objective import Pass
 from keras_vae.objectives.terms import total_correlation_terms
-from keras_vae.posteriors import UNIT
+from keras_vae.positive import UNIT
 from keras_vae.sampling import draw
 
 tfd = tfp.distributions

@@ -12,7 +12,7 @@ from test_flows import shake
 import keras_vae as kv
 from keras_vae import objectives
 from keras_vae.noise import Noise
-from keras_vae.posteriors import UNIT
+from keras_vae.positive import UNIT
 from keras_vae.sampling import center, draw
 
 tfd = tfp.distributions

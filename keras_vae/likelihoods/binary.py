@@ -5,6 +5,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae.likelihoods.head import Likelihood, inner_mean, invert, register
+from keras_vae.positive import softplus
 
 tfd = tfp.distributions
 
@@ -14,7 +15,7 @@ class _BernoulliLogits(tfd.Bernoulli):
 
     def _log_prob(self, event):
         logits = self.logits_parameter()
-        return tf.cast(event, logits.dtype) * logits - tf.nn.softplus(logits)
+        return tf.cast(event, logits.dtype) * logits - softplus(logits)
 
 
 @register

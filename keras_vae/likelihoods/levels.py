@@ -6,7 +6,7 @@ import tensorflow_probability as tfp
 
 from keras_vae import checks
 from keras_vae.likelihoods.head import Likelihood, inner_mean, invert, register
-from keras_vae.posteriors import UNIT
+from keras_vae.positive import UNIT, softplus
 from keras_vae.sampling import draw, full_shape
 
 tfd = tfp.distributions
@@ -99,11 +99,6 @@ class Categorical(Levels):
         return exponential_logits(mean, np.linspace(0.0, 1.0, self.num_levels))
 
 
-def _softplus(x):
-    # TFLite's own is log(1 + exp(x)), which is infinite from 89.
-    return tf.maximum(x, 0.0) + tf.math.log(1.0 + tf.exp(-tf.abs(x)))
-
-
 class _DiscretizedLogistic(tfd.Distribution):
     """A logistic on [0, 1] rounded to levels; the outer levels take the tails."""
 
@@ -135,14 +130,14 @@ class _DiscretizedLogistic(tfd.Distribution):
         upper = (value + half - self.loc) / self.scale
         lower = (value - half - self.loc) / self.scale
         # log(sigmoid(u) - sigmoid(l)) = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)), with u - l exact.
-        inside = -tf.nn.softplus(-upper) - tf.nn.softplus(lower) + tf.math.log(-tf.math.expm1(-2.0 * half / self.scale))
-        first = -tf.nn.softplus(-upper)
-        last = -tf.nn.softplus(lower)
+        inside = -softplus(-upper) - softplus(lower) + tf.math.log(-tf.math.expm1(-2.0 * half / self.scale))
+        first = -softplus(-upper)
+        last = -softplus(lower)
         return tf.where(value < half, first, tf.where(value > 1.0 - half, last, inside))
 
     def _mean(self):
         # The mean of the logistic clipped to [0, 1], which rounding to levels hardly moves.
-        return self.scale * (_softplus(self.loc / self.scale) - _softplus((self.loc - 1.0) / self.scale))
+        return self.scale * (softplus(self.loc / self.scale) - softplus((self.loc - 1.0) / self.scale))
 
 
 @draw.register(_DiscretizedLogistic)
@@ -181,7 +176,7 @@ class DiscretizedLogisticMixture(Levels):
         logits, raw_loc, raw_scale = tf.split(parameters, 3, axis=-1)
         # Locations start spread over [0, 1], so that the components have something to divide among them.
         spread = (tf.range(self.num_components, dtype=tf.float32) + 0.5) / self.num_components
-        scale = START_SCALE * tf.nn.softplus(raw_scale + UNIT) + self.min_scale
+        scale = START_SCALE * softplus(raw_scale + UNIT) + self.min_scale
         components = _DiscretizedLogistic(raw_loc + spread, scale, self.num_levels)
         return self._independent(tfd.MixtureSameFamily(tfd.Categorical(logits=logits), components))
 

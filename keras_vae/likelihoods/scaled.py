@@ -6,7 +6,7 @@ import tensorflow_probability as tfp
 
 from keras_vae import checks
 from keras_vae.likelihoods.head import Likelihood, register
-from keras_vae.posteriors import UNIT
+from keras_vae.positive import UNIT, softplus
 
 tfd = tfp.distributions
 
@@ -46,7 +46,7 @@ class ScaledLikelihood(Likelihood):
         return loc, (self._positive(self.raw_scale) if self.scale == "shared" else self.scale) * tf.ones_like(loc)
 
     def _positive(self, raw):
-        return tf.nn.softplus(raw + UNIT) + self.min_scale
+        return softplus(raw + UNIT) + self.min_scale
 
     def initial_parameters(self, mean):
         return np.stack([mean] + [np.zeros_like(mean)] * (self.num_parameters - 1), axis=-1)

@@ -1,0 +1,95 @@
+"""What a file costs in nats: the same noise through Keras and through the file, and the difference of the two.
+
+Every TFLite file has a signature that returns a log likelihood, so that no file is judged by its looks alone. Both
+sides see the same images and the same draws: the difference is exact far below the spread over images.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_vae.evaluation import standard_error
+from keras_vae.noise import EVALUATION_STREAM, Noise
+from keras_vae.posteriors import Deterministic
+from keras_vae.sampling import center, draw
+from keras_vae.vae import VAE
+
+NUM_IMAGES, NUM_CODES = 200, 20
+
+
+class Cost:
+    """Measures the cost in nats of files of one model.
+
+    Args:
+      vae: the model.
+      signatures: its `Signatures`.
+      x: images `(count, *event_shape)`, up to 200 of them.
+      condition: `(count, condition_dim)` or None.
+    """
+
+    def __init__(self, vae: VAE, signatures, x: np.ndarray, condition: np.ndarray | None):
+        self._x = x[:NUM_IMAGES]
+        self._condition = None if condition is None else condition[:NUM_IMAGES]
+        self._vae, self._signatures = vae, signatures
+        self._expected, self._functions = {}, {}
+        self._posterior = vae.encode(self._x, self._condition)
+
+    def of(self, file: str, run, batch_size: int) -> dict:
+        """Returns the change of a file's log likelihoods against Keras, means over images with standard errors.
+
+        Of the decoder and the encoder `elbo_change` and `log_likelihood_change` (importance-weighted); of the
+        autoencoder the `log_likelihood_change` at the centre of q(z|x). In nats an image; below 0 is a loss. Without
+        the signature that it takes, empty.
+        """
+        measure = {"decoder": self._decoder, "encoder": self._encoder, "autoencoder": self._autoencoder}[file]
+        if file not in self._expected:
+            self._expected[file] = measure(self._keras, batch_size)
+        changes = {}
+        for name, value in measure(run, batch_size).items():
+            change = value - self._expected[file][name]
+            changes[f"{name}_change"] = float(change.mean())
+            changes[f"{name}_change_standard_error"] = standard_error(change)
+        return changes
+
+    def _keras(self, name, **inputs):
+        if name not in self._functions:
+            self._functions[name] = tf.function(getattr(self._signatures, f"_{name}"), autograph=False)
+        tensors = {key: tf.constant(value) for key, value in inputs.items()}
+        return {key: value.numpy() for key, value in self._functions[name](**tensors).items()}
+
+    def _decoder(self, run, batch_size):
+        codes, log_ratio = self._codes()
+        rows = [self._rows(run, "log_likelihood", batch_size, z=z)["log_likelihood"] for z in codes]
+        weights = np.stack(rows).astype(np.float64) - log_ratio[:, : len(rows[0])]
+        if isinstance(self._vae.encoder.posterior, Deterministic):
+            return {"log_likelihood": weights[0]}
+        return {"elbo": weights.mean(axis=0), "log_likelihood": _log_mean_exp(weights)}
+
+    def _codes(self):
+        """Returns codes from q(z|x), `(NUM_CODES, count, latent_dim)`, and log q(z|x) - log p(z)."""
+        if isinstance(self._vae.encoder.posterior, Deterministic):
+            return center(self._posterior).numpy()[None], np.zeros((1, len(self._x)))
+        z = draw(self._posterior, Noise(0, EVALUATION_STREAM), (NUM_CODES,))
+        prior = self._vae.prior(self._vae.encoder)
+        return z.numpy(), (self._posterior.log_prob(z) - prior.log_prob(z)).numpy()
+
+    def _encoder(self, run, batch_size):
+        return self._rows(run, "score", batch_size, seed=np.int32(0))
+
+    def _autoencoder(self, run, batch_size):
+        return {"log_likelihood": self._rows(run, "reconstruct", batch_size)["log_likelihood"]}
+
+    def _rows(self, run, name, batch_size, **inputs):
+        """Runs a signature on all images, a batch at a time; those that do not fill a batch are left out."""
+        parts = []
+        for start in range(0, len(self._x) - batch_size + 1, batch_size):
+            part = slice(start, start + batch_size)
+            given = {"x": self._x[part], **{k: v[part] if np.ndim(v) else v for k, v in inputs.items()}}
+            if self._condition is not None:
+                given["condition"] = self._condition[part]
+            parts.append(run(name, **given))
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def _log_mean_exp(weights):
+    largest = weights.max(axis=0)
+    return largest + np.log(np.exp(weights - largest).mean(axis=0))

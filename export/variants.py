@@ -1,0 +1,108 @@
+"""Smaller TFLite files of the same signatures: half precision and 8-bit weights.
+
+All variants keep float32 inputs and outputs, so that an app can change from one to another, and leave the noise and the
+prior alone: a seed draws the same codes from every variant.
+"""
+
+import re
+
+import numpy as np
+
+from export.packing import pack
+from export.signatures import FILES, Signatures
+
+# "int8" is the first of the int8 schemes that holds.
+INT8_SCHEMES = ("full_int8", "dynamic_int8", "weight_int8")
+VARIANTS = ("float32", "float16", *INT8_SCHEMES, "int8")
+NUM_CALIBRATION = 128
+
+
+def check_variants(names) -> tuple[str, ...]:
+    """Returns the variants in order without repeats, float32 first: all are measured against it.
+
+    Raises:
+      ValueError: for a name that is none.
+    """
+    unknown = [name for name in names if name not in VARIANTS]
+    if unknown or not names:
+        raise ValueError(f"`variants` must be some of {', '.join(VARIANTS)}. Received: {', '.join(names) or 'none'}")
+    return tuple(dict.fromkeys(("float32", *names)))
+
+
+def quantizer_module():
+    """Returns AI Edge Quantizer, or raises `ValueError` that says how to get it."""
+    try:
+        import ai_edge_quantizer
+    except ImportError as error:
+        raise ValueError('int8 variants need AI Edge Quantizer: pip install "keras_vae[int8]"') from error
+    return ai_edge_quantizer
+
+
+def quantize(content: bytes, scheme: str, scopes, calibration: dict) -> bytes:
+    """Returns a float32 file with 8-bit weights in its networks.
+
+      weight_int8   int8 weights, one scale a channel, made float before use: the most exact, the least fast
+      dynamic_int8  the same arithmetic in int8, activations rounded as they come
+      full_int8     int8 activations too, their ranges fixed by `calibration`
+
+    Dense layers have one scale a tensor where they compute in int8: runtimes before 2.15 read one scale a channel
+    as if it were one a tensor, and are wrong without a word.
+
+    Args:
+      content: a float32 file with its tensors' names, not packed.
+      scheme: one of `INT8_SCHEMES`.
+      scopes: names of the layers whose operations are to be quantised.
+      calibration: signature -> list of inputs; for full_int8.
+    """
+    aeq = quantizer_module()
+    worker = aeq.quantizer.Quantizer(bytearray(content))
+    operations, granularity = aeq.qtyping.TFLOperationName, aeq.qtyping.QuantGranularity
+    for scope in scopes:
+        regex = rf"(^|[/;]){re.escape(scope)}(_\d+)?/"
+        dense = (regex, operations.FULLY_CONNECTED)
+        if scheme == "weight_int8":
+            worker.add_weight_only_config(regex, operations.ALL_SUPPORTED, 8)
+        elif scheme == "dynamic_int8":
+            worker.add_dynamic_config(regex, operations.ALL_SUPPORTED, 8)
+            worker.add_dynamic_config(*dense, 8, granularity.TENSORWISE)
+        else:
+            worker.add_static_config(regex, operations.ALL_SUPPORTED, 8, 8)
+            worker.add_static_config(*dense, 8, 8, weight_granularity=granularity.TENSORWISE)
+    ranges = worker.calibrate(calibration, num_threads=1) if worker.need_calibration else None
+    return pack(bytes(worker.quantize(ranges).quantized_model))
+
+
+def calibration_data(signatures: Signatures, names, batch_size: int, codes, x, condition) -> dict:
+    """Returns inputs for each signature: codes of training images and of the prior, and the images.
+
+    Args:
+      signatures: of the model.
+      names: signatures of the file.
+      batch_size: of the file.
+      codes: float array `(count, latent_dim)`.
+      x: images `(count, *event_shape)`.
+      condition: `(count, condition_dim)` or None.
+    """
+    count = min(len(codes), len(x)) // batch_size
+    data = {name: [] for name in names}
+    for i in range(count):
+        part = slice(i * batch_size, (i + 1) * batch_size)
+        values = {
+            "x": x[part],
+            "z": codes[part],
+            "z0": codes[part][:1],
+            "z1": codes[-1 - i][None],
+            "seed": np.int32(i),
+            "steps": np.int32(8),
+            "temperature": np.float32(1.0),
+        }
+        for name in names:
+            # A call of `sample` decodes many codes at once; a few are enough.
+            if name in FILES["decoder"][1:4] and i >= 8:
+                continue
+            inputs = {key: np.asarray(values[key]) for key in signatures.inputs(name, batch_size) if key in values}
+            if condition is not None:
+                rows = signatures.inputs(name, batch_size)["condition"].shape[0]
+                inputs["condition"] = np.resize(condition[part], (rows, condition.shape[1]))
+            data[name].append(inputs)
+    return data

@@ -1,6 +1,7 @@
 """A run directory -> verified files in RUN_DIR/export."""
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 
@@ -66,9 +67,13 @@ class Options:
             variants.quantizer_module()  # raises before the work, not after it
         if self.onnx:
             onnx_format.check_installed()
+        if self.web and (self.batch_size is None or "decoder" not in self.files):
+            raise ValueError(
+                "`web` needs a decoder with a static batch size, which is all that LiteRT.js runs. "
+                f"Received: files={self.files}, batch_size={self.batch_size}"
+            )
         if self.web:
             litertjs.files(self.litertjs)
-            checks.one_of("files", "decoder", self.files)
 
     @property
     def measured(self) -> bool:
@@ -214,7 +219,8 @@ class _Export:
         run = runtimes.litert_runner(path)
         try:
             parity = self._parity(run, TOLERANCE if exact else None)
-            figures = {"bytes": size_in_bytes(path), "scheme": scheme}
+            content = path.read_bytes()
+            figures = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(), "scheme": scheme}
             figures["signatures"] = {name: parity.check(name) for name in names}
         except RuntimeError as error:
             raise ExportError(f"{target} does not run in LiteRT: {str(error).splitlines()[0]}") from error

@@ -46,6 +46,7 @@ class Signatures:
         self._num_samples = num_samples
         # Made once, outside the graph: a prior that is made of the encoder does not bring the encoder along.
         self._prior = vae.prior(vae.encoder)
+        self._concrete = {}
 
     def _decode(self, z, condition=None):
         return {"mean": self._vae.decode(z, condition).mean()}
@@ -115,12 +116,12 @@ class Signatures:
     def concrete(self, names, batch_size: int | None) -> dict:
         """Returns the concrete functions of the signatures `names`; a `batch_size` of None accepts any."""
         self._dynamic = batch_size is None
-        return {
-            name: tf.function(getattr(self, f"_{name}"), autograph=False).get_concrete_function(
-                *self.inputs(name, batch_size).values()
-            )
-            for name in names
-        }
+        for name in names:
+            if (name, batch_size) not in self._concrete:
+                function = tf.function(getattr(self, f"_{name}"), autograph=False)
+                inputs = self.inputs(name, batch_size).values()
+                self._concrete[name, batch_size] = function.get_concrete_function(*inputs)
+        return {name: self._concrete[name, batch_size] for name in names}
 
     def save(self, folder, names, batch_size: int | None) -> None:
         """Writes a SavedModel with the signatures `names`."""

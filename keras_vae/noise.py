@@ -38,6 +38,12 @@ def as_word(value, name: str = "seed"):
     return tf.constant(int(value) % 2**32, tf.uint32)
 
 
+# One graph for all shapes: without it, every call in eager mode would be some 150 operations, and every graph
+# would be traced through them again.
+_WORDS = (tf.TensorSpec(None, tf.uint32),) * 2
+
+
+@tf.function(input_signature=(_WORDS, _WORDS), autograph=False)
 def threefry2x32(key, counter):
     """Threefry-2x32-20: two random words for each counter.
 

@@ -391,7 +391,7 @@ def test_serve_says_where_and_ends_on_interrupt(site, monkeypatch, caplog):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("http.server.ThreadingHTTPServer.serve_forever", interrupted)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="absl"):
         webpage.serve(site, 0)
     assert re.search(r"the page is at http://127\.0\.0\.1:[1-9]\d+ \(Ctrl-C ends\)", caplog.text)
 

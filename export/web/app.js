@@ -1,0 +1,295 @@
+/** The page: loads the decoder beside it, and turns what a person does into calls of `sample` and `decode`. */
+
+import { $, newestOnly, say, showError, shown } from "./events.js";
+import { Decoder, MAX_SEED, MIN_SEED, loadCard, loadFile, loadRuntime, megabytes } from "./model.js";
+import * as noise from "./noise.js";
+import { extremes, paint, paintGrid, savePng } from "./picture.js";
+
+const STRIP = 9; // pictures between two codes, ends included
+const GRID_COLUMNS = 4;
+const SLIDER_LIMIT = 4; // beyond 4 standard deviations lies 1 in 16,000 of N(0, 1)
+const STEP = 0.3; // standard deviation of a random step, in each dimension
+const STEP_STREAM = 1; // the samples' noise is stream 0
+const NOISE_TOLERANCE = 1e-4; // the runtime's log, sqrt and cos are not the browser's
+
+const state = {
+  seed: null,
+  samples: [], // {mean, z, label} of the grid
+  range: [0, 1], // values shown darkest and brightest
+  index: 0, // which sample is the current picture
+  picture: null, // it, with what the sliders made of it
+  ends: [null, null],
+  endsSet: [false, false], // by the person; else they follow the samples
+  strip: [],
+  steps: 0,
+};
+let card, decoder;
+
+// Loading.
+
+async function load() {
+  say("Loading the model card...");
+  card = await loadCard();
+  describe();
+  const vectors = card.noise?.test_vectors ?? [];
+  const wrong = noise.failures(vectors);
+  if (wrong.length) throw new Error(`The noise of this browser is not that of keras_vae. ${wrong[0]}`);
+  if (vectors.length) $("checks").textContent = `Noise: ${vectors.length} test vectors of the model card agree.`;
+  const bytes = card.files["decoder.tflite"]?.bytes;
+  say(`Loading the model${bytes ? ` (${megabytes(bytes)})` : ""}...`);
+  const content = await loadFile(card);
+  say("Loading the runtime...");
+  const litert = await loadRuntime();
+  say("Preparing the model...");
+  decoder = await Decoder.compile(litert, content, card);
+  build();
+  $("controls").disabled = false;
+  await draw();
+}
+
+function describe() {
+  const [height, width, channels] = card.event_shape;
+  const title = `keras_vae decoder${card.data?.name ? `: ${card.data.name}` : ""}`;
+  const elbo = card.test_elbo == null ? "" : `, test ELBO ${card.test_elbo.toFixed(1)} nats`;
+  document.title = title;
+  $("title").textContent = title;
+  $("about").textContent =
+    `${height} x ${width} pixels, ${channels} ${channels === 1 ? "channel" : "channels"}, ${card.latent_dim} latent ` +
+    `dimensions, prior ${card.prior}, likelihood ${card.likelihood}${elbo}. It runs on this device.`;
+}
+
+/** Makes the elements whose number the card decides. */
+function build() {
+  for (let index = 0; index < decoder.numSamples; index++) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.setAttribute("aria-label", `Picture ${index + 1}`);
+    button.setAttribute("aria-pressed", "false");
+    button.append(document.createElement("canvas"));
+    button.addEventListener("click", shown(() => choose(index)));
+    $("grid").append(button);
+  }
+  for (let index = 0; index < card.latent_dim; index++) $("sliders").append(slider(index));
+  $("count").textContent = `${card.latent_dim} ${card.latent_dim === 1 ? "dimension" : "dimensions"}`;
+  const classes = card.condition_dim ?? 0;
+  for (let index = 0; index < classes; index++) $("class").append(new Option(index, index));
+  $("class-field").hidden = classes === 0;
+}
+
+function slider(index) {
+  const row = document.createElement("p");
+  row.className = "slider";
+  const input = Object.assign(document.createElement("input"), { type: "range", step: 0.01, id: `z${index}` });
+  const label = Object.assign(document.createElement("label"), { htmlFor: input.id, textContent: `z[${index}]` });
+  const output = Object.assign(document.createElement("output"), { htmlFor: input.id });
+  row.append(label, input, output);
+  input.addEventListener("input", () => {
+    const z = Float32Array.from(state.picture.z);
+    z[index] = input.valueAsNumber;
+    output.textContent = z[index].toFixed(2);
+    state.picture.z = z;
+    changed();
+  });
+  return row;
+}
+
+// Samples.
+
+/** The seed field's integer; says beside the field what is wrong with it otherwise, and returns null. */
+function readSeed() {
+  const { value, validity } = $("seed");
+  const seed = value === "" ? NaN : Number(value);
+  const fine = Number.isInteger(seed) && seed >= MIN_SEED && seed <= MAX_SEED;
+  const received = value || (validity.badInput ? "something that is no number" : "nothing");
+  $("seed").setAttribute("aria-invalid", String(!fine));
+  $("seed-error").hidden = fine;
+  $("seed-error").textContent = fine
+    ? ""
+    : `The seed must be an integer from ${MIN_SEED} to ${MAX_SEED}. Received: ${received}.`;
+  return fine ? seed : null;
+}
+
+const classIndex = () => Number($("class").value || 0);
+const classNote = () => (card.condition_dim ? `, class ${classIndex()}` : "");
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
+/** Draws again; the chosen picture and the ends that nobody set follow. */
+const draw = newestOnly(async () => {
+  const seed = readSeed();
+  if (seed === null) return;
+  const temperature = $("temperature").valueAsNumber;
+  const start = performance.now();
+  const { mean, z } = await decoder.sample(seed, temperature, classIndex());
+  const time = performance.now() - start;
+  const [size, latent] = [mean.length / decoder.numSamples, card.latent_dim];
+  state.samples = Array.from({ length: decoder.numSamples }, (_, i) => ({
+    mean: mean.slice(i * size, (i + 1) * size),
+    z: z.slice(i * latent, (i + 1) * latent),
+    label: `picture ${i + 1} of seed ${seed}`,
+  }));
+  state.seed = seed;
+  say(`${decoder.numSamples} pictures of seed ${seed}, drawn in ${Math.max(1, Math.round(time))} ms.`);
+  showSamples();
+  await choose(state.index);
+  compareNoise(seed, temperature, z);
+});
+
+/** A standard normal's codes are the noise itself, so the page can check what the runtime made of the seed. */
+function compareNoise(seed, temperature, z) {
+  if (card.prior !== "StandardNormal") return;
+  const expected = noise.normal(seed, decoder.numSamples, card.latent_dim);
+  const largest = z.reduce((most, value, i) => Math.max(most, Math.abs(value - temperature * expected[i])), 0);
+  if (!(largest <= NOISE_TOLERANCE)) {
+    throw new Error(`The codes of seed ${seed} are not the noise of keras_vae: they differ by ${largest.toPrecision(2)}.`);
+  }
+}
+
+function showSamples() {
+  const means = state.samples.map(({ mean }) => mean);
+  state.range = card.value_range ?? extremes(means);
+  state.samples.forEach(({ mean }, index) => paint($("grid").children[index].firstChild, mean, card.event_shape, state.range));
+  $("note").textContent = [channelNote(), rangeNote()].filter(Boolean).join(" ");
+}
+
+function channelNote() {
+  const channels = card.event_shape[2];
+  return channels === 1 || channels === 3 ? "" : `Of ${channels} channels the first is shown, as grey.`;
+}
+
+function rangeNote() {
+  if (card.value_range) return "";
+  const [low, high] = state.range.map((value) => value.toPrecision(3));
+  return (
+    `The values have no bounds. The lowest value of these pictures, ${low}, is shown darkest and the highest, ${high}, ` +
+    "brightest; values beyond them, in the other views, look the same as these."
+  );
+}
+
+// The current picture.
+
+async function choose(index) {
+  [...$("grid").children].forEach((button, i) => button.setAttribute("aria-pressed", String(i === index)));
+  const sample = state.samples[index];
+  state.index = index;
+  state.picture = { ...sample, original: sample };
+  state.ends = state.ends.map((end, i) => (state.endsSet[i] ? end : state.samples[i % state.samples.length]));
+  showSliders();
+  showPicture();
+  await showStrip();
+}
+
+function showSliders() {
+  state.picture.z.forEach((value, index) => {
+    const input = $(`z${index}`);
+    // Learned priors and high temperatures reach further than N(0, 1) does.
+    input.max = Math.max(SLIDER_LIMIT, Math.ceil(Math.abs(value)));
+    input.min = -input.max;
+    input.value = value;
+    input.nextElementSibling.textContent = value.toFixed(2);
+  });
+}
+
+function showPicture() {
+  const { mean, label } = state.picture;
+  paint($("picture"), mean, card.event_shape, state.range);
+  const text = capital(label + classNote());
+  $("picture").setAttribute("aria-label", text);
+  $("label").textContent = text;
+}
+
+/** Decodes the sliders' code, which is then a picture of its own. */
+const changed = newestOnly(
+  shown(async () => {
+    const { picture } = state;
+    const { z, original } = picture;
+    const mean = await decoder.decode(z, classIndex());
+    if (picture !== state.picture) return; // another one was chosen meanwhile
+    const same = z.every((value, index) => value === original.z[index]);
+    Object.assign(picture, { mean, label: same ? original.label : `${original.label}, changed` });
+    showPicture();
+  }),
+);
+
+function setCode(z) {
+  state.picture.z = z;
+  showSliders();
+  return changed();
+}
+
+function nudge() {
+  const direction = noise.normal(state.steps++, 1, card.latent_dim, STEP_STREAM);
+  return setCode(state.picture.z.map((value, index) => value + STEP * direction[index]));
+}
+
+// Between two pictures.
+
+const between = (t) => state.ends[0].z.map((value, index) => (1 - t) * value + t * state.ends[1].z[index]);
+
+const showStrip = newestOnly(async () => {
+  const means = [];
+  for (let i = 0; i < STRIP; i++) means.push(await decoder.decode(between(i / (STRIP - 1)), classIndex()));
+  state.strip = means;
+  paintGrid($("strip"), means, card.event_shape, state.range, STRIP);
+  const text = `From ${state.ends[0].label} to ${state.ends[1].label}${classNote()}`;
+  $("ends").textContent = `${text}.`;
+  $("strip").setAttribute("aria-label", `${text}, in ${STRIP} steps`);
+  await showPoint();
+});
+
+const showPoint = newestOnly(async () => {
+  const t = $("position").valueAsNumber;
+  $("position-value").textContent = t.toFixed(2);
+  paint($("point"), await decoder.decode(between(t), classIndex()), card.event_shape, state.range);
+  $("point").setAttribute("aria-label", `The picture at position ${t.toFixed(2)}`);
+});
+
+function setEnd(which) {
+  const { z, mean, label } = state.picture;
+  state.ends[which] = { z, mean, label };
+  state.endsSet[which] = true;
+  return showStrip();
+}
+
+// Events.
+
+function listen() {
+  const on = (id, event, action) => $(id).addEventListener(event, shown(action));
+  on("draw", "submit", (event) => (event.preventDefault(), draw()));
+  on("next", "click", () => {
+    const seed = readSeed();
+    if (seed === null) return undefined;
+    $("seed").value = seed === MAX_SEED ? MIN_SEED : seed + 1;
+    return draw();
+  });
+  on("temperature", "input", () => {
+    $("temperature-value").textContent = $("temperature").valueAsNumber.toFixed(2);
+    return draw();
+  });
+  on("class", "change", () => draw());
+  on("nudge", "click", nudge);
+  on("zero", "click", () => setCode(new Float32Array(card.latent_dim)));
+  on("reset", "click", () => setCode(state.picture.original.z));
+  on("set-start", "click", () => setEnd(0));
+  on("set-end", "click", () => setEnd(1));
+  on("position", "input", () => showPoint());
+  const save = (name, means, columns) => savePng(name, means, card.event_shape, state.range, columns);
+  const means = () => state.samples.map(({ mean }) => mean);
+  on("save-grid", "click", () => save(`samples-seed-${state.seed}.png`, means(), GRID_COLUMNS));
+  on("save-picture", "click", () => save(`${state.picture.label.replaceAll(/\W+/g, "-")}.png`, [state.picture.mean], 1));
+  on("save-strip", "click", () => save("between.png", state.strip, STRIP));
+}
+
+listen();
+const ready = load();
+ready.catch((error) => {
+  say("");
+  showError(error);
+});
+
+/** What a test or the console can read: wait for `ready`, then call `sample` and `decode` as in model.js. */
+window.kerasVae = {
+  ready,
+  noise,
+  sample: (...args) => ready.then(() => decoder.sample(...args)),
+  decode: (...args) => ready.then(() => decoder.decode(...args)),
+};

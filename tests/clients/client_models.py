@@ -1,0 +1,131 @@
+"""The models that the client tests export, what Python says of them, and where the prepared clients are."""
+
+import atexit
+import functools
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import SHAPE, make_binary, make_vae
+
+import keras_vae as kv
+from export import exporter
+
+VARIABLE = "KERAS_VAE_CLIENTS"
+SEEDS = (*range(100), -1, -(2**31), 2**31 - 1)
+NUM_SAMPLES = 16
+# As in export.verification: log, sqrt and cos of the noise are approximated by each runtime in its own way.
+TOLERANCE = 1e-4
+NAMES = ("dense", "conditional", "mixture")
+COLOURS = (5, 4, 3)
+
+
+def prepared_folder() -> pathlib.Path:
+    """Returns the folder that prepare.sh made, or skips the calling test module."""
+    if VARIABLE not in os.environ:
+        reason = f"no clients: run `bash tests/clients/prepare.sh FOLDER` and set {VARIABLE}=FOLDER"
+        pytest.skip(reason, allow_module_level=True)
+    return pathlib.Path(os.environ[VARIABLE]).resolve()
+
+
+class Exported(NamedTuple):
+    """A model, its export, and the model in Python."""
+
+    vae: kv.VAE
+    folder: pathlib.Path
+
+    @property
+    def condition_dim(self):
+        return self.vae.condition_dim
+
+    def class_of(self, number):
+        """Returns the class of the call `number`: all in turn, 0 without classes."""
+        return number % (self.condition_dim or 1)
+
+    def samples(self, seeds, temperature=1.0):
+        """Returns means `(seeds, NUM_SAMPLES, *event_shape)` and codes of `vae.sample`, of the classes in turn."""
+
+        @tf.function(autograph=False)
+        def draw(seed, condition):
+            z, _ = self.vae.sample_latent(NUM_SAMPLES, seed, temperature)
+            condition = {} if self.condition_dim is None else {"condition": tf.repeat(condition[None], NUM_SAMPLES, 0)}
+            return self.vae.sample(NUM_SAMPLES, seed, temperature, **condition), z
+
+        drawn = [draw(tf.constant(seed), self.one_hot(self.class_of(i))) for i, seed in enumerate(seeds)]
+        return tuple(np.stack([np.asarray(value) for value in values]) for values in zip(*drawn, strict=True))
+
+    def decoded(self, codes):
+        """Returns the means of the codes, of the classes in turn."""
+        one_hot = np.stack([self.one_hot(self.class_of(i)) for i in range(len(codes))])
+        return self.vae.decode(codes, None if self.condition_dim is None else one_hot).mean().numpy()
+
+    def one_hot(self, index):
+        return np.eye(self.condition_dim or 1, dtype=np.float32)[index]
+
+    def card(self):
+        return json.loads((self.folder / "model_card.json").read_text(encoding="utf-8"))
+
+
+def make_dense():
+    vae = make_vae()
+    vae.fit(make_binary(200), epochs=5, verbose=0)
+    return vae
+
+
+def make_conditional():
+    keras.utils.set_random_seed(1)
+    vae = kv.VAE(
+        kv.Encoder(kv.networks.mlp((16,)), kv.posteriors.DiagonalGaussian(3), condition_dim=4),
+        kv.Decoder(kv.networks.mlp((16,)), kv.likelihoods.Bernoulli(SHAPE), condition_dim=4),
+        seed=1,
+    )
+    vae.compile(keras.optimizers.Adam(1e-2))
+    vae.fit(make_binary(200), np.arange(200) % 4, epochs=5, verbose=0)
+    return vae
+
+
+def make_mixture():
+    """Colour, no bounds of the values, and a learned prior: its codes are not the noise."""
+    vae = make_vae(
+        event_shape=COLOURS,
+        likelihood=kv.likelihoods.Gaussian(COLOURS),
+        prior=kv.priors.MixtureOfGaussians(3, num_components=4),
+    )
+    vae.fit(np.random.default_rng(0).normal(1.0, 2.0, (200, *COLOURS)).astype(np.float32), epochs=5, verbose=0)
+    return vae
+
+
+@functools.cache
+def export_all() -> dict[str, Exported]:
+    """Exports every model's decoder, once for all test modules: name -> Exported."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="keras_vae_clients_"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    options = exporter.Options(NUM_SAMPLES, files=("decoder",))
+    models = {name: globals()[f"make_{name}"]() for name in NAMES}
+    return {name: Exported(vae, exporter.export_model(vae, folder / name, options)) for name, vae in models.items()}
+
+
+def make_codes(vae, count=20):
+    return np.random.default_rng(5).normal(0.0, 2.0, (count, vae.latent_dim)).astype(np.float32)
+
+
+def relative_difference(actual, expected):
+    """Returns the largest difference, relative to the largest value where that is above 1, as the export does."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert actual.shape == expected.shape
+    return np.max(np.abs(actual - expected)) / max(1.0, np.max(np.abs(expected)))
+
+
+def run(command, **kwargs):
+    """Runs a command and returns its standard output; what it said is the message if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **kwargs)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

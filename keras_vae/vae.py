@@ -8,6 +8,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_vae import checks, objectives
+from keras_vae.conditions import as_condition, for_samples
 from keras_vae.data.images import Images
 from keras_vae.decoder import Decoder
 from keras_vae.encoder import Encoder
@@ -200,34 +201,7 @@ class VAE(ArrayModel):
 
     def as_condition(self, condition):
         """Returns a condition as float `(batch, condition_dim)`: class numbers `(batch,)` become one-hot."""
-        if condition is None:
-            if self.condition_dim is not None:
-                raise ValueError(
-                    f"`condition` must be given, class numbers or vectors of {self.condition_dim}: the model is "
-                    "conditional. Received: none"
-                )
-            return None
-        if self.condition_dim is None:
-            raise ValueError("`condition` must be none: the model has no condition_dim. Received: a condition")
-        condition = tf.convert_to_tensor(condition)
-        if condition.shape.rank == 1 and condition.dtype.is_integer:
-            self._check_classes(condition)
-            condition = tf.one_hot(tf.cast(condition, tf.int32), self.condition_dim)
-        if condition.shape.rank != 2 or condition.shape[-1] != self.condition_dim:
-            raise ValueError(
-                f"`condition` must be integers (batch,) or numbers (batch, {self.condition_dim}). "
-                f"Received: {condition.dtype.name} with shape {tuple(condition.shape)}"
-            )
-        return tf.cast(condition, tf.float32)
-
-    def _check_classes(self, classes):
-        if tf.is_symbolic_tensor(classes):
-            return  # arrays and the first batch of a data set are checked before
-        low, high = int(np.min(classes)), int(np.max(classes))
-        if low < 0 or high >= self.condition_dim:
-            raise ValueError(
-                f"`condition` must be class numbers from 0 to {self.condition_dim - 1}. Received: from {low} to {high}"
-            )
+        return as_condition(condition, self.condition_dim)
 
     def start(self, x, condition=None, noise=None, training=False, weight=None, step=0) -> Pass:
         """Encodes a batch; returns what an objective draws from and decodes with. `condition` is float."""
@@ -238,7 +212,7 @@ class VAE(ArrayModel):
 
         def log_likelihood(z):
             copies = z.shape[0] if z.shape.rank == 3 else 1
-            tiled = [t if t is None else tf.tile(t, [copies] + [1] * (t.shape.rank - 1)) for t in (x, condition)]
+            tiled = [None if t is None else _repeated(t, copies) for t in (x, condition)]
             flat = tf.reshape(z, (-1, self.latent_dim))
             values = self.decoder(flat, tiled[1], training=training).log_prob(tiled[0])
             return tf.reshape(values, (copies, -1)) if z.shape.rank == 3 else values
@@ -320,15 +294,7 @@ class VAE(ArrayModel):
           Tensor of shape `(num_samples, *event_shape)`.
         """
         z, noise = self.sample_latent(num_samples, seed, temperature)
-        if condition is not None:
-            condition = tf.convert_to_tensor(condition)
-            if condition.shape.rank == 0 or (condition.shape.rank == 1 and not condition.dtype.is_integer):
-                condition = tf.repeat(condition[None], num_samples, axis=0)
-            if condition.shape[0] != num_samples:
-                raise ValueError(
-                    f"`condition` must be one, or one for each of {num_samples} samples. Received: {condition.shape[0]}"
-                )
-        likelihood = self.decode(z, condition)
+        likelihood = self.decode(z, for_samples(condition, num_samples))
         if checks.one_of("output", output, ("mean", "sample")) == "mean":
             return likelihood.mean()
         return draw(likelihood, noise)
@@ -384,3 +350,9 @@ class VAE(ArrayModel):
         return cls(**{**config, **parts})
 
     _PARTS = ("encoder", "decoder", "prior", "objective", "kl_weight")
+
+
+def _repeated(tensor, copies: int):
+    # Along an axis of its own: at a free batch size TFLite's converter takes a tile of the batch for a broadcast.
+    tiled = tf.tile(tensor[None], [copies] + [1] * tensor.shape.rank)
+    return tf.reshape(tiled, (-1, *tensor.shape[1:]))

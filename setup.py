@@ -35,14 +35,18 @@ setup(
     ],
     extras_require={
         "eval": ["scikit-learn>=1.5"],
+        "onnx": ["onnx>=1.19", "onnxruntime>=1.22", "tf2onnx>=1.17"],
         "int8": ["ai-edge-quantizer>=0.10,<0.11"],
         "test": [
             "ai-edge-quantizer>=0.10,<0.11",
+            "onnx>=1.19",
+            "onnxruntime>=1.22",
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff>=0.8",
             "scikit-learn>=1.5",
             "scipy>=1.13",
+            "tf2onnx>=1.17",
         ],
     },
     classifiers=[

@@ -10,8 +10,8 @@ from conftest import SHAPE, make_binary, make_vae
 
 import keras_vae as kv
 from export import onnx_format, verification
+from export.errors import ExportError
 from export.signatures import Signatures
-from export.verification import ExportError
 from keras_vae.noise import Noise
 
 onnx = pytest.importorskip("onnx", reason='needs pip install "keras_vae[onnx]"')

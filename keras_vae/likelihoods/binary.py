@@ -34,7 +34,7 @@ class Bernoulli(Likelihood):
     mean_range = (0.0, 1.0)
 
     def distribution(self, parameters):
-        return self._independent(_BernoulliLogits(logits=parameters[..., 0], dtype=tf.float32))
+        return self._independent(_BernoulliLogits(logits=tf.squeeze(parameters, -1), dtype=tf.float32))
 
     def initial_parameters(self, mean):
         p = inner_mean(mean)
@@ -91,7 +91,7 @@ class ContinuousBernoulli(Likelihood):
     mean_range = (0.0, 1.0)
 
     def distribution(self, parameters):
-        return self._independent(_ContinuousBernoulliLogits(logits=parameters[..., 0]))
+        return self._independent(_ContinuousBernoulliLogits(logits=tf.squeeze(parameters, -1)))
 
     def initial_parameters(self, mean):
         def mean_of(logits):

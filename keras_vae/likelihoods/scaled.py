@@ -40,9 +40,9 @@ class ScaledLikelihood(Likelihood):
 
     def loc_and_scale(self, parameters):
         """Returns location and scale, `(batch, *event_shape)`."""
-        loc = parameters[..., 0]
         if self.scale == "per_value":
-            return loc, self._positive(parameters[..., 1])
+            return parameters[..., 0], self._positive(parameters[..., 1])
+        loc = tf.squeeze(parameters, -1)
         return loc, (self._positive(self.raw_scale) if self.scale == "shared" else self.scale) * tf.ones_like(loc)
 
     def _positive(self, raw):

@@ -10,6 +10,8 @@ from export.command_line import fail, parse, quiet_tensorflow
 from export.errors import ExportError
 from export.paths import check_run_dir
 
+OF_THE_EXPORT = ("num_samples", "batch_size", "variants", "max_nats", "overwrite", "onnx", "litertjs")
+
 
 def define_flags() -> None:
     """Defines the flags of the command."""
@@ -61,6 +63,10 @@ def main(argv: list[str]) -> None:
     values = flags.FLAGS
     only_serve = values.serve and not values.web
     try:
+        if only_serve and (given := [name for name in OF_THE_EXPORT if values[name].present]):
+            raise ValueError(
+                f"--serve without --web serves an earlier page and exports nothing. Received: --{given[0]}"
+            )
         folder = check_run_dir(argv[1], values.overwrite or only_serve)
         if not only_serve:
             quiet_tensorflow()

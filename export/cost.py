@@ -14,6 +14,8 @@ from keras_vae.sampling import center, draw
 from keras_vae.vae import VAE
 
 NUM_IMAGES, NUM_CODES = 200, 20
+# The signature of each file that shows its cost.
+SIGNATURES = {"decoder": "log_likelihood", "encoder": "score", "autoencoder": "reconstruct"}
 
 
 class Cost:
@@ -33,13 +35,15 @@ class Cost:
         self._expected, self._functions = {}, {}
         self._posterior = vae.encode(self._x, self._condition)
 
-    def of(self, file: str, run, batch_size: int) -> dict:
+    def of(self, file: str, run, names, batch_size: int) -> dict:
         """Returns the change of a file's log likelihoods against Keras, means over images with standard errors.
 
         Of the decoder and the encoder `elbo_change` and `log_likelihood_change` (importance-weighted); of the
-        autoencoder the `log_likelihood_change` at the centre of q(z|x). In nats an image; below 0 is a loss. Without
-        the signature that it takes, empty.
+        autoencoder the `log_likelihood_change` at the centre of q(z|x). In nats an image; below 0 is a loss. Empty if
+        the signature that shows it is not one of `names`, those of the file.
         """
+        if SIGNATURES[file] not in names:
+            return {}
         measure = {"decoder": self._decoder, "encoder": self._encoder, "autoencoder": self._autoencoder}[file]
         if file not in self._expected:
             self._expected[file] = measure(self._keras, batch_size)
@@ -52,14 +56,14 @@ class Cost:
 
     def _keras(self, name, **inputs):
         if name not in self._functions:
-            self._functions[name] = tf.function(getattr(self._signatures, f"_{name}"), autograph=False)
+            self._functions[name] = self._signatures.function(name)
         tensors = {key: tf.constant(value) for key, value in inputs.items()}
         return {key: value.numpy() for key, value in self._functions[name](**tensors).items()}
 
     def _decoder(self, run, batch_size):
         codes, log_ratio = self._codes()
         rows = [self._rows(run, "log_likelihood", batch_size, z=z)["log_likelihood"] for z in codes]
-        weights = np.stack(rows).astype(np.float64) - log_ratio[:, : len(rows[0])]
+        weights = np.stack(rows).astype(np.float64) - log_ratio
         if isinstance(self._vae.encoder.posterior, Deterministic):
             return {"log_likelihood": weights[0]}
         return {"elbo": weights.mean(axis=0), "log_likelihood": _log_mean_exp(weights)}
@@ -79,15 +83,15 @@ class Cost:
         return {"log_likelihood": self._rows(run, "reconstruct", batch_size)["log_likelihood"]}
 
     def _rows(self, run, name, batch_size, **inputs):
-        """Runs a signature on all images, a batch at a time; those that do not fill a batch are left out."""
-        parts = []
-        for start in range(0, len(self._x) - batch_size + 1, batch_size):
-            part = slice(start, start + batch_size)
+        """Runs a signature on all images, a batch at a time; the last one is filled up with the first images."""
+        parts, count = [], len(self._x)
+        for start in range(0, count, batch_size):
+            part = np.arange(start, start + batch_size) % count
             given = {"x": self._x[part], **{k: v[part] if np.ndim(v) else v for k, v in inputs.items()}}
             if self._condition is not None:
                 given["condition"] = self._condition[part]
             parts.append(run(name, **given))
-        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        return {key: np.concatenate([part[key] for part in parts])[:count] for key in parts[0]}
 
 
 def _log_mean_exp(weights):

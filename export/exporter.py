@@ -1,15 +1,17 @@
 """A run directory -> verified files in RUN_DIR/export."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import math
 import pathlib
 
 import numpy as np
 from absl import logging
 
 from export import litertjs, measuring, onnx_format, runtimes, tflite, variants, webpage
-from export.cost import Cost
+from export.cost import NUM_IMAGES, Cost
 from export.errors import ExportError
 from export.model_card import model_card, size_in_bytes
 from export.packing import pack
@@ -26,7 +28,6 @@ __all__ = ["ExportError", "Options", "export_model", "export_run"]
 
 # Without these a decoder is none.
 REQUIRED = ("decode", "sample")
-NUM_IMAGES = 200
 # The signature whose latency and memory stand for a file's.
 TIMED = {"decoder": "decode", "encoder": "encode", "autoencoder": "reconstruct"}
 
@@ -72,8 +73,6 @@ class Options:
                 "`web` needs a decoder with a static batch size, which is all that LiteRT.js runs. "
                 f"Received: files={self.files}, batch_size={self.batch_size}"
             )
-        if self.web:
-            litertjs.files(self.litertjs)
 
     @property
     def measured(self) -> bool:
@@ -132,17 +131,20 @@ def export_model(
     """
     options = options or Options()
     folder = check_target(folder, overwrite)
+    if options.web:
+        litertjs.files(options.litertjs)  # raises before the work, not after it
     half = sorted({layer.name for layer in vae._flatten_layers() if layer.compute_dtype not in (None, "float32")})
     if half:
         raise ValueError(
             f"`vae` must compute in float32 to be exported. Received: half precision in {half[:3]}. "
             "Load its weights into a model made under the float32 policy"
         )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"the export folder cannot be created. Received: {folder} ({error.strerror})") from error
-    with written_whole(folder) as work:
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            work = stack.enter_context(written_whole(folder))
+        except OSError as error:
+            raise ValueError(f"the export folder cannot be created. Received: {folder} ({error.strerror})") from error
         export = _Export(vae, work, options, dataset)
         export.saved_model()
         for file in options.files:
@@ -150,7 +152,9 @@ def export_model(
         if options.onnx:
             export.files |= onnx_format.write(vae, work, options.num_samples)
         card = model_card(vae, export.signatures, export.files, export.left_out, options, report or {})
-        (work / "model_card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        (work / "model_card.json").write_text(
+            json.dumps(_finite(card), indent=2, allow_nan=False) + "\n", encoding="utf-8"
+        )
         if options.web:
             webpage.write_site(work, work / "web", options.litertjs)
     return folder
@@ -165,15 +169,15 @@ class _Export:
         self.files, self.left_out = {}, {}
         self._measured_on = "draws of the model" if dataset is None else f"test images of {dataset.name}"
         if options.measured:
-            test, condition = self._examples(None if dataset is None else dataset.test)
+            test, condition = self._examples(None if dataset is None else dataset.test, seed=11)
             self._cost = Cost(vae, self.signatures, test, condition)
-            self._train = self._examples(None if dataset is None else dataset.train)
+            self._train = self._examples(None if dataset is None else dataset.train, seed=13)
 
-    def _examples(self, images):
+    def _examples(self, images, seed):
         """Returns up to NUM_IMAGES images and their conditions as arrays."""
         classes = None if self.vae.condition_dim is None else np.arange(NUM_IMAGES) % self.vae.condition_dim
         if images is None:
-            x = self.vae.sample(NUM_IMAGES, seed=11, output="sample", condition=classes).numpy()
+            x = self.vae.sample(NUM_IMAGES, seed=seed, output="sample", condition=classes).numpy()
         else:
             part = images[:NUM_IMAGES]
             x, classes = part.numpy(), None if classes is None else part.labels
@@ -213,36 +217,49 @@ class _Export:
 
     def _variant(self, file, names, scheme, content, target) -> bool:
         """Writes and measures one variant of a file; returns whether it holds and was left there."""
-        path = self.folder / target
-        path.write_bytes(self._convert(file, names, scheme, content))
-        exact = scheme == "float32"
-        run = runtimes.litert_runner(path)
+        path, exact = self.folder / target, scheme == "float32"
         try:
-            parity = self._parity(run, TOLERANCE if exact else None)
-            content = path.read_bytes()
-            figures = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(), "scheme": scheme}
-            figures["signatures"] = {name: parity.check(name) for name in names}
-        except RuntimeError as error:
-            raise ExportError(f"{target} does not run in LiteRT: {str(error).splitlines()[0]}") from error
-        if self.options.measured:
-            figures |= {"measured_on": self._measured_on, **self._cost.of(file, run, self.options.batch_size or 1)}
-            figures |= measuring.measure(path, TIMED[file])
-        reason = None if exact else self._reason_against(figures)
-        _log(target, figures, reason)
-        if reason is not None:
-            path.unlink()
+            figures = self._figures(file, names, scheme, content, path)
+        except Exception as error:  # the quantiser and the runtime raise whatever they raise
+            if exact:
+                raise
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            figures = {"bytes": 0, "scheme": scheme, "signatures": {}, "not_written": f"it cannot be made: {reason}"}
+        if not exact and "not_written" not in figures and (reason := self._reason_against(figures)):
+            figures["not_written"] = reason
+        _log(target, figures)
+        if "not_written" in figures:
+            path.unlink(missing_ok=True)
             target = f"{target} ({scheme}, not written)"
-        self.files[target] = {**figures, **({} if reason is None else {"not_written": reason})}
-        return reason is None
+        self.files[target] = figures
+        return "not_written" not in figures
+
+    def _figures(self, file, names, scheme, content, path) -> dict:
+        """Writes one variant to `path`, runs it, and returns what it is."""
+        packed = self._convert(file, names, scheme, content)
+        path.write_bytes(packed)
+        run = runtimes.litert_runner(path)
+        figures = {"bytes": len(packed), "sha256": hashlib.sha256(packed).hexdigest(), "scheme": scheme}
+        try:
+            parity = self._parity(run, TOLERANCE if scheme == "float32" else None)
+            figures["signatures"] = {name: parity.check(name) for name in names}
+            if self.options.measured:
+                cost = self._cost.of(file, run, names, self.options.batch_size or 1)
+                figures |= {"measured_on": self._measured_on, **cost, **measuring.measure(path, TIMED[file])}
+        except RuntimeError as error:
+            raise ExportError(f"{path.name} does not run in LiteRT: {str(error).splitlines()[0]}") from error
+        return figures
 
     def _convert(self, file, names, scheme, content) -> bytes:
         if scheme == "float32":
             return pack(content)
-        batch_size = self.options.batch_size
-        if scheme == "float16":
-            return pack(tflite.convert(self.signatures, names, batch_size, float16=True))
         scopes = (self.vae.encoder.name, self.vae.decoder.name)
-        calibration = variants.calibration_data(self.signatures, names, batch_size or 1, *self._representative())
+        if scheme == "float16":
+            return variants.halve(content, scopes)
+        calibration = {}
+        if scheme == "full_int8":
+            batch_size = self.options.batch_size or 1
+            calibration = variants.calibration_data(self.signatures, names, batch_size, *self._representative())
         return variants.quantize(content, scheme, scopes, calibration)
 
     def _representative(self):
@@ -267,11 +284,19 @@ class _Export:
         return Parity(run, self.vae, self.options.num_samples, batch_size, tolerance)
 
 
-def _log(name, figures, reason=None):
+def _finite(content):
+    """Returns plain values with None in the place of NaN and infinity, which JSON does not have."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def _log(name, figures):
     parts = [f"{figures['bytes'] / 1e6:.2f} MB"]
     parts += [f"{key} within {p['max_difference']:.1g}" for key, p in figures["signatures"].items() if len(p) > 1]
     if "elbo_change" in figures:
         parts.append(f"ELBO {figures['elbo_change']:+.3f} nats")
     if "latency_ms" in figures:
         parts.append(f"{figures['latency_ms']['1']:.2f} ms")
+    reason = figures.get("not_written")
     logging.info("%s: %s%s", name, ", ".join(parts), f". Not written: {reason}" if reason else "")

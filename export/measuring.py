@@ -3,7 +3,6 @@
 import contextlib
 import json
 import pathlib
-import resource
 import statistics
 import subprocess
 import sys
@@ -42,6 +41,8 @@ def _peak_kb() -> int:
     status = pathlib.Path("/proc/self/status")
     if status.exists():
         return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1])
+    import resource  # not on Windows, where nobody asks
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak // 1024 if sys.platform == "darwin" else peak
 

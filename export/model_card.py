@@ -2,7 +2,7 @@
 
 import pathlib
 
-from export.signatures import FILES, Signatures
+from export.signatures import Signatures
 from keras_vae import __version__
 from keras_vae.noise import Noise
 from keras_vae.priors import StandardNormal
@@ -65,7 +65,7 @@ def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, op
         "posterior": type(vae.encoder.posterior).__name__,
         "batch_size_in_tflite": options.batch_size,
         "num_samples": options.num_samples,
-        "signatures": _signatures(signatures, files, left_out),
+        "signatures": _signatures(signatures, files),
         "left_out": left_out,
         "noise": {
             "algorithm": [*ALGORITHM, *(() if isinstance(vae.prior, StandardNormal) else (OTHER_PRIORS,))],
@@ -79,20 +79,21 @@ def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, op
     }
 
 
-def _signatures(signatures, files, left_out) -> dict:
+def _signatures(signatures, files) -> dict:
     """Returns files, inputs and outputs of each signature; "batch" is free in the SavedModel."""
     names = files["saved_model"]["signatures"]
     described = {}
     for name, function in signatures.concrete(names, None).items():
-        home = next(file for file, held in FILES.items() if name in held)
-        present = [file for file in files if file.startswith(f"{home}.") or file.startswith(f"{home}_")]
-        there = [] if f"{home}.tflite: {name}" in left_out else [file for file in present if file.endswith(".tflite")]
         described[name] = {
-            "files": ["saved_model", *there],
+            "files": [file for file, figures in files.items() if name in figures["signatures"] and _is_there(figures)],
             "inputs": {key: _described(spec) for key, spec in signatures.inputs(name, None).items()},
             "outputs": {key: _described(spec) for key, spec in function.structured_outputs.items()},
         }
     return described
+
+
+def _is_there(figures) -> bool:
+    return "not_written" not in figures
 
 
 def _described(spec) -> dict:

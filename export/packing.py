@@ -11,11 +11,11 @@ def pack(content: bytes) -> bytes:
     Weights that lie behind the flatbuffer, where runtimes before 2.16 do not look, are taken into it; names of tensors
     and of conversion tools go; equal shapes, scales and weights of several signatures become one.
     """
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    for buffer in model.buffers:
-        if buffer.offset > 1:  # 1 is an empty buffer
-            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
-            buffer.offset = buffer.size = 0
+    return pack_model(unpack(content))
+
+
+def pack_model(model: schema.ModelT) -> bytes:
+    """Returns what `pack` does, of a file that is objects already."""
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             tensor.name = ""
@@ -29,23 +29,39 @@ def pack(content: bytes) -> bytes:
         # A quantiser may have put an int8 copy in the place of a float output that an int8 operation reads.
         outputs = [output.tensorIndex for output in signature.outputs]
         model.subgraphs[signature.subgraphIndex].outputs = np.array(outputs, np.int32)
-    _drop_empty_buffers(model)
-    builder = _SharingBuilder(len(content))
+    _drop_buffers(model)
+    builder = _SharingBuilder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
 
-def _drop_empty_buffers(model) -> None:
-    """Lets all tensors without a constant refer to the first buffer, which is empty by the format's rule."""
-    kept = [i for i, buffer in enumerate(model.buffers) if i == 0 or (buffer.data is not None and len(buffer.data))]
-    place = {old: new for new, old in enumerate(kept)}
-    for tensor in (tensor for graph in model.subgraphs for tensor in graph.tensors):
-        tensor.buffer = place.get(tensor.buffer, 0)
-    model.buffers = [model.buffers[i] for i in kept]
+def unpack(content: bytes) -> schema.ModelT:
+    """Returns a TFLite file as objects, with all weights in its buffers."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for buffer in model.buffers:
+        if buffer.offset > 1:  # 1 is an empty buffer
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
+
+
+def _drop_buffers(model) -> None:
+    """Lets all tensors without a constant refer to the first buffer, which is empty by the format's rule.
+
+    The other buffers without a constant, or without a tensor, go.
+    """
     # What converters noted of themselves; the least runtime version stays.
     model.metadata = [entry for entry in model.metadata or () if entry.name == b"min_runtime_version"]
+    tensors = [tensor for graph in model.subgraphs for tensor in graph.tensors]
+    used = {owner.buffer for owner in (*tensors, *model.metadata)}
+    filled = {i for i, buffer in enumerate(model.buffers) if buffer.data is not None and len(buffer.data)}
+    kept = [0, *sorted(used & filled - {0})]
+    place = {old: new for new, old in enumerate(kept)}
+    for tensor in tensors:
+        tensor.buffer = place.get(tensor.buffer, 0)
     for entry in model.metadata:
         entry.buffer = place[entry.buffer]
+    model.buffers = [model.buffers[i] for i in kept]
 
 
 class _SharingBuilder(flatbuffers.Builder):
@@ -59,8 +75,12 @@ class _SharingBuilder(flatbuffers.Builder):
         return self._once(s, lambda: super(_SharingBuilder, self).CreateString(s, encoding, errors))
 
     def CreateNumpyVector(self, x):
-        key = (x.dtype.str, x.tobytes())
-        return self._once(key, lambda: super(_SharingBuilder, self).CreateNumpyVector(x))
+        return self._once((x.dtype.str, x.tobytes()), lambda: self._written_aligned(x))
+
+    def _written_aligned(self, x):
+        if x.dtype == np.uint8:
+            self.Prep(16, x.size)  # constants are used where they lie: the format wants them at multiples of 16
+        return super().CreateNumpyVector(x)
 
     def _once(self, key, write):
         if key not in self._written:

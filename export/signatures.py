@@ -1,5 +1,7 @@
 """The functions that are exported, with their names, inputs and outputs; one home for SavedModel and TFLite."""
 
+import functools
+
 import tensorflow as tf
 
 from keras_vae.noise import EVALUATION_STREAM, Noise, Tempered
@@ -33,7 +35,8 @@ class Signatures:
       reconstruct(x)                    -> mean             mean of p(x|z) at the centre of q(z|x),
                                            log_likelihood   and log p(x|z) there
 
-    At a static batch size `interpolate` returns num_samples pictures, of which those after `steps` repeat the last.
+    z0 and z1 are `(1, latent_dim)`, `steps` at least 2. At a static batch size `interpolate` returns num_samples
+    pictures, takes `steps` up to that, and repeats the last picture after them.
     Of a conditional model all take a `condition` too, float32 `(batch, condition_dim)`, one-hot for classes.
 
     Args:
@@ -63,9 +66,10 @@ class Signatures:
         z, noise = self._codes(seed, temperature)
         return {"x": draw(self._vae.decode(z, condition), noise), "z": z}
 
-    def _interpolate(self, z0, z1, steps, condition=None):
-        rows = steps if self._dynamic else self._num_samples
-        last = tf.cast(tf.maximum(steps, 2) - 1, tf.float32)
+    def _interpolate(self, z0, z1, steps, condition=None, static=False):
+        steps = tf.maximum(steps, 2)
+        rows = self._num_samples if static else steps
+        last = tf.cast(tf.maximum(tf.minimum(steps, rows) - 1, 1), tf.float32)
         part = tf.minimum(tf.cast(tf.range(rows), tf.float32) / last, 1.0)[:, None]
         condition = None if condition is None else tf.tile(condition, [rows, 1])
         return self._decode((1.0 - part) * z0 + part * z1, condition)
@@ -113,12 +117,18 @@ class Signatures:
             inputs["condition"] = tf.TensorSpec((rows.get(name, batch_size), vae.condition_dim), tf.float32)
         return {key: tf.TensorSpec(spec.shape, spec.dtype, key) for key, spec in inputs.items()}
 
+    def function(self, name: str, static: bool = False):
+        """Returns a signature as a `tf.function`; `static` if it is to be called with one batch size."""
+        function = getattr(self, f"_{name}")
+        if name == "interpolate":
+            function = functools.partial(function, static=static)
+        return tf.function(function, autograph=False)
+
     def concrete(self, names, batch_size: int | None) -> dict:
         """Returns the concrete functions of the signatures `names`; a `batch_size` of None accepts any."""
-        self._dynamic = batch_size is None
         for name in names:
             if (name, batch_size) not in self._concrete:
-                function = tf.function(getattr(self, f"_{name}"), autograph=False)
+                function = self.function(name, static=batch_size is not None)
                 inputs = self.inputs(name, batch_size).values()
                 self._concrete[name, batch_size] = function.get_concrete_function(*inputs)
         return {name: self._concrete[name, batch_size] for name in names}

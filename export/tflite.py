@@ -9,14 +9,13 @@ from export.errors import ExportError
 from export.signatures import Signatures
 
 
-def convert(signatures: Signatures, names, batch_size: int | None, float16: bool = False) -> bytes:
+def convert(signatures: Signatures, names, batch_size: int | None) -> bytes:
     """Returns a TFLite file with the signatures `names`, not packed yet (`export.packing`).
 
     Args:
       signatures: of the model.
       names: which of them.
       batch_size: static batch size; None accepts any, which some delegates do not.
-      float16: store weights in half precision; inputs, outputs and, on CPU, arithmetic stay float32.
 
     Raises:
       ExportError: if the model needs an operation that is no TFLite built-in; the message names it. Flex would make it
@@ -26,9 +25,6 @@ def convert(signatures: Signatures, names, batch_size: int | None, float16: bool
         signatures.save(folder, names, batch_size)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(names))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if float16:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.target_spec.supported_types = [tf.float16]
         try:
             return converter.convert()
         except Exception as error:  # the converter's own exception class is not public

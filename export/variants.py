@@ -4,17 +4,22 @@ All variants keep float32 inputs and outputs, so that an app can change from one
 prior alone: a seed draws the same codes from every variant.
 """
 
+import copy
+import importlib
 import re
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
-from export.packing import pack
+from export.packing import pack, pack_model, unpack
 from export.signatures import FILES, Signatures
 
 # "int8" is the first of the int8 schemes that holds.
 INT8_SCHEMES = ("full_int8", "dynamic_int8", "weight_int8")
 VARIANTS = ("float32", "float16", *INT8_SCHEMES, "int8")
 NUM_CALIBRATION = 128
+# Smaller constants stay float32: the operation that makes them float again would cost what they save.
+MIN_HALVED_BYTES = 1024
 
 
 def check_variants(names) -> tuple[str, ...]:
@@ -32,10 +37,46 @@ def check_variants(names) -> tuple[str, ...]:
 def quantizer_module():
     """Returns AI Edge Quantizer, or raises `ValueError` that says how to get it."""
     try:
-        import ai_edge_quantizer
+        return importlib.import_module("ai_edge_quantizer")
     except ImportError as error:
         raise ValueError('int8 variants need AI Edge Quantizer: pip install "keras_vae[int8]"') from error
-    return ai_edge_quantizer
+
+
+def halve(content: bytes, scopes) -> bytes:
+    """Returns a float32 file with half-precision weights in its networks, which are made float before use.
+
+    The converter's own option would round the constants of the noise too, and move the codes by 1e-3.
+
+    Args:
+      content: a float32 file with its tensors' names, not packed.
+      scopes: names of the layers whose weights are to be halved.
+    """
+    model = unpack(content)
+    regex = re.compile("|".join(map(_within, scopes)))
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
+    code.version = 3  # the first that takes float16
+    model.operatorCodes.append(code)
+    for graph in model.subgraphs:
+        inside = [o for o in graph.operators if regex.search(graph.tensors[o.outputs[0]].name.decode())]
+        for index in sorted({index for operator in inside for index in operator.inputs if index >= 0}):
+            weight = graph.tensors[index]
+            data = model.buffers[weight.buffer].data
+            if weight.type == schema.TensorType.FLOAT32 and data is not None and len(data) >= MIN_HALVED_BYTES:
+                half, operator, stored = copy.copy(weight), schema.OperatorT(), schema.BufferT()
+                stored.data = data.view(np.float32).astype(np.float16).view(np.uint8)
+                half.type, half.buffer, weight.buffer = schema.TensorType.FLOAT16, len(model.buffers), 0
+                operator.opcodeIndex = len(model.operatorCodes) - 1
+                operator.inputs, operator.outputs = (np.array([i], np.int32) for i in (len(graph.tensors), index))
+                model.buffers.append(stored)
+                graph.tensors.append(half)
+                graph.operators.insert(0, operator)
+    return pack_model(model)
+
+
+def _within(scope: str) -> str:
+    """Returns the regular expression of names of tensors that a layer makes."""
+    return rf"(^|[/;]){re.escape(scope)}(_\d+)?/"
 
 
 def quantize(content: bytes, scheme: str, scopes, calibration: dict) -> bytes:
@@ -58,7 +99,7 @@ def quantize(content: bytes, scheme: str, scopes, calibration: dict) -> bytes:
     worker = aeq.quantizer.Quantizer(bytearray(content))
     operations, granularity = aeq.qtyping.TFLOperationName, aeq.qtyping.QuantGranularity
     for scope in scopes:
-        regex = rf"(^|[/;]){re.escape(scope)}(_\d+)?/"
+        regex = _within(scope)
         dense = (regex, operations.FULLY_CONNECTED)
         if scheme == "weight_int8":
             worker.add_weight_only_config(regex, operations.ALL_SUPPORTED, 8)
@@ -83,10 +124,10 @@ def calibration_data(signatures: Signatures, names, batch_size: int, codes, x, c
       x: images `(count, *event_shape)`.
       condition: `(count, condition_dim)` or None.
     """
-    count = min(len(codes), len(x)) // batch_size
+    count = min(len(codes), len(x))
     data = {name: [] for name in names}
-    for i in range(count):
-        part = slice(i * batch_size, (i + 1) * batch_size)
+    for i in range(-(-count // batch_size)):
+        part = np.arange(i * batch_size, (i + 1) * batch_size) % count
         values = {
             "x": x[part],
             "z": codes[part],

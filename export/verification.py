@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from export.errors import ExportError
 from export.signatures import NUM_SCORE_SAMPLES
+from keras_vae.importance import BATCH_SIZE
 from keras_vae.latent import interpolate
 from keras_vae.sampling import center
 from keras_vae.vae import VAE
@@ -116,12 +117,15 @@ class Parity:
         x, condition = self._images()
         outputs = self._batches("score", x=x, seed=np.int32(3), **condition)
         bounds = []
+        # Noise follows the place in the batch, and in `bounds` a batch is at most so many.
+        size, seen = min(self.batch_size, BATCH_SIZE), []
         for i in range(0, len(x), self.batch_size):
-            part = {key: value[i : i + self.batch_size] for key, value in condition.items()}
-            bounds.append(self.vae.bounds(x[i : i + self.batch_size], NUM_SCORE_SAMPLES, 3, **part))
+            part = {key: value[i : i + size] for key, value in condition.items()}
+            bounds.append(self.vae.bounds(x[i : i + size], NUM_SCORE_SAMPLES, 3, **part))
+            seen.extend(range(i, i + size))
         elbo, bound = (np.concatenate(values) for values in zip(*bounds, strict=True))
-        self._compare("score (log_likelihood)", outputs["log_likelihood"], bound)
-        return self._compare("score", outputs["elbo"], elbo)
+        self._compare("score (log_likelihood)", outputs["log_likelihood"][seen], bound)
+        return self._compare("score", outputs["elbo"][seen], elbo)
 
     def _reconstruct(self):
         x, condition = self._images()

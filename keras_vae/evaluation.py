@@ -70,7 +70,7 @@ def describe_measure(vae: VAE, images: Images) -> str:
     likelihood = vae.decoder.likelihood
     if likelihood.is_density:
         if images.levels:
-            return f"density of {images.levels}-level values with uniform dequantisation, as parts of the largest"
+            return f"density of {images.levels}-level values with uniform dequantisation, scaled to [0, 1]"
         return "density of the values as they are, without dequantisation: not comparable with a probability"
     if isinstance(likelihood, Levels):
         return f"probability of values on {likelihood.num_levels} levels"

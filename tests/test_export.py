@@ -1,5 +1,6 @@
-"""What is exported does what the model does, in the runtime it is written for, or is not left behind."""
+"""What is exported is whole and verified, or is not left behind."""
 
+import errno
 import json
 import pathlib
 import re
@@ -9,359 +10,79 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.interpreter import Interpreter
-from conftest import SHAPE, make_binary, make_vae
+from conftest import SHAPE, make_vae
+from exporting import content_of, stirred
 
 import keras_vae as kv
-from export import exporter, runtimes, tflite, verification
-from export.signatures import Signatures
+from export import exporter, measuring, runtimes, tflite, verification
+from export.signatures import FILES, NAMES, Signatures
 
-CONV_SHAPE = (10, 7, 3)
-REPORT = {"test_elbo": -20.5, "test_log_likelihood": -19.25, "data": {"name": "prototypes"}}
-SEEDS = (7, 0, 1, -1, -7, 2**31 - 1, -(2**31))
-
-
-class Exported(NamedTuple):
-    """A model with its exported files."""
-
-    vae: kv.VAE
-    folder: pathlib.Path
-    num_samples: int
-    runners: dict
-    card: dict
-
-    def run(self, file, signature, **inputs):
-        """Runs a signature in the runtime of `file`; scalars are given the dtype that the card promises."""
-        dtypes = {"seed": np.int32, "temperature": np.float32}
-        inputs = {name: np.asarray(value, dtypes.get(name, np.float32)) for name, value in inputs.items()}
-        return self.runners[file](signature, **inputs)
+# Without TFLite files, for what does not depend on them.
+ONLY_SAVED_MODEL = exporter.Options(num_samples=2, files=())
 
 
-def make_conv_vae():
-    keras.utils.set_random_seed(1)
-    return kv.VAE(
-        kv.Encoder(kv.networks.conv_encoder((4, 8), 16), kv.posteriors.DiagonalGaussian(4)),
-        kv.Decoder(kv.networks.conv_decoder(CONV_SHAPE, (8, 4), 16), kv.likelihoods.Gaussian(CONV_SHAPE)),
-        seed=1,
-    )
-
-
-def export(vae, folder, num_samples):
-    exporter.export_model(vae, folder, num_samples, REPORT)
-    runners = {
-        "saved_model": runtimes.saved_model_runner(folder / "saved_model"),
-        "decoder.tflite": runtimes.litert_runner(folder / "decoder.tflite"),
-    }
-    card = json.loads((folder / "model_card.json").read_text(encoding="utf-8"))
-    return Exported(vae, folder, num_samples, runners, card)
-
-
-@pytest.fixture(scope="module")
-def dense(tmp_path_factory):
-    """A trained dense model, 16 pictures a call."""
-    vae = make_vae()
-    vae.fit(make_binary(200), epochs=5, verbose=0)
-    return export(vae, tmp_path_factory.mktemp("dense") / "export", 16)
-
-
-@pytest.fixture(scope="module")
-def conv(tmp_path_factory):
-    """A trained convolutional model of pictures with odd height and width and three channels, 4 pictures a call."""
-    vae = make_conv_vae()
-    vae.compile(keras.optimizers.Adam(1e-2))
-    vae.fit(np.random.default_rng(0).normal(1.0, 2.0, (100, *CONV_SHAPE)).astype(np.float32), epochs=2, verbose=0)
-    return export(vae, tmp_path_factory.mktemp("conv") / "export", 4)
-
-
-@pytest.fixture(params=["dense", "conv"])
-def exported(request):
-    return request.getfixturevalue(request.param)
-
-
-files = pytest.mark.parametrize("file", ["saved_model", "decoder.tflite"])
-
-
-def shapes(exported):
-    """Returns the documented shapes of all inputs and outputs, None where any batch is accepted."""
-    picture, latent_dim, count = exported.vae.event_shape, exported.vae.latent_dim, exported.num_samples
-    x, codes = (None, *picture), (None, latent_dim)
-    return {
-        "encode": ({"x": x}, {"loc": codes, "scale": codes}),
-        "decode": ({"z": codes}, {"mean": x}),
-        "reconstruct": ({"x": x}, {"mean": x}),
-        "sample": ({"seed": (), "temperature": ()}, {"mean": (count, *picture), "z": (count, latent_dim)}),
-    }
-
-
-def dtype_of(name):
-    return "int32" if name == "seed" else "float32"
-
-
-def content_of(folder):
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+@pytest.fixture(autouse=True)
+def few_checks(monkeypatch):
+    monkeypatch.setattr(verification, "NUM_CHECKS", 8)
 
 
 # What is in the folder.
 
 
-def test_export_leaves_three_files_and_no_temporary_folder(exported):
-    assert sorted(p.name for p in exported.folder.iterdir()) == ["decoder.tflite", "model_card.json", "saved_model"]
+def test_export_leaves_the_documented_files_and_no_temporary_folder(exported):
+    assert sorted(p.name for p in exported.folder.iterdir()) == [
+        "autoencoder.tflite",
+        "decoder.tflite",
+        "encoder.tflite",
+        "model_card.json",
+        "saved_model",
+    ]
     assert [p.name for p in exported.folder.parent.iterdir()] == ["export"]
 
 
-def test_saved_model_has_the_documented_signatures(exported):
-    loaded = tf.saved_model.load(str(exported.folder / "saved_model")).signatures
-    assert set(loaded) == {"encode", "decode", "reconstruct", "sample"}
-    for signature, (inputs, outputs) in shapes(exported).items():
-        function = loaded[signature]
-        for specs, documented in (
-            (function.structured_input_signature[1], inputs),
-            (function.structured_outputs, outputs),
-        ):
-            found = {name: (tuple(spec.shape.as_list()), spec.dtype.name) for name, spec in specs.items()}
-            assert found == {name: (shape, dtype_of(name)) for name, shape in documented.items()}
+def test_every_signature_has_one_tflite_file():
+    assert sorted(name for names in FILES.values() for name in names) == sorted(NAMES)
+    assert len(set(NAMES)) == len(NAMES) == 8
 
 
-def test_tflite_has_the_documented_signatures(exported):
-    interpreter = Interpreter(model_path=str(exported.folder / "decoder.tflite"))
-    documented = {name: io for name, io in shapes(exported).items() if name in ("decode", "sample")}
-    listed = interpreter.get_signature_list()
-    assert set(listed) == set(documented)
-    for signature, (inputs, outputs) in documented.items():
-        assert sorted(listed[signature]["inputs"]) == sorted(inputs)
-        assert sorted(listed[signature]["outputs"]) == sorted(outputs)
-        runner = interpreter.get_signature_runner(signature)
-        for details, expected in ((runner.get_input_details(), inputs), (runner.get_output_details(), outputs)):
-            found = {
-                name: (tuple(detail["shape_signature"]), np.dtype(detail["dtype"]).name)
-                for name, detail in details.items()
-            }
-            # One code a call: the static batch that the card gives as batch_in_tflite.
-            static = {name: tuple(1 if size is None else size for size in shape) for name, shape in expected.items()}
-            assert found == {name: (shape, dtype_of(name)) for name, shape in static.items()}
-
-
-def model_of(path):
-    return schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
-
-
-def test_tflite_holds_built_in_operators_only(exported):
-    model = model_of(exported.folder / "decoder.tflite")
-    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
-    used = {names[code.builtinCode] for code in model.operatorCodes}
-    assert used >= {"FULLY_CONNECTED", "BITWISE_XOR", "RIGHT_SHIFT", "LOG", "SQRT", "COS"}
-    assert "CUSTOM" not in used
-    assert [code.customCode for code in model.operatorCodes if code.customCode] == []
-    # No generator of the runtime's own, whose seed would be frozen in the file.
-    assert not [name for name in used if "RANDOM" in name or name == "MULTINOMIAL"]
-
-
-def num_bytes(arrays):
-    return sum(np.asarray(a).nbytes for a in arrays)
-
-
-def test_tflite_stores_each_weight_once(exported):
-    weights = num_bytes(exported.vae.decoder.get_weights())
-    buffers = [b.data.tobytes() for b in model_of(exported.folder / "decoder.tflite").buffers if b.data is not None]
-    assert weights <= sum(map(len, buffers)) < weights + 512
-    large = [b for b in buffers if len(b) > 64]
-    assert len(large) == len(set(large)) > 0
-
-
-def test_saved_model_stores_each_weight_once(exported):
-    content = b"".join(content_of(exported.folder / "saved_model").values())
-    kernels = [w.tobytes() for w in exported.vae.get_weights() if w.ndim > 1]
-    assert [content.count(kernel) for kernel in kernels] == [1] * len(kernels)
-
-
-def test_decode_and_sample_share_the_weights_of_a_large_decoder():
-    vae = make_vae(units=(512, 512))
-    content = tflite.convert(Signatures(vae, 4), ("decode", "sample"), 1)
-    weights = num_bytes(vae.decoder.get_weights())
-    assert weights > 1e6
-    assert weights < len(content) < 1.1 * weights
-
-
-# The files do what the model does.
-
-
-@files
-@pytest.mark.parametrize("seed", SEEDS)
-def test_sample_is_that_of_keras(exported, file, seed):
-    outputs = exported.run(file, "sample", seed=seed, temperature=1.0)
-    expected = exported.vae.sample(exported.num_samples, seed=seed).numpy()
-    z, _ = exported.vae.sample_latent(exported.num_samples, seed=seed)
-    # LOG, SQRT and COS of the noise are approximated by each runtime in its own way, hence not 1e-5.
-    np.testing.assert_allclose(outputs["mean"], expected, atol=1e-4)
-    np.testing.assert_allclose(outputs["z"], z, atol=1e-4)
-
-
-@files
-def test_one_seed_repeats_and_seeds_differ(exported, file):
-    pictures = {seed: exported.run(file, "sample", seed=seed, temperature=1.0) for seed in SEEDS}
-    again = exported.run(file, "sample", seed=7, temperature=1.0)
-    np.testing.assert_array_equal(again["mean"], pictures[7]["mean"])
-    np.testing.assert_array_equal(again["z"], pictures[7]["z"])
-    for i, first in enumerate(SEEDS):
-        for second in SEEDS[i + 1 :]:
-            # |z - z'| of independent standard normals has mean 2 / sqrt(pi) = 1.13.
-            assert np.abs(pictures[first]["z"] - pictures[second]["z"]).mean() > 0.5
-
-
-@files
-def test_pictures_of_one_call_differ(exported, file):
-    z = exported.run(file, "sample", seed=7, temperature=1.0)["z"]
-    assert len(np.unique(z.round(4))) == z.size
-
-
-@files
-def test_temperature_zero_draws_decode_of_zero(exported, file):
-    outputs = exported.run(file, "sample", seed=7, temperature=0.0)
-    mode = exported.vae.decode(np.zeros((1, exported.vae.latent_dim), np.float32)).mean().numpy()
-    np.testing.assert_array_equal(outputs["z"], np.zeros_like(outputs["z"]))
-    np.testing.assert_allclose(outputs["mean"], np.repeat(mode, exported.num_samples, axis=0), rtol=1e-5, atol=1e-6)
-
-
-@files
-@pytest.mark.parametrize("temperature", [0.25, 2.0])
-def test_temperature_multiplies_the_code(exported, file, temperature):
-    z = exported.run(file, "sample", seed=7, temperature=1.0)["z"]
-    outputs = exported.run(file, "sample", seed=7, temperature=temperature)
-    np.testing.assert_allclose(outputs["z"], temperature * z, rtol=1e-6)
-    expected = exported.vae.decode(temperature * z).mean().numpy()
-    # Sums of float32 in another order: relative to the largest, as a pixel may be near 0.
-    np.testing.assert_allclose(outputs["mean"], expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
-
-
-@files
-def test_decode_is_that_of_keras(exported, file):
-    z = np.random.default_rng(3).normal(0.0, 2.0, (5, exported.vae.latent_dim)).astype(np.float32)
-    batch = 1 if file == "decoder.tflite" else 5
-    means = [exported.run(file, "decode", z=z[i : i + batch])["mean"] for i in range(0, 5, batch)]
-    expected = exported.vae.decode(z).mean().numpy()
-    np.testing.assert_allclose(np.concatenate(means), expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
-
-
-@pytest.mark.parametrize("batch", [1, 5])
-def test_encode_and_reconstruct_are_those_of_keras(exported, batch):
-    x = np.random.default_rng(3).random((batch, *exported.vae.event_shape), np.float32)
-    posterior, encoded = exported.vae.encode(x), exported.run("saved_model", "encode", x=x)
-    np.testing.assert_allclose(encoded["loc"], posterior.mean(), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(encoded["scale"], posterior.stddev(), rtol=1e-5, atol=1e-6)
-    mean = exported.run("saved_model", "reconstruct", x=x)["mean"]
-    np.testing.assert_allclose(mean, exported.vae.reconstruct(x), rtol=1e-5, atol=1e-6)
-
-
-# The model card.
-
-
-def test_card_says_what_the_model_is(dense, conv):
-    for exported, value_range, likelihood in ((dense, [0.0, 1.0], "Bernoulli"), (conv, None, "Gaussian")):
-        card = exported.card
-        assert card["event_shape"] == list(exported.vae.event_shape)
-        assert (card["latent_dim"], card["value_range"]) == (exported.vae.latent_dim, value_range)
-        assert (card["likelihood"], card["prior"], card["posterior"]) == (
-            likelihood,
-            "StandardNormal",
-            "DiagonalGaussian",
-        )
-        assert {key: card[key] for key in REPORT} == REPORT
-        assert (card["keras_vae"], card["unit"]) == (kv.__version__, "nats per image")
-    pictures = dense.run("decoder.tflite", "sample", seed=7, temperature=1.0)["mean"]
-    assert 0.0 <= pictures.min() < 0.5 < pictures.max() <= 1.0
-
-
-def test_card_describes_the_signatures_of_the_files(exported):
-    def described(shape):
-        return ["batch" if size is None else size for size in shape]
-
-    signatures = exported.card["signatures"]
-    assert set(signatures) == set(shapes(exported))
-    for name, (inputs, outputs) in shapes(exported).items():
-        assert signatures[name]["outputs"] == {key: described(shape) for key, shape in outputs.items()}
-        if name == "sample":
-            assert {key: text.split()[:2] for key, text in signatures[name]["inputs"].items()} == {
-                "seed": ["int32", "scalar"],
-                "temperature": ["float32", "scalar,"],
-            }
-        else:
-            assert signatures[name]["inputs"] == {key: described(shape) for key, shape in inputs.items()}
-    interpreter = Interpreter(model_path=str(exported.folder / "decoder.tflite"))
-    in_tflite = [name for name, entry in signatures.items() if "decoder.tflite" in entry["files"]]
-    assert sorted(in_tflite) == sorted(interpreter.get_signature_list())
-    batch = interpreter.get_signature_runner("decode").get_input_details()["z"]["shape"][0]
-    assert signatures["decode"]["batch_in_tflite"] == batch
-
-
-def test_card_gives_sizes_and_parity_of_the_files(exported):
-    listed = exported.card["files"]
-    of_both = {"bytes", "max_difference_decode", "max_difference_sample"}
-    assert set(listed["decoder.tflite"]) == of_both
-    assert set(listed["saved_model"]) == of_both | {"max_difference_encode"}
-    content = content_of(exported.folder)
-    for file, differences in listed.items():
-        assert differences["bytes"] == sum(len(data) for path, data in content.items() if path.startswith(file))
-        assert all(0.0 <= value <= 1e-4 for key, value in differences.items() if key != "bytes")
-        # Found again: the same measurement on the same file gives the figure on the card.
-        batch = 1 if file == "decoder.tflite" else verification.NUM_CHECKS
-        again = verification.check_decode(exported.runners[file], exported.vae, batch)
-        np.testing.assert_allclose(again, differences["max_difference_decode"], rtol=0.5, atol=1e-7)
-
-
-def rotate(word, bits):
-    return ((word << bits) | (word >> (32 - bits))) % 2**32
-
-
-def threefry(key, counter):
-    """Threefry-2x32-20 on Python integers, from Salmon et al. (2011)."""
-    keys = [*key, key[0] ^ key[1] ^ 0x1BD11BDA]
-    a, b = (counter[0] + keys[0]) % 2**32, (counter[1] + keys[1]) % 2**32
-    for number in range(20):
-        a = (a + b) % 2**32
-        b = rotate(b, (13, 15, 26, 6, 17, 29, 16, 24)[number % 8]) ^ a
-        if number % 4 == 3:
-            group = number // 4 + 1
-            a, b = (a + keys[group % 3]) % 2**32, (b + keys[(group + 1) % 3] + group) % 2**32
-    return a, b
-
-
-def eps_from_card(seed, count, latent_dim):
-    """Standard normal noise as the card words it, in float64."""
-    words = np.array([[threefry((seed % 2**32, 0), (i, d)) for d in range(latent_dim)] for i in range(count)])
-    u, v = np.moveaxis(((words >> 9) + 0.5) / 2**23, -1, 0)
-    return np.sqrt(-2.0 * np.log(u)) * np.cos(2.0 * np.pi * v)
+# Options.
 
 
 @pytest.mark.parametrize(
-    ("key", "counter", "expected"),
+    ("options", "message"),
     [
-        ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
-        ((2**32 - 1, 2**32 - 1), (2**32 - 1, 2**32 - 1), (0x1CB996FC, 0xBB002BE7)),
-        ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0)),
+        ({"num_samples": 0}, "`num_samples` must be a positive integer. Received: num_samples=0"),
+        ({"num_samples": 2.0}, "`num_samples` must be a positive integer"),
+        ({"batch_size": 0}, "`batch_size` must be a positive integer. Received: batch_size=0"),
+        ({"batch_size": -1}, "`batch_size` must be a positive integer"),
+        (
+            {"files": ("decoder", "encoders")},
+            "`files` must be one of 'decoder', 'encoder', 'autoencoder'. .*'encoders'",
+        ),
+        ({"variants": ("float8",)}, "`variants` must be some of float32, .* Received: float8"),
+        ({"max_nats": -0.1}, "`max_nats` must be a number of at least 0. Received: max_nats=-0.1"),
+        ({"max_nats": np.nan}, "`max_nats` must be a number of at least 0"),
+        ({"web": True, "files": ("encoder",)}, "`web` needs a decoder with a static batch size"),
+        ({"web": True, "batch_size": None}, "`web` needs a decoder with a static batch size"),
     ],
 )
-def test_oracle_gives_the_published_vectors(key, counter, expected):
-    # The known answers of Random123, the reference implementation by the authors.
-    assert threefry(key, counter) == expected
+def test_a_wrong_option_is_an_error_that_names_it(options, message):
+    with pytest.raises(ValueError, match=message):
+        exporter.Options(**options)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_noise_is_what_the_card_says_in_words(exported, seed):
-    words = exported.card["noise"]
-    for phrase in (
-        "Threefry-2x32 with 20 rounds on uint32. key = (seed, 0)",
-        "for picture i and latent dimension d counter = (i, d)",
-        "u = ((a >> 9) + 0.5) / 2^23, v = ((b >> 9) + 0.5) / 2^23, eps = sqrt(-2 ln u) cos(2 pi v)",
-        "`temperature` multiplies eps",
-    ):
-        assert phrase in words
-    eps = eps_from_card(seed, exported.num_samples, exported.vae.latent_dim)
-    z, _ = exported.vae.sample_latent(exported.num_samples, seed=seed)
-    # log, sqrt and cos in float32 against float64.
-    np.testing.assert_allclose(z, eps, atol=1e-5)
-    z, _ = exported.vae.sample_latent(exported.num_samples, seed=seed, temperature=0.5)
-    np.testing.assert_allclose(z, 0.5 * eps, atol=1e-5)
+def test_half_precision_is_refused_before_anything_is_written(tmp_path):
+    keras.utils.set_random_seed(0)
+    trunk = kv.networks.mlp((8,))
+    half = keras.Sequential([keras.layers.Dense(8, dtype=keras.DTypePolicy("mixed_float16"), name="half")])
+    vae = kv.VAE(
+        kv.Encoder(trunk, kv.posteriors.DiagonalGaussian(3)),
+        kv.Decoder(half, kv.likelihoods.Bernoulli(SHAPE)),
+        seed=0,
+    )
+    with pytest.raises(ValueError, match=r"`vae` must compute in float32 to be exported. Received: .*'half'"):
+        exporter.export_model(vae, tmp_path / "export")
+    assert list(tmp_path.iterdir()) == []
 
 
 # An export that is not right is not left behind.
@@ -386,64 +107,101 @@ class Unsupported(keras.layers.Layer):
         return input_shape
 
 
-def make_unsupported_vae(operation):
-    trunk = keras.Sequential([keras.layers.Dense(16), Unsupported(operation)])
+def make_unsupported_vae(operation, part="decoder"):
+    trunks = {"encoder": kv.networks.mlp((16,)), "decoder": kv.networks.mlp((16,))}
+    trunks[part] = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(16), Unsupported(operation)])
     return kv.VAE(
-        kv.Encoder(kv.networks.mlp((16,)), kv.posteriors.DiagonalGaussian(3)),
-        kv.Decoder(trunk, kv.likelihoods.Bernoulli(SHAPE)),
+        kv.Encoder(trunks["encoder"], kv.posteriors.DiagonalGaussian(3)),
+        kv.Decoder(trunks["decoder"], kv.likelihoods.Bernoulli(SHAPE)),
         seed=0,
     )
 
 
-# With Flex the second would convert, and then not run on a device.
-@pytest.mark.parametrize("operation", ["Igamma", "StatelessRandomNormalV2"])
-def test_operation_without_built_in_is_named_and_nothing_is_left(tmp_path, operation):
+# With Flex the first would convert, and then not run on a device.
+@pytest.mark.parametrize(("operation", "part"), [("StatelessRandomNormalV2", "decoder"), ("Igamma", "encoder")])
+def test_operation_without_built_in_is_named_and_nothing_is_left(tmp_path, operation, part):
+    options = exporter.Options(num_samples=2, files=(part,))
     with pytest.raises(exporter.ExportError, match=rf"no built-in for: (\w+, )*{operation}\."):
-        exporter.export_model(make_unsupported_vae(operation), tmp_path / "export")
+        exporter.export_model(make_unsupported_vae(operation, part), tmp_path / "export", options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_decoder_runs_whatever_the_encoder_is_made_of(tmp_path):
+    vae, options = make_unsupported_vae("Igamma", "encoder"), exporter.Options(num_samples=2, files=("decoder",))
+    exporter.export_model(vae, tmp_path / "export", options)
+    run = runtimes.litert_runner(tmp_path / "export" / "decoder.tflite")
+    mean = run("sample", seed=7, temperature=1.0)["mean"]
+    # log, sqrt and cos of the noise are approximated by each runtime in its own way, hence not 1e-5.
+    np.testing.assert_allclose(mean, vae.sample(2, seed=7), atol=1e-4)
+
+
+def test_what_must_convert_is_told_from_what_may(vae, monkeypatch):
+    def convert(_, names, batch_size):
+        assert batch_size == 1
+        bad = {"score", "decode"} & set(names)
+        if bad:
+            raise exporter.ExportError(f"no {min(bad)}")
+        return b"+".join(name.encode() for name in names)
+
+    monkeypatch.setattr(tflite, "convert", convert)
+    signatures = Signatures(vae, 2)
+    assert tflite.convert_what_can_be(signatures, ("encode", "sample"), 1) == (
+        b"encode+sample",
+        ("encode", "sample"),
+        {},
+    )
+    there = tflite.convert_what_can_be(signatures, ("encode", "score", "sample"), 1, required=("sample",))
+    assert there == (b"encode+sample", ("encode", "sample"), {"score": "no score"})
+    with pytest.raises(exporter.ExportError, match="no decode"):
+        tflite.convert_what_can_be(signatures, ("sample", "decode"), 1, required=("decode",))
+    with pytest.raises(exporter.ExportError, match="no score"):
+        tflite.convert_what_can_be(signatures, ("score",), 1)
 
 
 def test_file_that_converts_but_does_not_run_is_an_export_error(tmp_path):
     # The converter writes this one without complaint, and LiteRT then raises RuntimeError at the first call.
-    with pytest.raises(exporter.ExportError):
-        exporter.export_model(make_unsupported_vae("Fft"), tmp_path / "export")
+    options = exporter.Options(num_samples=2, files=("decoder",))
+    with pytest.raises(exporter.ExportError, match=r"decoder\.tflite does not run in LiteRT: \S"):
+        exporter.export_model(make_unsupported_vae("Fft"), tmp_path / "export", options)
+    assert list(tmp_path.iterdir()) == []
 
 
-def shifted(make_runner, signature, output, shift):
-    """Returns `make_runner` with one output of one signature moved by `shift`."""
+def test_file_that_cannot_be_measured_is_an_export_error(tmp_path, vae, monkeypatch):
+    def fail(path, _):
+        raise RuntimeError(f"{path.name} cannot be measured: killed")
 
-    def make(*args, **kwargs):
-        run = make_runner(*args, **kwargs)
+    monkeypatch.setattr(measuring, "measure", fail)
+    options = exporter.Options(num_samples=2, files=("autoencoder",), variants=("float16",))
+    with pytest.raises(exporter.ExportError, match=r"autoencoder\.tflite cannot be measured: killed"):
+        exporter.export_model(vae, tmp_path / "export", options)
+    assert list(tmp_path.iterdir()) == []
 
-        def moved(name, **inputs):
-            outputs = dict(run(name, **inputs))
-            if name == signature:
-                outputs[output] = outputs[output] + np.float32(shift)
-            return outputs
 
-        return moved
+def shifted(run, signature, output, shift):
+    """Returns a runner with one output of one signature moved by `shift`."""
 
-    return make
+    def moved(name, **inputs):
+        outputs = dict(run(name, **inputs))
+        if name == signature:
+            outputs[output] = outputs[output] + np.float32(shift)
+        return outputs
+
+    return moved
+
+
+def shift_runtime(monkeypatch, runtime, *how):
+    make_runner = getattr(runtimes, runtime)
+    monkeypatch.setattr(runtimes, runtime, lambda path: shifted(make_runner(path), *how))
 
 
 @pytest.mark.parametrize(
-    ("runtime", "signature", "output", "shift"),
-    [
-        ("saved_model_runner", "encode", "loc", 1e-3),
-        ("saved_model_runner", "encode", "scale", -1e-3),
-        ("saved_model_runner", "reconstruct", "mean", 1e-3),
-        ("saved_model_runner", "sample", "mean", np.nan),
-        ("litert_runner", "decode", "mean", 1e-3),
-        ("litert_runner", "sample", "mean", 1e-3),
-    ],
+    ("runtime", "signature", "shift"),
+    [("saved_model_runner", "reconstruct", 1e-3), ("litert_runner", "decode", np.nan)],
 )
-def test_mismatch_is_refused_and_nothing_is_left(tmp_path, monkeypatch, vae, runtime, signature, output, shift):
-    monkeypatch.setattr(runtimes, runtime, shifted(getattr(runtimes, runtime), signature, output, shift))
-    with pytest.raises(exporter.ExportError, match=rf"`{signature}.*` differs from Keras by (nan|0\.00\d+), ") as error:
-        exporter.export_model(vae, tmp_path / "export", 2)
-    difference = float(re.search(r" by (\S+),", str(error.value))[1])
-    # Relative to the largest value where that is above 1, and these are below 4.
-    assert np.isnan(difference) if np.isnan(shift) else 2.5e-4 < difference <= 1.01e-3
+def test_mismatch_is_refused_and_nothing_is_left(tmp_path, monkeypatch, vae, runtime, signature, shift):
+    shift_runtime(monkeypatch, runtime, signature, "mean", shift)
+    with pytest.raises(exporter.ExportError, match=rf"`{signature}` differs from Keras by (nan|0\.001), "):
+        exporter.export_model(vae, tmp_path / "export", exporter.Options(num_samples=2, files=("decoder",)))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -453,8 +211,67 @@ def test_interrupt_leaves_nothing(tmp_path, monkeypatch, vae):
 
     monkeypatch.setattr(runtimes, "saved_model_runner", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        exporter.export_model(vae, tmp_path / "export", 2)
+        exporter.export_model(vae, tmp_path / "export", ONLY_SAVED_MODEL)
     assert list(tmp_path.iterdir()) == []
+
+
+# The comparison with Keras itself.
+
+
+def parity(exported, run, batch_size=None, tolerance=verification.TOLERANCE):
+    return verification.Parity(
+        run, exported.vae, exported.num_samples, batch_size or exported.size("tflite"), tolerance
+    )
+
+
+OUTPUTS = [
+    ("decode", "mean"),
+    ("sample", "mean"),
+    ("sample", "z"),
+    ("interpolate", "mean"),
+    ("log_likelihood", "log_likelihood"),
+    ("encode", "loc"),
+    ("encode", "scale"),
+    ("score", "elbo"),
+    ("score", "log_likelihood"),
+    ("reconstruct", "mean"),
+]
+
+
+@pytest.mark.parametrize(("signature", "output"), OUTPUTS)
+@pytest.mark.parametrize("shift", [0.01, -0.01, np.nan])
+def test_check_finds_a_shift_in_every_output(dense, signature, output, shift):
+    run = dense.runners["saved_model"]
+    parity(dense, run).check(signature)
+    with pytest.raises(exporter.ExportError, match=rf"`{signature}.*` differs from Keras by (nan|0\.0\d+), ") as error:
+        parity(dense, shifted(run, signature, output, shift)).check(signature)
+    difference = float(re.search(r" by (\S+),", str(error.value))[1])
+    # Relative to the largest value where that is above 1, and log likelihoods are below 100.
+    assert np.isnan(difference) if np.isnan(shift) else 1e-4 < difference <= 0.0101
+
+
+def test_check_finds_drawn_pixels_of_another_seed(dense):
+    run = dense.runners["saved_model"]
+    assert parity(dense, run).check("sample_pixels") == {"differing_pixels": 0.0}
+
+    def other(name, seed, **inputs):
+        return run(name, seed=seed + np.int32(1), **inputs)
+
+    with pytest.raises(exporter.ExportError, match=r"`sample_pixels` differs from Keras in \d\d\.\d\d% of the pixels"):
+        parity(dense, other).check("sample_pixels")
+    share = parity(dense, other, tolerance=None).check("sample_pixels")["differing_pixels"]
+    # Two independent draws of pixels near 1/2 differ in half of them.
+    assert 0.2 < share < 0.6
+
+
+def test_check_finds_another_number_of_rows(dense):
+    run = dense.runners["saved_model"]
+
+    def longer(name, **inputs):
+        return {key: np.concatenate([value, value[:1]]) for key, value in run(name, **inputs).items()}
+
+    with pytest.raises(exporter.ExportError, match=r"`decode` has shape \(16, 6, 5, 1\), Keras has \(8, 6, 5, 1\)"):
+        parity(dense, longer).check("decode")
 
 
 class Shifted(NamedTuple):
@@ -467,26 +284,54 @@ class Shifted(NamedTuple):
         return {"mean": self.vae.decode(inputs["z"]).mean().numpy() + np.float32(self.shift)}
 
 
-def test_check_measures_the_largest_difference(vae):
+def check_decode(vae, shift, tolerance=verification.TOLERANCE):
+    return verification.Parity(Shifted(vae, shift), vae, 2, 64, tolerance).check("decode")
+
+
+def test_check_measures_largest_and_mean_difference_and_psnr(vae):
+    figures = check_decode(vae, 9e-5)
     # To the spacing of float32 near 1.
-    np.testing.assert_allclose(verification.check_decode(Shifted(vae, 9e-5), vae, 64), 9e-5, atol=2e-7)
+    np.testing.assert_allclose([figures["max_difference"], figures["mean_difference"]], 9e-5, atol=2e-7)
+    # Of a uniform error: 20 log10(range / error).
+    z = np.random.default_rng(0).normal(0.0, 2.0, (64, 3)).astype(np.float32)
+    spread = np.ptp(vae.decode(z).mean().numpy())
+    np.testing.assert_allclose(figures["psnr"], 20 * np.log10(spread / 9e-5), rtol=1e-3)
     with pytest.raises(exporter.ExportError, match=r"differs from Keras by 0\.00011, which is more than 0\.0001"):
-        verification.check_decode(Shifted(vae, -1.1e-4), vae, 64)
+        check_decode(vae, -1.1e-4)
+    # To measure only: the variants, which are not exact.
+    np.testing.assert_allclose(check_decode(vae, 0.25, None)["max_difference"], 0.25, atol=2e-7)
+
+
+def test_what_is_equal_has_no_finite_psnr(vae):
+    assert check_decode(vae, 0.0) == {"max_difference": 0.0, "mean_difference": 0.0, "psnr": None}
 
 
 def test_check_is_relative_to_the_largest_mean_above_one():
     vae = make_vae(likelihood=kv.likelihoods.Gaussian(SHAPE))
     vae.decoder.likelihood.adapt(np.full(SHAPE, 1000.0))
     # 0.09 of about 1000; to the spacing of float32 there.
-    np.testing.assert_allclose(verification.check_decode(Shifted(vae, 0.09), vae, 64), 9e-5, rtol=0.02)
+    np.testing.assert_allclose(check_decode(vae, 0.09)["max_difference"], 9e-5, rtol=0.02)
     with pytest.raises(exporter.ExportError):
-        verification.check_decode(Shifted(vae, 0.12), vae, 64)
+        check_decode(vae, 0.12)
 
 
 def test_check_refuses_noise_that_ignores_the_seed(vae):
-    pictures = vae.sample(2, seed=0).numpy()
+    pictures = {"mean": vae.sample(2, seed=0).numpy(), "z": vae.sample_latent(2, seed=0)[0].numpy()}
     with pytest.raises(exporter.ExportError, match="the same pictures for the seeds 0 and 1"):
-        verification.check_sample(lambda signature, **_: {"mean": pictures}, vae, 2)
+        verification.Parity(lambda signature, **_: pictures, vae, 2, 1).check("sample")
+
+
+def test_check_of_the_score_takes_batches_of_more_than_keras_does(vae):
+    # `VAE.bounds` works in batches of 100, and noise follows the place in a batch.
+    function = Signatures(vae, 2).concrete(["score"], 128)["score"]
+
+    def run(_, **inputs):
+        outputs = function(**{key: tf.constant(value) for key, value in inputs.items()})
+        return {key: value.numpy() for key, value in outputs.items()}
+
+    assert verification.Parity(run, vae, 2, 128).check("score")["max_difference"] < 1e-5
+    with pytest.raises(exporter.ExportError, match="`score"):
+        verification.Parity(shifted(run, "score", "elbo", 0.01), vae, 2, 128).check("score")
 
 
 # An existing export.
@@ -507,12 +352,14 @@ def test_existing_export_is_not_touched_without_overwrite(tmp_path, vae):
 def test_overwrite_replaces_the_folder_and_pictures_do_not_depend_on_their_number(tmp_path, dense):
     make_old(tmp_path / "export")
     (tmp_path / "export" / "stale").write_text("of the old export")
-    exporter.export_model(dense.vae, tmp_path / "export", num_samples=4, overwrite=True)
-    assert sorted(p.name for p in (tmp_path / "export").iterdir()) == sorted(p.name for p in dense.folder.iterdir())
+    options = exporter.Options(num_samples=4, files=("decoder",))
+    exporter.export_model(dense.vae, tmp_path / "export", options, overwrite=True)
+    names = {p.name for p in (tmp_path / "export").iterdir()}
+    assert names == {"saved_model", "decoder.tflite", "model_card.json"}
     assert [p.name for p in tmp_path.iterdir()] == ["export"]
     for file, run in (
         ("saved_model", runtimes.saved_model_runner(tmp_path / "export/saved_model")),
-        ("decoder.tflite", runtimes.litert_runner(tmp_path / "export/decoder.tflite")),
+        ("tflite", runtimes.litert_runner(tmp_path / "export/decoder.tflite")),
     ):
         four = run("sample", seed=np.int32(7), temperature=np.float32(1.0))
         sixteen = dense.run(file, "sample", seed=7, temperature=1.0)
@@ -524,20 +371,14 @@ def test_overwrite_replaces_the_folder_and_pictures_do_not_depend_on_their_numbe
 
 def test_failing_overwrite_keeps_the_old_export(tmp_path, monkeypatch, vae):
     make_old(tmp_path / "export")
-    wrong = shifted(runtimes.saved_model_runner, "decode", "mean", 1e-3)
-    monkeypatch.setattr(runtimes, "saved_model_runner", wrong)
+    shift_runtime(monkeypatch, "saved_model_runner", "decode", "mean", 1e-3)
     with pytest.raises(exporter.ExportError):
-        exporter.export_model(vae, tmp_path / "export", 2, overwrite=True)
+        exporter.export_model(vae, tmp_path / "export", ONLY_SAVED_MODEL, overwrite=True)
     assert content_of(tmp_path) == {"export/decoder.tflite": b"old"}
 
 
 def test_overwrite_that_cannot_be_renamed_keeps_the_old_export(tmp_path, monkeypatch, vae):
     make_old(tmp_path / "export")
-
-    def write(_, folder, *args):
-        (folder / "decoder.tflite").write_bytes(b"new")
-        return {}
-
     rename, refused = pathlib.Path.rename, []
 
     def refuse_once(self, target):
@@ -546,11 +387,62 @@ def test_overwrite_that_cannot_be_renamed_keeps_the_old_export(tmp_path, monkeyp
             raise OSError("no space left on device")
         return rename(self, target)
 
-    monkeypatch.setattr(exporter, "_write_and_verify", write)
     monkeypatch.setattr(pathlib.Path, "rename", refuse_once)
     with pytest.raises(OSError, match="no space left"):
-        exporter.export_model(vae, tmp_path / "export", 2, overwrite=True)
+        exporter.export_model(vae, tmp_path / "export", ONLY_SAVED_MODEL, overwrite=True)
     assert content_of(tmp_path) == {"export/decoder.tflite": b"old"}
+
+
+def test_folder_that_cannot_be_made_is_one_error_that_names_it(tmp_path, vae):
+    (tmp_path / "file").write_text("precious")
+    for folder in (tmp_path / "file" / "export", tmp_path / "file" / "deep" / "export"):
+        with pytest.raises(ValueError, match=rf"the export folder cannot be created. Received: {folder} \(.+\)"):
+            exporter.export_model(vae, folder)
+    with pytest.raises(ValueError, match=rf"the export folder must not be a file. Received: {tmp_path}/file"):
+        exporter.export_model(vae, tmp_path / "file", overwrite=True)
+    assert content_of(tmp_path) == {"file": b"precious"}
+
+
+def test_folder_that_cannot_be_written_is_one_error_that_names_it(tmp_path, monkeypatch, vae):
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    # The superuser writes to any folder, so the file system refuses.
+    monkeypatch.setattr("tempfile.mkdtemp", read_only)
+    with pytest.raises(ValueError, match=r"cannot be created. Received: .*export \(Read-only file system\)"):
+        exporter.export_model(vae, tmp_path / "export")
+    assert list(tmp_path.iterdir()) == []
+
+
+# Runs.
+
+
+def test_run_without_model_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(ValueError, match=rf"must hold a model\.keras. Received: {tmp_path}"):
+        exporter.export_run(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_model_saved_by_other_means_exports_without_report_and_data(tmp_path):
+    vae = stirred(make_vae())
+    vae.save(tmp_path / "model.keras")
+    exporter.export_run(tmp_path, exporter.Options(num_samples=2, files=("autoencoder",), variants=("float16",)))
+    card = json.loads((tmp_path / "export/model_card.json").read_text(encoding="utf-8"))
+    assert (card["test_elbo"], card["data"]) == (None, None)
+    figures = card["files"]["autoencoder_float16.tflite"]
+    assert figures["measured_on"] == "draws of the model"
+    assert abs(figures["log_likelihood_change"]) < 0.01
+    run = runtimes.saved_model_runner(tmp_path / "export/saved_model")
+    z = np.ones((1, 3), np.float32)
+    np.testing.assert_allclose(run("decode", z=z)["mean"], vae.decode(z).mean(), rtol=1e-5)
+
+
+def test_damaged_report_is_an_error_that_names_it(tmp_path, vae):
+    vae.save(tmp_path / "model.keras")
+    (tmp_path / "report.json").write_text('{"test_elbo": ')
+    with pytest.raises(ValueError, match=r"report\.json is damaged: .*Remove it, or run the training again"):
+        exporter.export_run(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.keras", "report.json"]
 
 
 # Files that are none.
@@ -569,10 +461,11 @@ def test_overwrite_that_cannot_be_renamed_keeps_the_old_export(tmp_path, monkeyp
     ids=["half", "last byte missing", "head only", "empty", "png", "text"],
 )
 def test_damaged_file_is_an_error_that_names_it(tmp_path, dense, damage):
-    path = tmp_path / "broken.tflite"
-    path.write_bytes(damage((dense.folder / "decoder.tflite").read_bytes()))
-    with pytest.raises(ValueError, match=r"broken\.tflite cannot be run by LiteRT: \S+"):
-        runtimes.litert_runner(path)
+    for file in FILES:
+        path = tmp_path / f"broken_{file}.tflite"
+        path.write_bytes(damage((dense.folder / f"{file}.tflite").read_bytes()))
+        with pytest.raises(ValueError, match=rf"broken_{file}\.tflite cannot be run.*: \S+"):
+            runtimes.litert_runner(path)
 
 
 def test_missing_file_and_folder_are_errors_that_name_them(tmp_path):
@@ -581,7 +474,9 @@ def test_missing_file_and_folder_are_errors_that_name_them(tmp_path):
             runtimes.litert_runner(path)
 
 
-def test_run_without_model_is_an_error_that_names_it(tmp_path):
-    with pytest.raises(ValueError, match=rf"must hold a model\.keras. Received: {tmp_path}"):
-        exporter.export_run(tmp_path)
-    assert list(tmp_path.iterdir()) == []
+def test_file_without_signatures_is_an_error_that_names_it(tmp_path):
+    function = tf.function(lambda x: x + 1.0).get_concrete_function(tf.TensorSpec((1,)))
+    content = tf.lite.TFLiteConverter.from_concrete_functions([function]).convert()
+    (tmp_path / "foreign.tflite").write_bytes(content)
+    with pytest.raises(ValueError, match=r"foreign\.tflite cannot be run: it has no signatures"):
+        runtimes.litert_runner(tmp_path / "foreign.tflite")

@@ -299,3 +299,11 @@ def test_statistics_of_dequantised_images_are_those_of_the_draws():
 def test_dequantisation_wants_8_bit_values(images):
     with pytest.raises(ValueError, match=r"`dequantization` needs 8-bit images"):
         dequantize(images)
+
+
+def test_what_is_presented_one_way_is_not_presented_another_way_too():
+    with pytest.raises(ValueError, match=r"not binarised. Received: uint8 values, divisor=1"):
+        dequantize(binarize(grey(), "static"))
+    for images in (dequantize(grey()), dequantize(grey(), fixed=True), binarize(grey(), "dynamic")):
+        with pytest.raises(ValueError, match="`binarization` needs images that are neither"):
+            binarize(images, "static")

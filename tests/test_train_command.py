@@ -66,13 +66,17 @@ def poison(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("command", [(*TRAIN, "--run_dir=new"), (*EXPORT, "run")], ids=["train", "export"])
-def test_poison_works_and_real_work_does_need_tensorflow(tmp_path, poison, command):
+@pytest.mark.parametrize(
+    ("command", "code", "message"),
+    [((*TRAIN, "--run_dir=new"), 1, "\nImportError: "), ((*EXPORT, "run"), 2, "error: ")],
+    ids=["train", "export"],
+)
+def test_poison_works_and_real_work_does_need_tensorflow(tmp_path, poison, command, code, message):
     (tmp_path / "run").mkdir()
     (tmp_path / "run/model.keras").touch()
     result = run(command, tmp_path, poison)
-    assert result.returncode == 1
-    assert re.search(r"ImportError: (tensorflow|keras) was imported", result.stderr)
+    assert result.returncode == code
+    assert re.search(rf"{message}(tensorflow|keras) was imported", result.stderr)
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h", "--helpfull"])
@@ -101,7 +105,9 @@ def test_help_of_export_lists_its_flags_at_once(tmp_path, poison):
     result = run((*EXPORT, "--help"), tmp_path, poison)
     assert (result.returncode, result.stderr) == (0, "")
     assert "python -m export RUN_DIR" in result.stdout
-    assert set(re.findall(r"^  --(?:\[no\])?(\w+):", result.stdout, re.MULTILINE)) == {"num_samples", "overwrite"}
+    flags = set(re.findall(r"^  --(?:\[no\])?(\w+):", result.stdout, re.MULTILINE))
+    of_files = {"num_samples", "batch_size", "variants", "max_nats", "overwrite"}
+    assert flags == of_files | {"onnx", "web", "litertjs", "serve", "port"}
 
 
 def test_help_takes_well_under_a_second(tmp_path):
@@ -156,6 +162,9 @@ def test_mistake_in_train_is_one_line_before_tensorflow(tmp_path, poison, argume
         (("run", "--nonsense"), "nonsense"),
         (("run", "--num_samples=0"), "--num_samples=0: .*positive"),
         (("run", "--num_samples=x"), "--num_samples=x: .*'x'"),
+        (("run", "--batch_size=-1"), "--batch_size=-1: .*non-negative"),
+        (("run", "--max_nats=-0.5"), "--max_nats=-0.5: .*non-negative"),
+        (("run", "--port=70000"), "--port=70000: "),
         (("run", "--overwrite=maybe"), "--overwrite=maybe: "),
     ],
 )
@@ -198,6 +207,9 @@ def runs(tmp_path_factory):
         "no_data": (folder / "no_data", *TRAIN, "--dataset=fashion_mnist", f"--data_dir={folder / 'no_data'}"),
         "below_file": (folder, *TRAIN, *TINY, "--run_dir=file/run"),
         **{name: (folder, *EXPORT, name) for name in ("truncated", "garbage", "empty")},
+        # Before the model, which is damaged.
+        "foo": (folder, *EXPORT, "garbage", "--variants=float32,foo"),
+        "nan": (folder, *EXPORT, "garbage", "--max_nats=nan"),
     }
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         results = pool.map(lambda command: run(command[1:], command[0]), commands.values())
@@ -235,7 +247,13 @@ def test_run_directory_holds_the_documented_files(first):
     assert {p.name for p in (first / "figures").iterdir()} == {
         f"{name}.png" for name in ("reconstructions", "samples", "interpolation", "learning_curve", "latent_map")
     }
-    assert {p.name for p in (first / "export").iterdir()} == {"saved_model", "decoder.tflite", "model_card.json"}
+    assert {p.name for p in (first / "export").iterdir()} == {
+        "saved_model",
+        "decoder.tflite",
+        "encoder.tflite",
+        "autoencoder.tflite",
+        "model_card.json",
+    }
 
 
 def test_config_json_holds_every_setting_of_the_run(first):
@@ -364,6 +382,14 @@ def test_run_directory_that_cannot_be_made_is_one_line(runs):
     assert (runs.folder / "file").read_text() == "precious"
 
 
+def test_wrong_flags_of_the_export_are_one_line(runs):
+    assert the_error(runs.results["foo"]) == (
+        "error: `variants` must be some of float32, float16, full_int8, dynamic_int8, weight_int8, int8. "
+        "Received: float32, foo"
+    )
+    assert the_error(runs.results["nan"]) == "error: `max_nats` must be a number of at least 0. Received: max_nats=nan"
+
+
 @pytest.mark.parametrize("name", ["truncated", "garbage"])
 def test_damaged_model_is_one_line_that_names_the_file(runs, name):
     error = the_error(runs.results[name])
@@ -391,12 +417,39 @@ def test_export_replaces_an_old_one_only_with_overwrite(copy):
     assert the_error(result) == ("error: the export folder must not exist, or pass --overwrite. Received: run/export")
     assert snapshot(copy) == before
 
-    result = run((*EXPORT, "run", "--overwrite", "--num_samples=4"), copy.parent)
+    result = run((*EXPORT, "run", "--overwrite", "--num_samples=4", "--batch_size=0"), copy.parent)
     assert result.returncode == 0, result.stderr
     assert result.stderr.splitlines()[-1].endswith("done: see run/export")
     after = snapshot(copy)
     assert set(after) == set(before)
     assert {name for name in before if before[name] != after[name] and not name.startswith("export/")} == set()
     old, new = (json.loads(files["export/model_card.json"]) for files in (before, after))
-    assert [card["signatures"]["sample"]["outputs"]["z"] for card in (old, new)] == [[16, 2], [4, 2]]
+    assert [card["signatures"]["sample"]["outputs"]["z"]["shape"] for card in (old, new)] == [[16, 2], [4, 2]]
+    assert [card["batch_size_in_tflite"] for card in (old, new)] == [1, None]
     assert new["test_elbo"] == old["test_elbo"]
+
+
+def test_variants_are_measured_on_the_test_set_and_written_if_they_hold(first, tmp_path):
+    shutil.copytree(first, tmp_path / "run", ignore=shutil.ignore_patterns("export"))
+    pytest.importorskip("ai_edge_quantizer")
+    result = run((*EXPORT, "run", "--variants=float32,float16,int8"), tmp_path)
+    assert result.returncode == 0, result.stderr
+    folder = tmp_path / "run" / "export"
+    card = read_json(folder / "model_card.json")
+    written = {name: figures for name, figures in card["files"].items() if "not_written" not in figures}
+    assert {path.name for path in folder.iterdir()} == {*written, "model_card.json"}
+    for file in ("decoder", "encoder", "autoencoder"):
+        schemes = {figures["scheme"] for name, figures in card["files"].items() if name.startswith(f"{file}")}
+        assert {"float32", "float16", "full_int8"} <= schemes
+        exact, half = written[f"{file}.tflite"], written[f"{file}_float16.tflite"]
+        assert half["bytes"] < exact["bytes"] == (folder / f"{file}.tflite").stat().st_size
+        # float32 costs nothing, but the rounding of sums of 784 terms; half precision little.
+        assert abs(exact["log_likelihood_change"]) < 1e-3
+        assert abs(half["log_likelihood_change"]) < 0.1
+    for name, figures in card["files"].items():
+        if name != "saved_model":
+            assert figures["measured_on"] == "test images of mnist"
+            assert 0 < figures["latency_ms"]["1"] < 1000
+            changes = [figures[key] for key in ("elbo_change", "log_likelihood_change") if key in figures]
+            assert (min(changes) < -0.5) == ("not_written" in figures)
+            assert str(figures.get("not_written", "")) in result.stderr

@@ -181,7 +181,7 @@ def _uniform(shape, seed):
 
 
 def dither(x, uniform, levels: int):
-    """Returns x in [0, 1] on equally spaced `levels` as ((levels - 1) x + uniform) / levels, in [0, 1) again."""
+    """Returns x in [0, 1] on equally spaced `levels` as ((levels - 1) x + uniform) / levels, in [0, 1] again."""
     return ((levels - 1) * x + uniform) / levels
 
 
@@ -201,10 +201,10 @@ def dequantize(images: Images, fixed: bool = False, seed: int = 0) -> Images:
     Raises:
       ValueError: if the values are not 8-bit.
     """
-    if images.values.dtype != np.uint8 or images.noise is not None:
+    if images.values.dtype != np.uint8 or images.divisor != 255.0 or images.noise is not None:
         raise ValueError(
             f"`dequantization` needs 8-bit images that are not binarised. Received: {images.values.dtype} values, "
-            f"noise={images.noise!r}"
+            f"divisor={images.divisor:g}, noise={images.noise!r}"
         )
     drawn = dataclasses.replace(images, noise="uniform", levels=256)
     return dataclasses.replace(drawn, values=drawn.numpy(seed), divisor=1.0, noise=None) if fixed else drawn
@@ -225,6 +225,11 @@ def binarize(images: Images, binarization: str, seed: int = 0) -> Images:
     checks.one_of("binarization", binarization, BINARIZATIONS)
     if binarization == "none":
         return images
+    if images.noise is not None or images.levels is not None:
+        raise ValueError(
+            f"`binarization` needs images that are neither binarised nor dequantised. "
+            f"Received: noise={images.noise!r}, levels={images.levels!r}"
+        )
     low, high = images.limits()
     if not (low >= 0 and high <= 1):
         raise ValueError(

@@ -39,11 +39,10 @@ class ScaledLikelihood(Likelihood):
         super().build(input_shape)
 
     def loc_and_scale(self, parameters):
-        """Returns location and scale, `(batch, *event_shape)`."""
+        """Returns location `(batch, *event_shape)` and scale, a scalar where one is shared by all values."""
         if self.scale == "per_value":
             return parameters[..., 0], self._positive(parameters[..., 1])
-        loc = tf.squeeze(parameters, -1)
-        return loc, (self._positive(self.raw_scale) if self.scale == "shared" else self.scale) * tf.ones_like(loc)
+        return tf.squeeze(parameters, -1), self._positive(self.raw_scale) if self.scale == "shared" else self.scale
 
     def _positive(self, raw):
         return softplus(raw + UNIT) + self.min_scale

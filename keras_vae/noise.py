@@ -3,8 +3,8 @@
 The generator is Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
 1, 2, 3", SC 2011), the counter-based generator that JAX also uses. It is a function, not a state: two 32-bit key words
 and two 32-bit counter words go in, two random words come out. Every operation in it (add, multiply by a power of two,
-xor on `int32`, shift right on `uint32`) is a built-in of every TensorFlow Lite runtime, which is why an exported decoder
-can draw from a seed where `tf.random` cannot.
+xor on `int32`, shift right on `uint32`) is a built-in of every TensorFlow Lite runtime, which is why an exported
+decoder can draw from a seed where `tf.random` cannot.
 
 How the four input words are used:
   key     = (seed, stream)     stream 0 belongs to `VAE.sample`; training and evaluation use others

@@ -88,11 +88,12 @@ def make_conv_vae():
     )
 
 
-def make_conditional_vae(posterior=kv.posteriors.DiagonalGaussian):
+def make_conditional_vae(posterior=kv.posteriors.DiagonalGaussian, prior=None):
     keras.utils.set_random_seed(2)
     return kv.VAE(
         kv.Encoder(kv.networks.mlp((8,)), posterior(3), CLASSES),
         kv.Decoder(kv.networks.mlp((8,)), kv.likelihoods.Bernoulli(SHAPE), CLASSES),
+        prior=prior,
         seed=2,
     )
 

@@ -7,17 +7,16 @@ from conftest import make_binary, make_vae
 from exporting import make_conditional_vae, make_deterministic_vae, make_mixture_vae, one_hot, stirred
 
 import keras_vae as kv
-from export.cost import NUM_CODES, NUM_IMAGES, Cost
-from export.signatures import FILES, NAMES, NUM_SCORE_SAMPLES, Signatures
+from export.cost import NUM_CODES, NUM_IMAGES, SIGNATURES, Cost
+from export.signatures import FILES, NUM_SCORE_SAMPLES, Signatures
 from keras_vae.noise import EVALUATION_STREAM, Noise
 from keras_vae.sampling import center, draw
 
 COUNT = 10
 MODELS = {
     "dense": make_vae,
-    "conditional": make_conditional_vae,
+    "conditional": lambda: make_conditional_vae(kv.posteriors.Laplace),
     "mixture": make_mixture_vae,
-    "laplace": lambda: make_conditional_vae(kv.posteriors.Laplace),
     "deterministic": make_deterministic_vae,
 }
 
@@ -32,7 +31,7 @@ def deterministic(vae):
 
 def runner(vae, batch_size):
     """Returns what a file of the model does, computed by Keras."""
-    names = [name for name in NAMES if name != "score" or not deterministic(vae)]
+    names = [name for name in SIGNATURES.values() if name != "score" or not deterministic(vae)]
     functions = Signatures(vae, 4).concrete(names, batch_size)
 
     def run(signature, **inputs):

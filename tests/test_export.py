@@ -118,21 +118,15 @@ def make_unsupported_vae(operation, part="decoder"):
 
 
 # With Flex the first would convert, and then not run on a device.
-@pytest.mark.parametrize(("operation", "part"), [("StatelessRandomNormalV2", "decoder"), ("Igamma", "encoder")])
-def test_operation_without_built_in_is_named_and_nothing_is_left(tmp_path, operation, part):
-    options = exporter.Options(num_samples=2, files=(part,))
+@pytest.mark.parametrize(
+    ("operation", "part", "file"),
+    [("StatelessRandomNormalV2", "decoder", "decoder"), ("Igamma", "encoder", "autoencoder")],
+)
+def test_operation_without_built_in_is_named_and_nothing_is_left(tmp_path, operation, part, file):
+    options = exporter.Options(num_samples=2, files=(file,))
     with pytest.raises(exporter.ExportError, match=rf"no built-in for: (\w+, )*{operation}\."):
         exporter.export_model(make_unsupported_vae(operation, part), tmp_path / "export", options)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_decoder_runs_whatever_the_encoder_is_made_of(tmp_path):
-    vae, options = make_unsupported_vae("Igamma", "encoder"), exporter.Options(num_samples=2, files=("decoder",))
-    exporter.export_model(vae, tmp_path / "export", options)
-    run = runtimes.litert_runner(tmp_path / "export" / "decoder.tflite")
-    mean = run("sample", seed=7, temperature=1.0)["mean"]
-    # log, sqrt and cos of the noise are approximated by each runtime in its own way, hence not 1e-5.
-    np.testing.assert_allclose(mean, vae.sample(2, seed=7), atol=1e-4)
 
 
 def test_what_must_convert_is_told_from_what_may(vae, monkeypatch):
@@ -196,12 +190,12 @@ def shift_runtime(monkeypatch, runtime, *how):
 
 @pytest.mark.parametrize(
     ("runtime", "signature", "shift"),
-    [("saved_model_runner", "reconstruct", 1e-3), ("litert_runner", "decode", np.nan)],
+    [("saved_model_runner", "decode", 1e-3), ("litert_runner", "reconstruct", np.nan)],
 )
 def test_mismatch_is_refused_and_nothing_is_left(tmp_path, monkeypatch, vae, runtime, signature, shift):
     shift_runtime(monkeypatch, runtime, signature, "mean", shift)
     with pytest.raises(exporter.ExportError, match=rf"`{signature}` differs from Keras by (nan|0\.001), "):
-        exporter.export_model(vae, tmp_path / "export", exporter.Options(num_samples=2, files=("decoder",)))
+        exporter.export_model(vae, tmp_path / "export", exporter.Options(num_samples=2, files=("autoencoder",)))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,11 +12,8 @@ from exporting import (
     REPORT,
     SEEDS,
     content_of,
-    export,
-    make_deterministic_vae,
     make_mixture_vae,
 )
-from test_combinations import make as make_combination
 
 import keras_vae as kv
 from export import exporter, model_card, verification
@@ -142,23 +139,6 @@ def test_inputs_and_outputs_are_the_documented_ones(dense, conditional):
         rows = {"sample": 5, "sample_pixels": 5, "interpolate": 1}.get(name, "batch")
         condition = conditional.card["signatures"][name]["inputs"]["condition"]
         assert condition == {"shape": [rows, 3], "dtype": "float32"}
-
-
-def test_card_says_what_is_left_out_and_why(tmp_path, monkeypatch):
-    monkeypatch.setattr(verification, "NUM_CHECKS", 8)
-    for name, vae, why in (
-        ("point", make_deterministic_vae(), "the posterior Deterministic has no density"),
-        ("full", make_combination("full", "normal", "bernoulli"), "MatrixTriangularSolve"),
-    ):
-        exported = export(vae, tmp_path / name, num_samples=2, files=("encoder",))
-        ((place, reason),) = exported.card["left_out"].items()
-        assert place == "encoder.tflite: score"
-        assert why in reason
-        described = exported.card["signatures"]
-        assert described["encode"]["files"] == ["saved_model", "encoder.tflite"]
-        # What has no density is nowhere; what TFLite has no built-in for is in the SavedModel.
-        assert described.get("score", {"files": None})["files"] == {"point": None, "full": ["saved_model"]}[name]
-        assert set(exported.card["files"]["encoder.tflite"]["signatures"]) == {"encode"}
 
 
 # The noise, in plain Python integers as the card words it.

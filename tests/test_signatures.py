@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from conftest import SHAPE, make_vae
-from exporting import NOISE, SEEDS, home, make_deterministic_vae, stirred
+from exporting import NOISE, SEEDS, export, home, make_deterministic_vae, stirred
 from test_combinations import LIKELIHOODS, POSTERIORS, PRIORS
 from test_combinations import make as make_combination
 
@@ -227,12 +227,11 @@ def test_a_file_of_a_static_batch_size_gives_each_row_its_own_result(conv):
 
 EVERY_PART = (
     ("isotropic", "flow", "continuous_bernoulli"),
-    ("full", "vamp", "laplace"),
     ("laplace", "normal", "categorical"),
     ("flow", "mixture", "logistic_mixture"),
 )
-# Of the models above, which have all signatures or did not export.
-EXPORTED = {"diagonal", "normal", "mixture", "bernoulli", "gaussian"}
+# Of the models above and below, which did not export without all their signatures.
+EXPORTED = {"diagonal", "full", "normal", "mixture", "vamp", "bernoulli", "gaussian", "laplace"}
 
 
 def test_every_part_is_exported():
@@ -240,38 +239,46 @@ def test_every_part_is_exported():
 
 
 @pytest.mark.parametrize("parts", EVERY_PART, ids="-".join)
-def test_every_part_exports_all_signatures_but_the_score_of_a_full_gaussian(parts, tmp_path, monkeypatch):
+def test_every_part_exports_with_all_signatures(parts, tmp_path, monkeypatch):
     monkeypatch.setattr(verification, "NUM_CHECKS", 8)
-    vae, left_out = stirred(make_combination(*parts)), {}
+    vae = stirred(make_combination(*parts))
     signatures = Signatures(vae, 4)
     for file, names in FILES.items():
-        content, there, reasons = tflite.convert_what_can_be(signatures, names, 1, required=("decode", "sample"))
-        (tmp_path / file).write_bytes(pack(content))
+        (tmp_path / file).write_bytes(pack(tflite.convert(signatures, names, 1)))
         parity = verification.Parity(runtimes.litert_runner(tmp_path / file), vae, 4, 1)
-        assert sorted((*there, *reasons)) == sorted(names)
-        for name in there:
-            figures = parity.check(name)  # raises above 1e-4
-            assert figures.get("max_difference", 0.0) < 1e-4
-        left_out |= reasons
-    if parts[0] == "full":
-        assert list(left_out) == ["score"]
-        assert "no built-in for: MatrixDiagPartV3, MatrixTriangularSolve." in left_out["score"]
-    else:
-        assert left_out == {}
+        for name in names:
+            assert parity.check(name).get("max_difference", 0.0) < 1e-4
 
 
-def test_a_code_without_a_density_has_no_score_and_everything_else(tmp_path):
-    vae = stirred(make_deterministic_vae())
-    names = [name for name in NAMES if name != "score"]
-    (tmp_path / "all.tflite").write_bytes(pack(tflite.convert(Signatures(vae, 2), names, 1)))
-    run = runtimes.litert_runner(tmp_path / "all.tflite")
-    x = vae.sample(1, seed=1, output="sample").numpy()
-    encoded, outputs = run("encode", x=x), run("reconstruct", x=x)
-    close(encoded["loc"], vae.encode(x).mean())
-    # A standard deviation of a point is none, and its file has 0 for it.
-    np.testing.assert_array_equal(encoded["scale"], np.zeros((1, 3)))
-    close(outputs["mean"], vae.reconstruct(x))
-    np.testing.assert_allclose(outputs["log_likelihood"], vae.decode(encoded["loc"]).log_prob(x), rtol=1e-5)
+def make_full_vae():
+    return make_combination("full", "vamp", "laplace")
+
+
+@pytest.mark.parametrize(
+    ("make", "reason", "saved"),
+    [
+        # TFLite has no built-in that solves a triangular system; TensorFlow has.
+        (make_full_vae, "no built-in for: MatrixDiagPartV3, MatrixTriangularSolve.", True),
+        (make_deterministic_vae, "the posterior Deterministic has no density", False),
+    ],
+)
+def test_a_score_that_cannot_be_is_left_out_and_the_card_says_why(tmp_path, monkeypatch, make, reason, saved):
+    monkeypatch.setattr(verification, "NUM_CHECKS", 8)
+    exported = export(stirred(make()), tmp_path / "export", num_samples=4)
+    ((place, why),) = exported.card["left_out"].items()
+    assert place == "encoder.tflite: score"
+    assert reason in why
+    listed = {name: entry["files"] for name, entry in exported.card["signatures"].items()}
+    assert listed.pop("score", None) == (["saved_model"] if saved else None)
+    assert listed == {name: ["saved_model", f"{home(name)}.tflite"] for name in NAMES if name != "score"}
+    x = exported.vae.sample(1, seed=1, output="sample").numpy()
+    encoded, outputs = exported.run("tflite", "encode", x=x), exported.run("tflite", "reconstruct", x=x)
+    posterior = exported.vae.encode(x)
+    close(encoded["loc"], posterior.mean())
+    close(encoded["scale"], posterior.stddev())
+    assert (encoded["scale"] > 0.0).all() == saved
+    close(outputs["mean"], exported.vae.reconstruct(x))
+    np.testing.assert_allclose(outputs["log_likelihood"], exported.vae.decode(encoded["loc"]).log_prob(x), rtol=1e-5)
 
 
 # Numbers at the edge.

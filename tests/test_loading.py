@@ -117,6 +117,7 @@ def binary_mean_error(binary, grey):
 def test_mnist_has_its_known_shape_counts_and_description(dynamic):
     assert dynamic.describe() == {
         "name": "mnist",
+        "source": "MNIST as shipped with keras_vae",
         "shape": [28, 28, 1],
         "range": [0.0, 1.0],
         "binarization": "dynamic",
@@ -125,6 +126,7 @@ def test_mnist_has_its_known_shape_counts_and_description(dynamic):
         "validation": 5000,
         "test": 10000,
         "classes": 10,
+        "class_names": None,
         "factors": [],
     }
 

@@ -27,6 +27,7 @@ setup(
         "keras>=3.12,<4",
         "matplotlib>=3.8",
         "numpy>=1.26",
+        "pillow>=10",
         "tensorboard>=2.20",
         "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.9",
@@ -39,6 +40,7 @@ setup(
         "int8": ["ai-edge-quantizer>=0.10,<0.11"],
         "test": [
             "ai-edge-quantizer>=0.10,<0.11",
+            "hypothesis>=6.100",
             "onnx>=1.19",
             "onnxruntime>=1.22",
             "pytest>=8",

@@ -52,7 +52,9 @@ def _condition_dim(config, dataset):
         return None
     if dataset.train.labels is None:
         raise ValueError(f"`conditional` needs labels. Received: data set {dataset.name!r} without labels")
-    return int(np.max(dataset.train.labels)) + 1
+    # A class may be so rare that only one of the sets has it.
+    labels = np.concatenate([part.labels for part in (dataset.train, dataset.validation, dataset.test)])
+    return max(int(labels.max()) + 1, len(dataset.class_names))
 
 
 def _trunks(config, event_shape):

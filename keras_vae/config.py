@@ -7,6 +7,7 @@ import dataclasses
 import math
 import os
 import pathlib
+import re
 import time
 from typing import Any
 
@@ -21,9 +22,19 @@ class Config:
 
     dataset: str = _option(
         "mnist",
-        "'mnist' (ships with the package), 'sprites' (drawn, factors known) or a tensorflow-datasets name",
+        "'mnist' (ships with the package), 'sprites' (drawn, factors known), 'digits' (scikit-learn's), a folder of "
+        "images (sub-folders are labels; train/, test/ and validation/ are splits), a folder of IDX files, an .npy or "
+        ".npz file, or a tensorflow-datasets name",
     )
     data_dir: str = _option("", "folder of prepared tensorflow-datasets; empty: ~/tensorflow_datasets")
+    image_size: str = _option(
+        "",
+        "HEIGHTxWIDTH, or one number for both, to which a folder of images is brought: cut in the middle, resized; "
+        "empty: as they are",
+    )
+    on_bad_image: str = _option(
+        "stop", "what to do about images in a folder that cannot be read", choices=("stop", "skip")
+    )
     binarization: str = _option(
         "auto",
         "how grey images become binary: a fresh Bernoulli draw at each presentation, one fixed draw, a threshold at "
@@ -36,6 +47,9 @@ class Config:
         "of the 8-bit image; 'auto' does so for likelihoods that are densities (gaussian, laplace, "
         "continuous_bernoulli) where images are 8-bit and not binarised",
         choices=("auto", "uniform", "none"),
+    )
+    test_fraction: float = _option(
+        1 / 6, "part of the data kept for the test where they have no test set, between 0 and 1"
     )
     validation_fraction: float = _option(1 / 12, "part of the training set kept for validation, between 0 and 1")
     run_dir: str = _option("", "folder for the results, must not exist; empty: runs/<dataset>-<time>")
@@ -93,8 +107,14 @@ class Config:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             _check(field, getattr(self, field.name))
-        if not self.validation_fraction < 1 or not self.validation_fraction > 0:
-            raise ValueError(f"`validation_fraction` must lie between 0 and 1. Received: {self.validation_fraction!r}")
+        for name in ("test_fraction", "validation_fraction"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must lie between 0 and 1. Received: {getattr(self, name)!r}")
+        if self.image_size and not _SIZE.fullmatch(self.image_size):
+            raise ValueError(
+                "`image_size` must be HEIGHTxWIDTH or one number, in pixels, each at least 1. "
+                f"Received: {self.image_size!r}"
+            )
         if not self.learning_rate > 0:
             raise ValueError(f"`learning_rate` must be above 0. Received: {self.learning_rate!r}")
         if self.likelihood_scale not in ("shared", "per_value") and not _positive(self.likelihood_scale):
@@ -107,7 +127,9 @@ class Config:
 
     def run_folder(self) -> pathlib.Path:
         """Returns the folder for the results, or raises `ValueError` if it exists: nothing is ever overwritten."""
-        default = f"runs/{self.dataset.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+        # A data set may be a path: its end tells most.
+        name = re.sub(r"[^\w.-]+", "-", self.dataset)[-60:].strip("-.")
+        default = f"runs/{name or 'data'}-{time.strftime('%Y%m%d-%H%M%S')}"
         folder = pathlib.Path(self.run_dir or default)
         if folder.exists():
             raise ValueError(f"`run_dir` must not exist: results are never overwritten. Received: {folder}")
@@ -116,9 +138,17 @@ class Config:
             raise ValueError(f"`run_dir` cannot be created: {parent} is no folder to write to. Received: {folder}")
         return folder
 
+    def size(self) -> tuple[int, int] | None:
+        """Returns `image_size` as (height, width), None if it is empty."""
+        numbers = [int(number) for number in self.image_size.split("x") if number]
+        return (numbers[0], numbers[-1]) if numbers else None
+
     def to_dict(self) -> dict:
         """Returns the settings as plain values, for config.json."""
         return {**dataclasses.asdict(self), "hidden_units": list(self.hidden_units)}
+
+
+_SIZE = re.compile("[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})?")
 
 
 def _positive(text: str) -> bool:

@@ -59,7 +59,7 @@ def measure(vae, config: Config, dataset, num_importance_samples: int) -> dict:
     if dataset.factor_names:
         report["disentanglement"] = factor_scores(vae, dataset, config.seed)
     labels = dataset.train.labels
-    if labels is not None and labels.ndim == 1 and len(dataset.event_shape) == 3:
+    if labels is not None and labels.ndim == 1 and labels.max() > 0 and len(dataset.event_shape) == 3:
         classifier = ClassifierFeatures(dataset.event_shape, int(labels.max()) + 1, seed=config.seed)
         classifier.fit(dataset.train)
         count = min(len(dataset.test), 5000)

@@ -96,6 +96,9 @@ def load_data(config: Config) -> data.Dataset:
         config.validation_fraction,
         config.seed,
         dequantization,
+        config.size(),
+        config.test_fraction,
+        config.on_bad_image,
     )
 
 

@@ -17,6 +17,7 @@ CHOICES = {
     "network": ("mlp", "conv"),
     "activation": ("gelu", "relu", "silu", "tanh"),
     "likelihood": ("bernoulli", "gaussian"),
+    "on_bad_image": ("stop", "skip"),
 }
 MINIMA = {
     "hidden_units": 1,
@@ -73,6 +74,7 @@ def test_a_number_below_its_minimum_or_not_finite_is_refused_by_name(name, value
         ("validation_fraction", 1.0),
         ("validation_fraction", -0.1),
         ("validation_fraction", math.nan),
+        *(("test_fraction", value) for value in (0.0, 1.0, -0.1, math.nan)),
         ("learning_rate", 0.0),
         ("learning_rate", -1e-3),
         ("learning_rate", math.inf),
@@ -82,6 +84,16 @@ def test_a_number_below_its_minimum_or_not_finite_is_refused_by_name(name, value
 )
 def test_a_number_out_of_its_range_is_refused_by_name(name, value):
     refused(name, value)
+
+
+@pytest.mark.parametrize(("text", "size"), [("", None), ("64", (64, 64)), ("9x13", (9, 13)), ("1x1", (1, 1))])
+def test_an_image_size_is_one_number_or_two(text, size):
+    assert Config(image_size=text).size() == size
+
+
+@pytest.mark.parametrize("text", ["0", "x", "9x", "x9", "9x0", "-9", "9X13", "9x13x3", " 9", "9.5", "1" * 10, "٣"])
+def test_a_text_that_is_no_image_size_is_refused_by_name(text):
+    refused("image_size", text)
 
 
 def test_one_bad_width_among_good_ones_is_refused():
@@ -123,9 +135,9 @@ def test_the_choices_of_binarization_are_those_of_the_data():
     assert CHOICES["binarization"] == ("auto", *data.BINARIZATIONS)
 
 
-def test_the_default_split_is_that_of_the_data():
-    default = inspect.signature(data.load).parameters["validation_fraction"].default
-    assert Config().validation_fraction == default
+@pytest.mark.parametrize("name", ["validation_fraction", "test_fraction", "on_bad_image"])
+def test_the_default_split_is_that_of_the_data(name):
+    assert getattr(Config(), name) == inspect.signature(data.load).parameters[name].default
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda field: field.name)
@@ -144,7 +156,9 @@ def test_the_default_preset_changes_nothing():
     assert PRESETS["default"].settings == {}
 
 
-@pytest.mark.parametrize("made", [Config(), Config(hidden_units=(3, 2, 1), epochs=7, kl_weight=0.25, dataset="a/b")])
+@pytest.mark.parametrize(
+    "made", [Config(), Config(hidden_units=(3, 2, 1), epochs=7, kl_weight=0.25, dataset="a/b", image_size="9x13")]
+)
 def test_the_dict_of_the_settings_survives_json(made):
     read = json.loads(json.dumps(made.to_dict()))
     assert list(read) == [field.name for field in dataclasses.fields(Config)]
@@ -166,7 +180,19 @@ def test_a_run_folder_is_not_made_yet(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("dataset", "expected"), [("mnist", "mnist"), ("group/name", "group-name")])
+@pytest.mark.parametrize(
+    ("dataset", "expected"),
+    [
+        ("mnist", "mnist"),
+        ("group/name", "group-name"),
+        ("group/name:1.0.0", "group-name-1.0.0"),
+        ("/data/my photos/", "data-my-photos"),
+        ("../x.npz", "x.npz"),
+        ("~/Bilder/Küche", "Bilder-Küche"),
+        ("/", "data"),
+        ("a" * 300, "a" * 60),
+    ],
+)
 def test_a_run_folder_is_named_by_data_set_and_time(monkeypatch, tmp_path, dataset, expected):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(config.time, "strftime", lambda form: f"<{form}>")

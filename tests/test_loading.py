@@ -1,11 +1,13 @@
 import gzip
 import math
 import shutil
+import sys
 import time
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from sklearn import datasets
 
 from keras_vae import data
 from keras_vae.data import mnist
@@ -117,6 +119,7 @@ def binary_mean_error(binary, grey):
 def test_mnist_has_its_known_shape_counts_and_description(dynamic):
     assert dynamic.describe() == {
         "name": "mnist",
+        "source": "MNIST as shipped with keras_vae",
         "shape": [28, 28, 1],
         "range": [0.0, 1.0],
         "binarization": "dynamic",
@@ -125,6 +128,7 @@ def test_mnist_has_its_known_shape_counts_and_description(dynamic):
         "validation": 5000,
         "test": 10000,
         "classes": 10,
+        "class_names": None,
         "factors": [],
     }
 
@@ -345,3 +349,100 @@ def test_sprites_are_split_into_disjoint_parts_with_their_factors():
         index = np.ravel_multi_index(part.factors.T, FACTOR_SIZES)
         np.testing.assert_array_equal(part.values, everything.values[index])
     assert loaded.describe()["factors"] == ["shape", "scale", "orientation", "x", "y"]
+
+
+def test_sprites_keep_the_part_for_the_test_that_is_asked_for():
+    quarter = data.load("sprites", test_fraction=0.25)
+    assert [len(part) for part in (quarter.train, quarter.validation, quarter.test)] == [3168, 288, 1152]
+
+
+# Digits of scikit-learn.
+
+
+def test_digits_are_those_of_scikit_learn_between_zero_and_one():
+    bunch = datasets.load_digits()
+    loaded = data.load("digits", seed=3)
+    parts = (loaded.train, loaded.validation, loaded.test)
+    assert [len(part) for part in parts] == [1372, 125, 300]
+    number = {image.tobytes(): i for i, image in enumerate(bunch.images.astype(np.float32))}
+    found = [[number[(16 * image).tobytes()] for image in part.numpy()[..., 0]] for part in parts]
+    assert len({i for index in found for i in index}) == len({image.tobytes() for image in bunch.images}) == 1797
+    for part, index in zip(parts, found, strict=True):
+        np.testing.assert_array_equal(part.labels, bunch.target[index])
+    assert (loaded.train.values.dtype, loaded.describe()["range"]) == (np.uint8, [0.0, 1.0])
+
+
+def test_digits_are_dequantised_on_their_17_levels():
+    loaded, plain = (data.load("digits", dequantization=kind) for kind in ("uniform", "none"))
+    assert {part.levels for part in (loaded.train, loaded.validation, loaded.test)} == {17}
+    np.testing.assert_array_equal(np.floor(loaded.test.numpy() * 17), plain.test.values)
+
+
+def test_missing_scikit_learn_is_said_with_the_command_that_helps(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(
+        ValueError, match=r'comes with scikit-learn, which is not installed: pip install "keras_vae\[eval'
+    ):
+        data.load("digits")
+
+
+# What a name may be.
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "no_such_data_set",
+            "There is no folder or file of that name in .* either. A data set is 'mnist', 'sprites', ",
+        ),
+        ("./nowhere", "^There is no folder or file nowhere .from .*. A data set is 'mnist', "),
+        ("nowhere.npz", "^There is no folder or file nowhere.npz .from .*. A data set is 'mnist', "),
+        ("/no/where", "^There is no folder or file /no/where .from "),
+        ("table.csv", "^A file of data must be .npy or .npz. Received: table.csv. A data set is 'mnist', "),
+        ("", "^`name` must be 'mnist', .*Received: ''$"),
+        (None, "^`name` must be 'mnist', .*Received: None$"),
+    ],
+)
+def test_a_name_that_is_nothing_is_one_error_with_all_that_is_possible(tmp_path, monkeypatch, name, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "table.csv").write_text("1,2")
+    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path / "default"))
+    with pytest.raises(ValueError, match=message) as caught:
+        data.load(name)
+    assert "\n" not in str(caught.value)
+    for possible in ("'digits'", "folder of images", "folder of IDX files", ".npy or .npz", "tensorflow-datasets"):
+        assert possible in str(caught.value)
+
+
+def test_a_folder_goes_before_a_prepared_data_set_unless_data_dir_is_given(prepared, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny_digits").mkdir()
+    np.save(tmp_path / "mnist", np.zeros((9, 2, 2)))
+    with pytest.raises(ValueError, match=r"^No images found in tiny_digits.*needs --data_dir$"):
+        data.load("tiny_digits")
+    assert len(data.load("tiny_digits", data_dir=prepared).test) == 4
+    with pytest.raises(ValueError, match=r"^No images found in tiny_digits\."):
+        data.load("./tiny_digits", data_dir=prepared)
+    assert data.load("mnist").event_shape == (28, 28, 1)
+
+
+@pytest.mark.parametrize("name", ["mnist", "sprites", "digits", "tiny_digits"])
+def test_an_image_size_is_for_folders_of_images_only(prepared, name):
+    with pytest.raises(
+        ValueError, match=rf"`image_size` is for folders of images only.*image_size=\(9, 9\) for '{name}'"
+    ):
+        data.load(name, data_dir=prepared, image_size=9)
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, math.nan, 12])
+def test_a_bad_test_fraction_is_refused_by_name(fraction):
+    with pytest.raises(ValueError, match=r"`test_fraction` must lie between 0 and 1\. Received: test_fraction="):
+        data.load(test_fraction=fraction)
+
+
+def test_an_unknown_way_with_bad_images_is_refused_by_name():
+    with pytest.raises(
+        ValueError, match=r"`on_bad_image` must be one of 'stop', 'skip'\. Received: on_bad_image='mend'"
+    ):
+        data.load(on_bad_image="mend")

@@ -20,6 +20,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 from conftest import make_vae
+from PIL import Image
 
 import keras_vae as kv
 from keras_vae import evaluation, plotting, training
@@ -137,6 +138,9 @@ def test_help_takes_well_under_a_second(tmp_path):
         ("--learning_rate=0", "`learning_rate` must be above 0. Received: 0.0"),
         ("--learning_rate=nan", "`learning_rate` .*finite.* Received: nan"),
         ("--validation_fraction=1", "`validation_fraction` .*between 0 and 1. Received: 1.0"),
+        ("--test_fraction=0", "`test_fraction` .*between 0 and 1. Received: 0.0"),
+        ("--image_size=9by13", "`image_size` must be HEIGHTxWIDTH or one number, .*Received: '9by13'"),
+        ("--on_bad_image=mend", "--on_bad_image=mend: value should be one of <stop|skip>"),
         ("--seed=2147483648", "`seed` .*Received: 2147483648"),
         ("--hidden_units=16,x", "`hidden_units` must be integers separated by commas. Received: 'x'"),
         ("--hidden_units=16,0", "`hidden_units` .*at least 1. Received: 0"),
@@ -194,17 +198,38 @@ def damaged_runs(folder):
     (folder / "empty").mkdir()
 
 
+def own_data(folder):
+    """Writes 24 images of two classes and two sizes, and one that is broken."""
+    random = np.random.default_rng(0)
+    for i in range(24):
+        (folder / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (9 + i % 3, 13, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / "ab"[i % 2] / f"{i}.png")
+    (folder / "b" / "broken.png").write_bytes(b"no image")
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     damaged_runs(folder)
     (folder / "file").write_text("precious")
     (folder / "no_data").mkdir()
+    own_data(folder / "pets")
     commands = {
         "first": (folder, *TRAIN, *TINY, "--latent_dim=2", "--run_dir=first"),
         "again": (folder, *TRAIN, *TINY, "--latent_dim=2", "--run_dir=deep/again", "--noexport"),
         "other": (folder, *TRAIN, "--preset=latent2d", *TINY, "--run_dir=other", "--noexport", "--seed=1"),
         "no_data": (folder / "no_data", *TRAIN, "--dataset=fashion_mnist", f"--data_dir={folder / 'no_data'}"),
+        "own_data": (
+            folder,
+            *TRAIN,
+            *TINY,
+            "--dataset=pets",
+            "--image_size=9x13",
+            "--on_bad_image=skip",
+            "--run_dir=own",
+        ),
+        "bad_data": (folder, *TRAIN, *TINY, "--dataset=pets", "--image_size=9x13", "--run_dir=bad"),
         "below_file": (folder, *TRAIN, *TINY, "--run_dir=file/run"),
         **{name: (folder, *EXPORT, name) for name in ("truncated", "garbage", "empty")},
         # Before the model, which is damaged.
@@ -373,6 +398,28 @@ def test_missing_data_set_is_one_line_and_leaves_no_run_directory(runs):
     assert error.startswith("error: Data set 'fashion_mnist' cannot be loaded. Looked for a prepared data set")
     assert f"tfds build fashion_mnist --data_dir={folder}" in error
     assert list(folder.iterdir()) == []
+
+
+def test_a_run_on_a_folder_of_images_says_what_it_read(runs):
+    result = runs.results["own_data"]
+    assert result.returncode == 0, result.stderr
+    described = read_json(runs.folder / "own" / "report.json")["data"]
+    assert (described["shape"], described["class_names"], described["source"]) == (
+        [9, 13, 3],
+        ["a", "b"],
+        "images in pets",
+    )
+    assert [described[split] for split in ("train", "validation", "test")] == [18, 2, 4]
+    assert "1 of 25 images in pets cannot be read: pets/b/broken.png (" in result.stderr
+    assert "16 of 24 images resized to 9x13" in result.stderr
+    assert read_json(runs.folder / "own" / "config.json")["image_size"] == "9x13"
+    assert read_json(runs.folder / "own" / "export" / "model_card.json")["data"] == described
+
+
+def test_a_broken_image_is_one_line_and_leaves_no_run_directory(runs):
+    error = the_error(runs.results["bad_data"])
+    assert error.startswith("error: 1 of 25 images in pets cannot be read: pets/b/broken.png (not a PNG, JPEG, BMP or")
+    assert not (runs.folder / "bad").exists()
 
 
 def test_run_directory_that_cannot_be_made_is_one_line(runs):

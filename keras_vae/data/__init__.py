@@ -1,4 +1,4 @@
-"""Data: a name -> train, validation and test sets in memory."""
+"""Data: a name, folder or file -> train, validation and test sets in memory."""
 
 from keras_vae.data.images import BINARIZATIONS, Images, binarize, dequantize
 from keras_vae.data.loading import Dataset, load

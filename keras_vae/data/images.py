@@ -190,8 +190,9 @@ def dequantize(images: Images, fixed: bool = False, seed: int = 0) -> Images:
 
         x~ = (255 x + u) / 256,  u ~ U(0, 1)
 
-    For a density p of x~, E[log p(x~)] - D log(256) is a lower bound of the log probability of the 8-bit image (Theis,
-    van den Oord and Bethge, "A note on the evaluation of generative models", 2016, section 3.1).
+    with the divisor of the images for 255. For a density p of x~, E[log p(x~)] - D log(256) is a lower bound of the
+    log probability of the 8-bit image (Theis, van den Oord and Bethge, "A note on the evaluation of generative models",
+    2016, section 3.1).
 
     Args:
       images: `Images` of uint8 values.
@@ -206,7 +207,7 @@ def dequantize(images: Images, fixed: bool = False, seed: int = 0) -> Images:
             f"`dequantization` needs 8-bit images that are not binarised. Received: {images.values.dtype} values, "
             f"divisor={images.divisor:g}, noise={images.noise!r}"
         )
-    drawn = dataclasses.replace(images, noise="uniform", levels=256)
+    drawn = dataclasses.replace(images, noise="uniform", levels=int(images.divisor) + 1)
     return dataclasses.replace(drawn, values=drawn.numpy(seed), divisor=1.0, noise=None) if fixed else drawn
 
 

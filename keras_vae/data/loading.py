@@ -1,18 +1,22 @@
-"""A name -> three disjoint sets in memory, with a description."""
+"""A name, folder or file -> three disjoint sets in memory, with a description."""
 
 import dataclasses
+import os
 import pathlib
 
 import numpy as np
 
 from keras_vae import checks
-from keras_vae.data import mnist
+from keras_vae.data import arrays, digits, folder, idx, mnist, prepared
 from keras_vae.data.images import BINARIZATIONS, Images, binarize, dequantize
+from keras_vae.data.splits import Splits, divide
 from keras_vae.data.sprites import CATEGORICAL_FACTORS, FACTOR_NAMES, sprites
 
 DEQUANTIZATIONS = ("auto", "uniform", "none")
-# Of the sprites, which have no split of their own.
-SPRITES_TEST_FRACTION = 1 / 6
+POSSIBLE = (
+    "'mnist', 'sprites', 'digits', a folder of images, a folder of IDX files, an .npy or .npz file, or the name of a "
+    "prepared data set of tensorflow-datasets"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,12 +26,15 @@ class Dataset:
     Attributes:
       name: what it was loaded by.
       train: examples to fit; with dynamic binarisation each presentation is a fresh draw.
-      validation: examples cut from the training set, to choose by; one fixed draw if binarised.
+      validation: examples to choose by, cut from the training set where the source has none; one fixed draw if
+        binarised.
       test: examples to measure with, once, at the end; one fixed draw if binarised.
       binarization: "dynamic", "static", "threshold" or "none".
       dequantization: "uniform" or "none".
       factor_names: names of the generating factors in `Images.factors`, empty where they are not known.
       categorical_factors: numbers of those factors that have no order.
+      class_names: name of each label, empty where they have none.
+      source: where the examples come from.
     """
 
     name: str
@@ -38,6 +45,8 @@ class Dataset:
     dequantization: str = "none"
     factor_names: tuple[str, ...] = ()
     categorical_factors: tuple[int, ...] = ()
+    class_names: tuple[str, ...] = ()
+    source: str = ""
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -45,11 +54,12 @@ class Dataset:
         return self.train.event_shape
 
     def describe(self) -> dict:
-        """Returns shape, range, counts, classes and how it is presented, as plain values for a JSON file."""
+        """Returns source, shape, range, counts, classes and how it is presented, as plain values for a JSON file."""
         low, high = self.train.limits()
         labels = self.train.labels
         return {
             "name": self.name,
+            "source": self.source,
             "shape": list(self.event_shape),
             "range": [float(low), float(high)],
             "binarization": self.binarization,
@@ -57,7 +67,8 @@ class Dataset:
             "train": len(self.train),
             "validation": len(self.validation),
             "test": len(self.test),
-            "classes": None if labels is None else len(np.unique(labels)),
+            "classes": None if labels is None else len(self.class_names) or len(np.unique(labels)),
+            "class_names": list(self.class_names) or None,
             "factors": list(self.factor_names),
         }
 
@@ -69,31 +80,40 @@ def load(
     validation_fraction: float = 1 / 12,
     seed: int = 0,
     dequantization: str = "none",
+    image_size: int | tuple[int, int] | None = None,
+    test_fraction: float = 1 / 6,
+    on_bad_image: str = "stop",
 ) -> Dataset:
     """Loads a data set into memory.
 
     Args:
-      name: "mnist" ships with the package, "sprites" is drawn (`keras_vae.data.sprites`, a sixth of it for the test);
-        every other name is one of tensorflow-datasets.
-      data_dir: folder of prepared tensorflow-datasets; None is their default, `~/tensorflow_datasets`.
+      name: "mnist" ships with the package, "sprites" is drawn (`keras_vae.data.sprites`), "digits" is scikit-learn's;
+        a folder of images (`keras_vae.data.folder`) or of IDX files (`keras_vae.data.idx`); an .npy or .npz file
+        (`keras_vae.data.arrays`); every other name is one of tensorflow-datasets.
+      data_dir: folder of prepared tensorflow-datasets; None is their default, `~/tensorflow_datasets`. When it is
+        given, `name` is a folder or file only if it starts with a dot, slash or tilde.
       binarization: "dynamic" (a fresh Bernoulli draw at each presentation in training, one fixed draw for validation
         and test), "static" (one fixed draw for all), "threshold" (at 0.5) or "none". None is "dynamic" for MNIST and
         "none" for the others.
-      validation_fraction: part of the training set that is cut off its end for validation, between 0 and 1. The
-        default leaves 55,000 + 5,000 of MNIST.
-      seed: seed of the fixed draws.
+      validation_fraction: part of the training set that is cut off for validation where the source has no such split,
+        between 0 and 1. The default leaves 55,000 + 5,000 of MNIST.
+      seed: seed of the fixed draws, and of the splits that the source does not make.
       dequantization: "uniform" presents 8-bit images as draws from the density that is constant over each of their
         levels (`keras_vae.data.images.dequantize`), in training anew at each presentation; "auto" does so where the
         images are 8-bit; "none" as they are.
+      image_size: height and width, or one number for both, to which a folder of images is brought; None takes the
+        images as they are, which must then be of one size.
+      test_fraction: part of the examples that is kept for the test where the source has no such split, between 0 and 1.
+      on_bad_image: "stop" or "skip": what to do about pictures in a folder that cannot be read.
 
     Raises:
       ValueError: if a value is out of range, or the data cannot be had; the message says where it was looked for.
     """
-    if not isinstance(validation_fraction, int | float) or not 0 < validation_fraction < 1:
-        raise ValueError(
-            f"`validation_fraction` must lie between 0 and 1. Received: validation_fraction={validation_fraction!r}"
-        )
+    name = os.fspath(name) if isinstance(name, os.PathLike) else name
+    _check_fraction("validation_fraction", validation_fraction)
+    _check_fraction("test_fraction", test_fraction)
     checks.nonnegative_int("seed", seed)
+    checks.one_of("on_bad_image", on_bad_image, folder.ON_BAD_IMAGE)
     if binarization is None:
         binarization = "dynamic" if name == "mnist" else "none"
     checks.one_of("binarization", binarization, BINARIZATIONS)
@@ -103,15 +123,10 @@ def load(
             f"`dequantization` must be 'none' for binarised images. "
             f"Received: dequantization={dequantization!r} and binarization={binarization!r}"
         )
-    train, test = _read(name, data_dir)
+    splits = _read(name, data_dir, _size(image_size), on_bad_image)
+    train, validation, test = divide(splits, test_fraction, validation_fraction, seed, name)
     if dequantization == "auto":
         dequantization = "uniform" if train.values.dtype == test.values.dtype == np.uint8 else "none"
-    cut = len(train) - max(1, round(len(train) * validation_fraction))
-    if cut < 1:
-        raise ValueError(
-            f"`validation_fraction` must leave at least 1 of {len(train)} training examples of {name!r}. "
-            f"Received: validation_fraction={validation_fraction!r}"
-        )
 
     def presented(images, fixed, seed):
         if dequantization == "uniform":
@@ -121,60 +136,90 @@ def load(
     known = {"factor_names": FACTOR_NAMES, "categorical_factors": CATEGORICAL_FACTORS} if name == "sprites" else {}
     return Dataset(
         name,
-        train=presented(train[:cut], False, seed),
-        validation=presented(train[cut:], True, seed + 1),
+        train=presented(train, False, seed),
+        validation=presented(validation, True, seed + 1),
         test=presented(test, True, seed + 2),
         binarization=binarization,
         dequantization=dequantization,
+        class_names=splits.class_names,
+        source=splits.source,
         **known,
     )
 
 
-def _read(name, data_dir):
-    if name == "sprites":
-        return _split_sprites()
-    parts = mnist.read() if name == "mnist" else _read_tfds(name, data_dir)
-    return tuple(Images(*part, divisor=_divisor(part[0])) for part in parts)
+def _check_fraction(name, value):
+    if not isinstance(value, int | float) or not 0 < value < 1:
+        raise ValueError(f"`{name}` must lie between 0 and 1. Received: {name}={value!r}")
 
 
-def _split_sprites():
+def _size(image_size):
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    try:
+        if size is None or len(size) == 2:
+            return None if size is None else checks.shape("image_size", size)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"`image_size` must be a positive integer or two, (height, width). Received: {image_size!r}")
+
+
+def _read(name, data_dir, image_size, on_bad_image):
+    """Returns the `Splits` of a name, folder or file."""
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"`name` must be {POSSIBLE}. Received: {name!r}")
+    path = pathlib.Path(os.path.expanduser(name))
+    readers = {"mnist": _mnist, "sprites": _sprites, "digits": digits.read}
+    here = name not in readers and (data_dir is None or _is_path(name))
+    if here and os.path.isdir(path):
+        return _read_folder(path, image_size, on_bad_image)
+    _check_no_size(image_size, name)
+    if name in readers:
+        return readers[name]()
+    if here and os.path.exists(path):
+        return _read_file(path)
+    if _is_path(name):
+        raise ValueError(f"There is no folder or file {path} (from {pathlib.Path.cwd()}). A data set is {POSSIBLE}")
+    return _read_prepared(name, data_dir)
+
+
+def _check_no_size(image_size, name):
+    if image_size is not None:
+        raise ValueError(f"`image_size` is for folders of images only. Received: image_size={image_size} for {name!r}")
+
+
+def _read_folder(path, image_size, on_bad_image):
+    try:
+        if not idx.find(path):
+            return folder.read(path, image_size, on_bad_image)
+        _check_no_size(image_size, str(path))
+        return idx.read_folder(path)
+    except OSError as error:
+        raise ValueError(f"Folder {path} cannot be read: {error}") from error
+
+
+def _is_path(name):
+    return name.startswith((".", "~", "/")) or os.path.isabs(name) or name.lower().endswith(arrays.SUFFIXES)
+
+
+def _read_file(path):
+    if path.suffix.lower() not in arrays.SUFFIXES or not path.is_file():
+        raise ValueError(f"A file of data must be .npy or .npz. Received: {path}. A data set is {POSSIBLE}")
+    return arrays.read(path)
+
+
+def _read_prepared(name, data_dir):
+    try:
+        return prepared.read(name, data_dir)
+    except prepared.NotFoundError as error:
+        tried = "" if data_dir else f". There is no folder or file of that name in {pathlib.Path.cwd()} either"
+        raise ValueError(f"{error}{tried}. A data set is {POSSIBLE}") from error
+
+
+def _mnist():
+    train, test = (Images(*part, divisor=255.0) for part in mnist.read())
+    return Splits(train, test, source="MNIST as shipped with keras_vae", ordered=True)
+
+
+def _sprites():
     images = sprites()
     order = np.random.default_rng(0).permutation(len(images))
-    cut = round(len(images) * SPRITES_TEST_FRACTION)
-    return images[order[cut:]], images[order[:cut]]
-
-
-def _divisor(values):
-    return 255.0 if values.dtype == np.uint8 else 1.0
-
-
-def _read_tfds(name, data_dir):
-    import tensorflow_datasets as tfds  # slow, and only needed here
-
-    folder = pathlib.Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
-    try:
-        # No download: tensorflow-datasets would try for minutes where there is no network.
-        loaded, info = tfds.load(name, data_dir=str(folder), batch_size=-1, download=False, with_info=True)
-    except Exception as error:  # tensorflow-datasets raises whatever its readers raise
-        reason = str(error).strip().splitlines()
-        raise ValueError(
-            f"Data set {name!r} cannot be loaded. Looked for a prepared data set {name!r} in {folder} "
-            f"({type(error).__name__}: {reason[0] if reason else 'no message'}). Prepare it on a machine with network: "
-            f"`tfds build {name} --data_dir={folder}`, or name another folder with --data_dir"
-        ) from error
-    missing = {"train", "test"} - set(loaded)
-    if missing:
-        raise ValueError(
-            f"Data set {name!r} must have the splits 'train' and 'test'. Received: splits {sorted(loaded)}"
-        )
-    if "image" not in info.features:
-        raise ValueError(f"Data set {name!r} must have a feature 'image'. Received: features {sorted(info.features)}")
-    if None in info.features["image"].shape:
-        # tensorflow-datasets would fill the smaller images up with zeros.
-        raise ValueError(f"Data set {name!r} must have images of one size. Received: images of several sizes")
-    return tuple(_image_and_label(loaded[split]) for split in ("train", "test"))
-
-
-def _image_and_label(split):
-    label = split.get("label")
-    return split["image"].numpy(), None if label is None else label.numpy()
+    return Splits(images[order], source="drawn by keras_vae", ordered=True)

@@ -2,10 +2,13 @@
 
 import gzip
 import hashlib
+import io
 import pathlib
 import zlib
 
 import numpy as np
+
+from keras_vae.data import idx
 
 FOLDER = pathlib.Path(__file__).parent
 SHA256 = {
@@ -39,6 +42,4 @@ def _read_idx(folder, name):
         raise ValueError(f"MNIST file {path} cannot be read: {error}. Install keras_vae again") from error
     if hashlib.sha256(raw).hexdigest() != SHA256[name]:
         raise ValueError(f"MNIST file {path} is damaged: its SHA-256 is not {SHA256[name]}. Install keras_vae again")
-    rank = raw[3]
-    shape = np.frombuffer(raw, ">u4", rank, offset=4)
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * rank).reshape(shape)
+    return idx.parse(io.BytesIO(raw), len(raw))

@@ -202,7 +202,7 @@ def dequantize(images: Images, fixed: bool = False, seed: int = 0) -> Images:
     Raises:
       ValueError: if the values are not 8-bit.
     """
-    if images.values.dtype != np.uint8 or images.divisor != 255.0 or images.noise is not None:
+    if images.values.dtype != np.uint8 or images.divisor < 2 or images.noise is not None:
         raise ValueError(
             f"`dequantization` needs 8-bit images that are not binarised. Received: {images.values.dtype} values, "
             f"divisor={images.divisor:g}, noise={images.noise!r}"

@@ -126,7 +126,8 @@ def load(
     splits = _read(name, data_dir, _size(image_size), on_bad_image)
     train, validation, test = divide(splits, test_fraction, validation_fraction, seed, name)
     if dequantization == "auto":
-        dequantization = "uniform" if train.values.dtype == test.values.dtype == np.uint8 else "none"
+        grey = all(part.values.dtype == np.uint8 and part.divisor > 1 for part in (train, test))
+        dequantization = "uniform" if grey else "none"
 
     def presented(images, fixed, seed):
         if dequantization == "uniform":

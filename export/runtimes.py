@@ -39,8 +39,17 @@ def litert_runner(path, num_threads: int = 1):
 
     def run(signature, **inputs):
         runner = runners[signature]
-        # In the dtype of the file: a Python float would arrive as float64.
         details = runner.get_input_details()
-        return runner(**{name: np.asarray(value, details[name]["dtype"]) for name, value in inputs.items()})
+        return runner(**{name: _as_type(name, value, details[name]["dtype"]) for name, value in inputs.items()})
 
     return run
+
+
+def _as_type(name, value, dtype):
+    """Returns an input in the type of the file: a Python float would arrive as float64."""
+    given = np.asarray(value)
+    with np.errstate(invalid="ignore"):  # NaN is no integer, and found below
+        cast = given.astype(dtype)
+    if np.issubdtype(dtype, np.integer) and not np.array_equal(cast, given):
+        raise ValueError(f"`{name}` must be of type {np.dtype(dtype).name}. Received: {name}={value!r}")
+    return cast

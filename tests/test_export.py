@@ -474,3 +474,9 @@ def test_file_without_signatures_is_an_error_that_names_it(tmp_path):
     (tmp_path / "foreign.tflite").write_bytes(content)
     with pytest.raises(ValueError, match=r"foreign\.tflite cannot be run: it has no signatures"):
         runtimes.litert_runner(tmp_path / "foreign.tflite")
+
+
+@pytest.mark.parametrize("seed", [2**33, 1.5, np.nan])
+def test_a_seed_that_is_no_int32_is_an_error_and_not_another_seed(dense, seed):
+    with pytest.raises(ValueError, match=r"`seed` must be of type int32. Received: seed="):
+        dense.runners["decoder.tflite"]("sample", seed=seed, temperature=1.0)

@@ -135,6 +135,15 @@ def file(exported, request):
     return exported.folder / f"{request.param}.tflite"
 
 
+def test_constants_lie_at_multiples_of_16(exported, file):
+    # As the format wants it: runtimes use them where they lie.
+    model = schema.Model.GetRootAs(file.read_bytes(), 0)
+    buffers = [model.Buffers(i) for i in range(model.BuffersLength())]
+    starts = [b._tab.Vector(b._tab.Offset(4)) for b in buffers if b.DataLength()]
+    assert len(starts) > 10
+    assert [start % 16 for start in starts] == [0] * len(starts)
+
+
 def weights_of(exported, file):
     return {
         "decoder": exported.vae.decoder.get_weights(),

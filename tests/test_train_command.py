@@ -169,6 +169,7 @@ def test_mistake_in_train_is_one_line_before_tensorflow(tmp_path, poison, argume
         (("run", "--batch_size=-1"), "--batch_size=-1: .*non-negative"),
         (("run", "--max_nats=-0.5"), "--max_nats=-0.5: .*non-negative"),
         (("run", "--port=70000"), "--port=70000: "),
+        (("run", "--serve", "--variants=float16"), "--serve without --web .* exports nothing. Received: --variants"),
         (("run", "--overwrite=maybe"), "--overwrite=maybe: "),
     ],
 )

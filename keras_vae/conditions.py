@@ -46,8 +46,6 @@ def for_samples(condition, num_samples: int):
     condition = tf.convert_to_tensor(condition)
     if condition.shape.rank == 0 or (condition.shape.rank == 1 and not condition.dtype.is_integer):
         condition = tf.repeat(condition[None], num_samples, axis=0)
-    if condition.shape[0] == 1:
-        condition = tf.repeat(condition, num_samples, axis=0)
     if condition.shape[0] != num_samples:
         raise ValueError(
             f"`condition` must be one, or one for each of {num_samples} samples. Received: {condition.shape[0]}"

@@ -38,6 +38,7 @@ setup(
         "eval": ["scikit-learn>=1.5"],
         "onnx": ["onnx>=1.19", "onnxruntime>=1.22", "tf2onnx>=1.17"],
         "int8": ["ai-edge-quantizer>=0.10,<0.11"],
+        "peers": ["jax>=0.6", "optax>=0.2.4", "pythae>=0.1.2", "torch>=2.6"],
         "test": [
             "ai-edge-quantizer>=0.10,<0.11",
             "hypothesis>=6.100",

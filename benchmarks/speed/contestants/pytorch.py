@@ -1,0 +1,133 @@
+"""PyTorch, a plain training loop: data in memory, batches by index, fused Adam, all cores."""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from benchmarks.speed.contestants.base import Trainer
+from benchmarks.speed.workloads import EPSILON, LEARNING_RATE, MIN_SCALE, UNIT, Workload
+
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
+
+
+def make_layer(kind: str, kernel: np.ndarray, bias: np.ndarray, padding: int, stride: int) -> nn.Module:
+    """Returns a layer with weights in Keras's layout, (height, width, in, out) or (in, out).
+
+    Keras pads an image of even size at its end only, PyTorch at its start only if told `padding=1`. Kernels are
+    therefore turned by 180 degrees, and so are the images: the function is the same, and no layer pads extra.
+    """
+    if kind == "dense":
+        layer = nn.Linear(*kernel.shape)
+        kernel = kernel.T
+    elif kind == "conv":
+        layer = nn.Conv2d(kernel.shape[2], kernel.shape[3], 3, stride=stride, padding=padding)
+        kernel = kernel[::-1, ::-1].transpose(3, 2, 0, 1)
+    else:
+        layer = nn.ConvTranspose2d(kernel.shape[3], kernel.shape[2], 3, stride=stride, padding=1, output_padding=1)
+        kernel = kernel[::-1, ::-1].transpose(3, 2, 0, 1)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(kernel.copy()))
+        layer.bias.copy_(torch.from_numpy(bias))
+    return layer
+
+
+def _turned_maps(weights):
+    """Weights whose dense layers read and write maps of 7 x 7 x 64 turned and with the channels first."""
+    weights = list(weights)
+    index = np.arange(7 * 7 * 64).reshape(7, 7, 64)[::-1, ::-1].transpose(2, 0, 1).reshape(-1)
+    weights[4] = weights[4][index]
+    weights[10], weights[11] = weights[10][:, index], weights[11][index]
+    return weights
+
+
+class Model(nn.Module):
+    """Encoder and decoder of a workload."""
+
+    def __init__(self, workload: Workload, weights: list[np.ndarray]):
+        super().__init__()
+        conv = workload.network == "conv"
+        weights = _turned_maps(weights) if conv else weights
+        layers = workload.layers()
+        self.stacks = nn.ModuleList()
+        cut = workload.num_encoder_layers
+        for first, last in ((0, cut), (cut, len(layers))):
+            stack = nn.Sequential()
+            for i in range(first, last):
+                kind = layers[i]["kind"]
+                if conv and i == 2:
+                    stack.append(nn.Flatten())
+                stride = 1 if i == len(layers) - 1 else 2
+                stack.append(make_layer(kind, weights[2 * i], weights[2 * i + 1], 1, stride))
+                if i < last - 1:
+                    stack.append(ACTIVATIONS[workload.activation]())
+                if conv and i == 5:
+                    stack.append(nn.Unflatten(1, (64, 7, 7)))
+            self.stacks.append(stack)
+
+    def encode(self, x):
+        """Returns mean and scale of q(z|x)."""
+        mean, raw = self.stacks[0](x).chunk(2, dim=1)
+        return mean, F.softplus(raw + UNIT) + MIN_SCALE
+
+    def loss(self, x, mean, scale, z):
+        """Returns -ELBO, the mean over the batch."""
+        cross_entropy = F.binary_cross_entropy_with_logits(self.stacks[1](z), x, reduction="sum")
+        kl = 0.5 * (mean.square() + scale.square() - 1).sum() - scale.log().sum()
+        return (cross_entropy + kl) / len(x)
+
+    def forward(self, x):
+        """Returns -ELBO at a drawn z."""
+        mean, scale = self.encode(x)
+        return self.loss(x, mean, scale, torch.addcmul(mean, scale, torch.randn_like(scale)))
+
+
+class TorchTrainer(Trainer):
+    """The eager loop."""
+
+    packages = ("torch", "numpy")
+
+    def build(self):
+        torch.set_num_threads(self.cores)
+        torch.manual_seed(0)
+        self.model = Model(self.workload, self.weights)
+        self.images = self._shaped(self.data.astype(np.float32) / 255.0)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=LEARNING_RATE, eps=EPSILON, fused=True)
+        self.step = self.model
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def _shaped(self, x):
+        if self.workload.network == "conv":
+            x = x.reshape(-1, 1, 28, 28)[:, :, ::-1, ::-1].copy()
+        return torch.from_numpy(x)
+
+    @torch.no_grad()
+    def probe(self, x):
+        x = self._shaped(x)
+        mean, scale = self.model.encode(x)
+        return self.model.loss(x, mean, scale, mean)
+
+    def epoch(self):
+        batch_size = self.workload.batch_size
+        order = torch.randperm(len(self.images))
+        total = torch.zeros(())
+        for start in range(0, len(order), batch_size):
+            p = self.images.index_select(0, order[start : start + batch_size])
+            # Faster than torch.bernoulli(p), which draws one value after the other.
+            loss = self.step(torch.rand_like(p).lt_(p))
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            total += loss.detach()
+        return total.item() / math.ceil(len(order) / batch_size)
+
+
+class CompiledTorchTrainer(TorchTrainer):
+    """The same loop with `torch.compile` of the model; needs a C++ compiler."""
+
+    def build(self):
+        parameters = super().build()
+        self.step = torch.compile(self.model)
+        return parameters

@@ -1,0 +1,129 @@
+"""What is trained: networks, batch sizes, initial weights and how many products they cost; needs NumPy alone."""
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+
+# Of the scale of q(z|x), in all contestants: softplus(raw + UNIT) + MIN_SCALE, which is about 1 where raw is 0.
+UNIT, MIN_SCALE = 0.5413248546129181, 1e-4
+LEARNING_RATE, EPSILON = 1e-3, 1e-7
+DATA_DIM = 784
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """One training job on 28 x 28 images.
+
+    Attributes:
+      name: what tables call it.
+      network: "dense" or "conv" (`keras_vae.networks.conv_encoder` and `conv_decoder`).
+      hidden: widths of the encoder's dense layers; the decoder has them in reverse.
+      latent_dim: dimension of z.
+      activation: "relu", "tanh" or "gelu" (the exact one).
+      batch_size: images a step.
+      images: images an epoch.
+    """
+
+    name: str
+    network: str
+    hidden: tuple[int, ...]
+    latent_dim: int
+    activation: str
+    batch_size: int
+    images: int
+
+    def __post_init__(self):
+        object.__setattr__(self, "hidden", tuple(self.hidden))  # JSON has lists
+
+    @property
+    def key(self) -> str:
+        """Name and batch size."""
+        return f"{self.name}, batch {self.batch_size}"
+
+    def layers(self) -> list[dict]:
+        """Returns the layers from x to the logits: kind, shape of the kernel, and how often it is applied an image."""
+        if self.network == "dense":
+            return self._dense_layers()
+        units = self.hidden[0]
+        return [
+            _layer("conv", (3, 3, 1, 32), 14 * 14),
+            _layer("conv", (3, 3, 32, 64), 7 * 7),
+            _layer("dense", (7 * 7 * 64, units)),
+            _layer("dense", (units, 2 * self.latent_dim)),
+            _layer("dense", (self.latent_dim, units)),
+            _layer("dense", (units, 7 * 7 * 64)),
+            # The kernel of a transposed convolution is (height, width, out, in).
+            _layer("transposed", (3, 3, 64, 64), 7 * 7),
+            _layer("transposed", (3, 3, 32, 64), 14 * 14),
+            _layer("conv", (3, 3, 32, 1), 28 * 28),
+        ]
+
+    def _dense_layers(self):
+        encoder = (DATA_DIM, *self.hidden, 2 * self.latent_dim)
+        decoder = (self.latent_dim, *reversed(self.hidden), DATA_DIM)
+        return [_layer("dense", pair) for widths in (encoder, decoder) for pair in itertools.pairwise(widths)]
+
+    @property
+    def num_encoder_layers(self) -> int:
+        """How many of `layers` belong to the encoder."""
+        return len(self.hidden) + 1 if self.network == "dense" else 4
+
+    @property
+    def num_parameters(self) -> int:
+        """Trainable numbers."""
+        return sum(math.prod(layer["shape"]) + layer["bias"] for layer in self.layers())
+
+    @property
+    def flop_per_image(self) -> int:
+        """Floating-point operations of the products of a training step: two a weight forward, four backward.
+
+        The gradient of the first layer's input, which no step needs, is not counted.
+        """
+        products = [math.prod(layer["shape"]) * layer["times"] for layer in self.layers()]
+        return 6 * sum(products) - 2 * products[0]
+
+    @property
+    def decoder_flop(self) -> int:
+        """Floating-point operations of the products of decoding one z."""
+        decoder = self.layers()[self.num_encoder_layers :]
+        return sum(2 * math.prod(layer["shape"]) * layer["times"] for layer in decoder)
+
+    def to_dict(self) -> dict:
+        """Returns the fields as plain values."""
+        return dataclasses.asdict(self)
+
+
+def _layer(kind, shape, times=1):
+    return {"kind": kind, "shape": shape, "times": times, "bias": shape[-2] if kind == "transposed" else shape[-1]}
+
+
+def initial_weights(workload: Workload, seed: int = 0) -> list[np.ndarray]:
+    """Returns kernel, bias, kernel, bias, ... in Keras's layout: Glorot uniform kernels, biases 0."""
+    random, weights = np.random.default_rng(seed), []
+    for layer in workload.layers():
+        shape = layer["shape"]
+        field = math.prod(shape[:-2])
+        limit = math.sqrt(6.0 / (field * (shape[-1] + shape[-2])))
+        weights += [random.uniform(-limit, limit, shape).astype(np.float32), np.zeros(layer["bias"], np.float32)]
+    return weights
+
+
+def probe_images(data: np.ndarray) -> np.ndarray:
+    """Returns 100 fixed binary images `(100, 784)`, float32, of uint8 data: what contestants are compared on."""
+    return (data[:100] > 127).astype(np.float32)
+
+
+def training(images: int = 20_000) -> list[Workload]:
+    """Returns the training jobs."""
+    dense = [
+        Workload(name, "dense", hidden, latent_dim, activation, batch_size, images)
+        for name, hidden, latent_dim, activation in (
+            ("784-512-256-8", (512, 256), 8, "relu"),
+            ("784-200-200-50", (200, 200), 50, "tanh"),
+        )
+        for batch_size in (100, 200)
+    ]
+    # A whole number of batches, and shorter: an image costs ten times as much.
+    return [*dense, Workload("convolutional", "conv", (256,), 32, "gelu", 128, 128 * max(1, images // 1000))]

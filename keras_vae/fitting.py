@@ -201,7 +201,8 @@ class ArrayModel(keras.Model):
         @tf.autograph.experimental.do_not_convert
         def run(block):
             def step(i):
-                step_function(tf.nest.map_structure(lambda stacked: stacked[i], block.batches))
+                x, *rest = tf.nest.map_structure(lambda stacked: stacked[i], block.batches)
+                step_function((tf.cast(x, tf.float32), *rest))
                 return (i + 1,)
 
             tf.while_loop(lambda i: i < block.count, step, (tf.constant(0),))

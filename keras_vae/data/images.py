@@ -114,12 +114,13 @@ class Images:
           Elements `(x, y, weight)`: float32 `(batch_size, ...)`; labels `(batch_size, ...)`, or `()` when there are
           none; float32 `(batch_size,)`.
         """
-        return self._steps(batch_size, 1, shuffle, seed, initial_epoch).map(lambda batch, _: batch)
+        steps = self._steps(batch_size, 1, shuffle, seed, initial_epoch)
+        return steps.map(lambda batch, _: (tf.cast(batch[0], tf.float32), *batch[1:]))
 
     def blocks(
         self, batch_size: int, block_size: int, shuffle: bool = True, seed: int = 0, initial_epoch: int = 0
     ) -> tf.data.Dataset:
-        """Returns the same batches, `block_size` of them stacked to one `Block`."""
+        """Returns the same batches, `block_size` of them stacked to one `Block`; Bernoulli draws are `bool` there."""
         steps = self._steps(batch_size, block_size, shuffle, seed, initial_epoch)
         stacked = steps.batch(block_size, drop_remainder=True)
         return stacked.map(lambda batches, real: Block(batches, tf.reduce_sum(real))).prefetch(2)
@@ -134,41 +135,47 @@ class Images:
         labels = None if self.labels is None else tf.constant(self.labels)
         weights = np.ones(len(self), np.float32) if self.weights is None else self.weights.astype(np.float32)
 
-        def epochs():
-            epoch = initial_epoch
-            while True:
-                order = np.arange(len(self))
-                if shuffle:
-                    np.random.default_rng((seed, epoch)).shuffle(order)
-                count = padded_steps * batch_size
-                index = np.resize(order, count)  # filled up with examples from the start
-                weight = np.pad(weights[order], (0, count - len(order)))
-                step = np.arange(padded_steps)
-                yield (
-                    index.reshape(padded_steps, batch_size),
-                    weight.reshape(padded_steps, batch_size),
-                    np.stack([np.full(padded_steps, seed % 2**31), epoch * steps + step], axis=1),
-                    (step < steps).astype(np.int32),
-                )
-                epoch += 1
+        def plan(epoch):
+            order = np.arange(len(self))
+            if shuffle:
+                np.random.default_rng((seed, int(epoch))).shuffle(order)
+            count = padded_steps * batch_size
+            index = np.resize(order, count)  # filled up with examples from the start
+            weight = np.pad(weights[order], (0, count - len(order)))
+            step = np.arange(padded_steps)
+            return (
+                index.reshape(padded_steps, batch_size),
+                weight.reshape(padded_steps, batch_size),
+                np.stack([np.full(padded_steps, seed % 2**31), epoch * steps + step], axis=1),
+                (step < steps).astype(np.int32),
+            )
 
         def present(index, weight, draw_seed, real):
             x = tf.cast(tf.gather(values, index), tf.float32) / self.divisor
             if self.noise is not None:
                 uniform = tf.random.stateless_uniform(tf.shape(x), draw_seed, alg="philox")
                 bernoulli = self.noise == "bernoulli"
-                x = tf.cast(uniform < x, tf.float32) if bernoulli else dither(x, uniform, self.levels)
+                x = uniform < x if bernoulli else dither(x, uniform, self.levels)
             y = () if labels is None else tf.gather(labels, index)
             return (x, y, weight), real
 
-        signature = (
+        specs = (
             tf.TensorSpec((padded_steps, batch_size), tf.int64),
             tf.TensorSpec((padded_steps, batch_size), tf.float32),
             tf.TensorSpec((padded_steps, 2), tf.int64),
             tf.TensorSpec((padded_steps,), tf.int32),
         )
-        epochs = tf.data.Dataset.from_generator(epochs, output_signature=signature)
-        return epochs.flat_map(lambda *epoch: tf.data.Dataset.from_tensor_slices(epoch)).map(present)
+
+        def epoch_steps(epoch):
+            planned = tf.numpy_function(plan, [epoch], [spec.dtype for spec in specs])
+            for array, spec in zip(planned, specs, strict=True):
+                array.set_shape(spec.shape)
+            return tf.data.Dataset.from_tensor_slices(tuple(planned))
+
+        # Not `from_generator`: under Python 3.11 TensorFlow 2.21 then tells malloc to map every buffer above 128 KiB
+        # anew, for good and in the whole process; matrix products, which pack their operands into such buffers, spend
+        # half of their time in page faults.
+        return tf.data.Dataset.counter(initial_epoch).flat_map(epoch_steps).map(present)
 
 
 def bernoulli_draw(values: np.ndarray, divisor: float, seed: int) -> np.ndarray:

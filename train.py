@@ -6,6 +6,7 @@ Writes a run directory with the model, its test log likelihood in nats, figures,
 import dataclasses
 import importlib.util
 import pathlib
+import signal
 import sys
 
 from absl import app, flags, logging
@@ -25,6 +26,7 @@ def _load_config_module():
 
 
 config_module = _load_config_module()
+GO_ON = "The same command with the same --run_dir goes on from the last checkpoint"
 FIELDS = {field.name: field for field in dataclasses.fields(config_module.Config)}
 
 
@@ -48,6 +50,10 @@ def define_flags() -> None:
         else:
             flags.DEFINE_string(name, field.default, text)
 
+    flags.DEFINE_bool(
+        "resume", True, "go on with the run in --run_dir if it has the same settings and did not end; nothing is lost"
+    )
+
 
 def help_text() -> str:
     """Returns what --help prints above the flags."""
@@ -70,11 +76,19 @@ def _integer(name: str, text: str) -> int:
         raise ValueError(f"`{name}` must be integers separated by commas. Received: {text!r}") from None
 
 
+class _StoppedError(Exception):
+    """A signal asked the program to end."""
+
+
+def _stop(number, _):
+    raise _StoppedError(signal.Signals(number))
+
+
 def main(_) -> None:
     """Trains, and exports."""
     try:
         config = make_config()
-        config.run_folder()  # raises early if it exists
+        config.run_folder(flags.FLAGS.resume)  # raises early if it exists
     except ValueError as error:
         fail(error)
     logging.set_verbosity(logging.INFO)
@@ -83,11 +97,18 @@ def main(_) -> None:
     from keras_vae import training
 
     try:
-        run_dir = training.run(config)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _stop)
+        run_dir = training.run(config, flags.FLAGS.resume)
         if config.export:
             exporter.export_run(run_dir)
     except (ValueError, exporter.ExportError) as error:
         fail(error)
+    except OSError as error:
+        fail(f"{error.filename or config.run_dir or 'the run directory'}: {error.strerror or error}. {GO_ON}")
+    except _StoppedError as error:
+        print(f"stopped by {error.args[0].name}. {GO_ON}", file=sys.stderr)
+        sys.exit(128 + error.args[0])
     logging.info("done: see %s", run_dir)
 
 

@@ -4,6 +4,7 @@ This file imports nothing but the standard library, so that `train.py --help` an
 """
 
 import dataclasses
+import json
 import math
 import os
 import pathlib
@@ -98,8 +99,15 @@ class Config:
     kl_warmup_steps: int = _option(0, "steps in which the KL weight (or the capacity) rises from 0", minimum=0)
     epochs: int = _option(40, "passes over the training set", minimum=1)
     batch_size: int = _option(128, "examples in a batch", minimum=1)
-    learning_rate: float = _option(2e-3, "peak learning rate of Adam; falls to 0 as a cosine, above 0", minimum=0)
-    warmup_steps: int = _option(500, "steps in which the learning rate rises from 0", minimum=0)
+    learning_rate: float = _option(2e-3, "peak learning rate of Adam, above 0", minimum=0)
+    learning_rate_schedule: str = _option(
+        "cosine",
+        "'cosine' falls to 0, 'constant' stays, 'stages' falls tenfold in 8 stages, each three times as long as the "
+        "one before (Burda et al., 2016)",
+        choices=("cosine", "constant", "stages"),
+    )
+    warmup_steps: int = _option(500, "steps in which the learning rate of a cosine rises from 0", minimum=0)
+    epsilon: float = _option(1e-7, "epsilon of Adam, above 0", minimum=0)
     seed: int = _option(0, "seed of everything random in the run", minimum=0)
     num_importance_samples: int = _option(500, "samples an image in the test log likelihood", minimum=1)
     export: bool = _option(True, "write the SavedModel and the TFLite decoder when done")
@@ -115,8 +123,9 @@ class Config:
                 "`image_size` must be HEIGHTxWIDTH or one number, in pixels, each at least 1. "
                 f"Received: {self.image_size!r}"
             )
-        if not self.learning_rate > 0:
-            raise ValueError(f"`learning_rate` must be above 0. Received: {self.learning_rate!r}")
+        for name in ("learning_rate", "epsilon"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`{name}` must be above 0. Received: {getattr(self, name)!r}")
         if self.likelihood_scale not in ("shared", "per_value") and not _positive(self.likelihood_scale):
             raise ValueError(
                 "`likelihood_scale` must be a positive number, 'shared' or 'per_value'. "
@@ -125,18 +134,47 @@ class Config:
         if self.seed >= 2**31:
             raise ValueError(f"`seed` must be below 2**31. Received: {self.seed!r}")
 
-    def run_folder(self) -> pathlib.Path:
-        """Returns the folder for the results, or raises `ValueError` if it exists: nothing is ever overwritten."""
+    def run_folder(self, resume: bool = False) -> pathlib.Path:
+        """Returns the folder for the results.
+
+        Args:
+          resume: whether it may hold a run of these settings that did not end.
+
+        Raises:
+          ValueError: if it exists otherwise (nothing is ever overwritten) or cannot be created.
+        """
         # A data set may be a path: its end tells most.
         name = re.sub(r"[^\w.-]+", "-", self.dataset)[-60:].strip("-.")
         default = f"runs/{name or 'data'}-{time.strftime('%Y%m%d-%H%M%S')}"
         folder = pathlib.Path(self.run_dir or default)
         if folder.exists():
-            raise ValueError(f"`run_dir` must not exist: results are never overwritten. Received: {folder}")
-        parent = next(p for p in folder.absolute().parents if p.exists())
+            if not resume or not (folder / "config.json").is_file():
+                raise ValueError(f"`run_dir` must not exist: results are never overwritten. Received: {folder}")
+            self._check_resumable(folder)
+        parent = next(p for p in (folder, *folder.absolute().parents) if p.exists())
         if not (parent.is_dir() and os.access(parent, os.W_OK)):
             raise ValueError(f"`run_dir` cannot be created: {parent} is no folder to write to. Received: {folder}")
         return folder
+
+    def _check_resumable(self, folder):
+        if (folder / "report.json").exists():
+            raise ValueError(
+                f"`run_dir` must not hold a run that has ended: nothing is overwritten. Received: {folder}"
+            )
+        try:
+            before = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            others = [
+                f"{name}={before[name]!r}, now {value!r}"
+                for name, value in self.to_dict().items()
+                if name not in ("run_dir", "export") and before[name] != value
+            ]
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"`run_dir` must hold a readable config.json. Received: {folder} ({error})") from error
+        if others:
+            raise ValueError(
+                "`run_dir` must not exist, or hold a run of the same settings that did not end. "
+                f"Received: {folder}, begun with {'; '.join(others)}"
+            )
 
     def size(self) -> tuple[int, int] | None:
         """Returns `image_size` as (height, width), None if it is empty."""
@@ -213,5 +251,33 @@ PRESETS = {
         "unit-variance Gaussian on grey images, the squared distance, 10 epochs. mnist: 1 minute; test ELBO -739.0, "
         "of which 720.4 nats are the constant; 9.36 bits/dim",
         {"likelihood": "gaussian", "binarization": "none", "epochs": 10},
+    ),
+    "flax": Preset(
+        "784-500-20 ReLU, batch 128, Adam 1e-3, 10 epochs, as flax's examples/vae, whose README gives a test loss of "
+        "about 104. mnist, dynamic",
+        {
+            "hidden_units": (500,),
+            "activation": "relu",
+            "latent_dim": 20,
+            "learning_rate": 1e-3,
+            "learning_rate_schedule": "constant",
+            "epochs": 10,
+            "num_importance_samples": 5000,
+        },
+    ),
+    "iwae-paper": Preset(
+        "784-200-200-50 tanh, batch 20, Adam 1e-3 in 8 stages, 3,280 epochs, as Burda, Grosse and Salakhutdinov "
+        "(2016), who give a log likelihood of -86.76 (5,000 samples); many hours. mnist, dynamic",
+        {
+            "hidden_units": (200, 200),
+            "activation": "tanh",
+            "latent_dim": 50,
+            "learning_rate": 1e-3,
+            "learning_rate_schedule": "stages",
+            "epsilon": 1e-4,
+            "batch_size": 20,
+            "epochs": 3280,
+            "num_importance_samples": 5000,
+        },
     ),
 }

@@ -165,7 +165,8 @@ class ArrayModel(keras.Model):
                 validation_data, validation_batch_size or batch_size, size, options.get("validation_steps")
             )
         options["steps_per_epoch"] = steps
-        with self._blocks(size, steps * (epochs - initial_epoch)):
+        # Of all epochs: a training that goes on is compiled as the one that was interrupted.
+        with self._blocks(size, steps * epochs):
             return super().fit(train, validation_data=validation_data, shuffle=False, **options)
 
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, **kwargs):

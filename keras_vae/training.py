@@ -3,7 +3,6 @@
 import json
 import pathlib
 import platform
-import time
 import zipfile
 
 import keras
@@ -12,7 +11,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from absl import logging
 
-from keras_vae import data, evaluation, latent, plotting
+from keras_vae import checkpoints, data, evaluation, latent, plotting
 from keras_vae.building import LIKELIHOODS, build_model
 from keras_vae.config import Config
 from keras_vae.sampling import center
@@ -21,27 +20,42 @@ from keras_vae.vae import VAE
 MEASURES = ("elbo", "log_likelihood", "measure", "bits_per_dimension", "reconstruction_error")
 
 
-def run(config: Config) -> pathlib.Path:
+def run(config: Config, resume: bool = False, checkpoint_seconds: float = 30.0) -> pathlib.Path:
     """Trains, measures and draws; returns the run directory.
 
-    It holds config.json, metrics.csv (one line an epoch), model.keras, report.json, TensorBoard events and figures/.
+    It holds config.json, metrics.csv (one line an epoch), model.keras, report.json, TensorBoard events and figures/,
+    and checkpoints/ until it has ended.
+
+    Args:
+      config: the settings.
+      resume: whether to go on with a run of these settings in `config.run_dir` that did not end; it ends with the
+        numbers of one that was never interrupted.
+      checkpoint_seconds: how far apart two checkpoints are at least; each is at the end of an epoch.
 
     Raises:
       ValueError: if the data cannot be had or does not fit the model, or the directory exists or cannot be made.
     """
     keras.utils.set_random_seed(config.seed)
-    run_dir = config.run_folder()
+    run_dir = config.run_folder(resume)
     dataset = load_data(config)
-    vae = build_model(config, dataset)
-    make_run_dir(run_dir)
-    write_json(run_dir / "config.json", config.to_dict())
+    vae, epochs_before = checkpoints.restore(run_dir / "checkpoints", _load)
+    if vae is None:
+        vae = build_model(config, dataset)
+    if run_dir.exists():
+        logging.info("going on with %s after %d of %d epochs", run_dir, epochs_before, config.epochs)
+        for name in ("metrics.csv", "seconds.csv"):
+            checkpoints.cut_rows(run_dir / name, epochs_before)
+    else:
+        make_run_dir(run_dir)
+        write_json(run_dir / "config.json", config.to_dict())
     kl_method, parameters = vae.kl_method, sum(int(np.prod(v.shape)) for v in vae.trainable_variables)
     logging.info("data: %s", dataset.describe())
     logging.info("model: %d parameters, KL %s; writing to %s", parameters, kl_method, run_dir)
 
-    started = time.perf_counter()
-    history = fit(vae, config, dataset, run_dir)
-    train_seconds = time.perf_counter() - started
+    if epochs_before < config.epochs:
+        fit(vae, config, dataset, run_dir, epochs_before, checkpoint_seconds)
+    history = checkpoints.read_rows(run_dir / "metrics.csv")
+    train_seconds = checkpoints.read_rows(run_dir / "seconds.csv")["seconds"][-1]
     if not np.isfinite(history["loss"][-1]):
         raise ValueError(
             f"training diverged in epoch {len(history['loss'])}: the loss is {history['loss'][-1]}. "
@@ -65,6 +79,7 @@ def run(config: Config) -> pathlib.Path:
         "versions": versions(),
     }
     write_json(run_dir / "report.json", report)
+    checkpoints.remove(run_dir)
     if "test_elbo" in report:
         logging.info(
             "test ELBO %.2f nats, log likelihood %.2f +- %.2f nats (%s)",
@@ -102,34 +117,55 @@ def load_data(config: Config) -> data.Dataset:
     )
 
 
-def fit(vae: VAE, config: Config, dataset: data.Dataset, run_dir: pathlib.Path) -> dict:
-    """Compiles and trains the model; returns the history."""
-    steps = config.epochs * -(-len(dataset.train) // config.batch_size)
+def fit(
+    vae: VAE,
+    config: Config,
+    dataset: data.Dataset,
+    run_dir: pathlib.Path,
+    initial_epoch: int = 0,
+    checkpoint_seconds: float = 30.0,
+) -> None:
+    """Trains the model, compiled by this or by an interrupted run; writes metrics.csv, seconds.csv and checkpoints."""
+    if not initial_epoch:
+        vae.compile(keras.optimizers.Adam(learning_rate(config, len(dataset.train)), epsilon=config.epsilon))
+    before = checkpoints.read_rows(run_dir / "seconds.csv")["seconds"][-1] if initial_epoch else 0.0
+    vae.fit(
+        dataset.train,
+        validation_data=dataset.validation,
+        batch_size=config.batch_size,
+        epochs=config.epochs,
+        initial_epoch=initial_epoch,
+        callbacks=[
+            keras.callbacks.TerminateOnNaN(),
+            keras.callbacks.CSVLogger(run_dir / "metrics.csv", append=True),
+            keras.callbacks.TensorBoard(run_dir / "tensorboard", write_graph=False),
+            checkpoints.Checkpoints(run_dir, checkpoint_seconds, before),
+        ],
+    )
+
+
+def learning_rate(config: Config, num_images: int):
+    """Returns the learning rate of a run: a number or a Keras schedule over its steps."""
+    steps = config.epochs * -(-num_images // config.batch_size)
+    if config.learning_rate_schedule == "constant":
+        return config.learning_rate
+    if config.learning_rate_schedule == "stages":
+        # Burda, Grosse and Salakhutdinov (2016), section 5: stage i of 0..7 has 3^i of 3,280 parts, rate 10^(-i/7).
+        ends = [round(steps * (3 ** (i + 1) - 1) / (3**8 - 1)) for i in range(7)]
+        rates = [config.learning_rate * 10 ** (-i / 7) for i in range(8)]
+        return keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
     warmup = min(config.warmup_steps, steps // 2)
-    schedule = keras.optimizers.schedules.CosineDecay(
+    return keras.optimizers.schedules.CosineDecay(
         0.0 if warmup else config.learning_rate,
         decay_steps=steps - warmup,
         warmup_target=config.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-    vae.compile(keras.optimizers.Adam(schedule))
-    history = vae.fit(
-        dataset.train,
-        validation_data=dataset.validation,
-        batch_size=config.batch_size,
-        epochs=config.epochs,
-        callbacks=[
-            keras.callbacks.TerminateOnNaN(),
-            keras.callbacks.CSVLogger(run_dir / "metrics.csv"),
-            keras.callbacks.TensorBoard(run_dir / "tensorboard", write_graph=False),
-        ],
-    )
-    return history.history
 
 
 def draw_figures(vae: VAE, dataset: data.Dataset, history: dict, folder: pathlib.Path) -> None:
     """Writes reconstructions, samples, an interpolation, the learning curve and, for two dimensions, the latent map."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     images = dataset.validation[:20]
     x, condition, rows = images.numpy(), None, None
     if vae.condition_dim is not None:
@@ -169,6 +205,10 @@ def load_model(run_dir) -> VAE:
     path = pathlib.Path(run_dir) / "model.keras"
     if not path.is_file():
         raise ValueError(f"`run_dir` must hold a model.keras. Received: {run_dir}")
+    return _load(path)
+
+
+def _load(path):
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path} is damaged: it is no zip archive, as a Keras file is. Train again")
     try:

@@ -205,3 +205,31 @@ def test_only_the_standard_library_is_imported():
     names += [node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)]
     assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
     assert "dataclasses" in names
+
+
+def run_begun(folder, **changes):
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(Config(run_dir=str(folder), **changes).to_dict()))
+
+
+def test_a_run_that_did_not_end_may_be_resumed(tmp_path):
+    run_begun(tmp_path / "run", epochs=3)
+    same = Config(run_dir=str(tmp_path / "run"), epochs=3)
+    assert same.run_folder(resume=True) == tmp_path / "run"
+    with pytest.raises(ValueError, match="`run_dir` must not exist"):
+        same.run_folder()
+    (tmp_path / "run" / "report.json").write_text("{}")
+    with pytest.raises(ValueError, match="has ended"):
+        same.run_folder(resume=True)
+
+
+def test_a_run_of_other_settings_is_not_resumed(tmp_path):
+    run_begun(tmp_path / "run", epochs=3)
+    with pytest.raises(ValueError, match="begun with latent_dim=40, now 2; epochs=3, now 4"):
+        Config(run_dir=str(tmp_path / "run"), latent_dim=2, epochs=4).run_folder(resume=True)
+
+
+@pytest.mark.parametrize(("name", "value"), [("learning_rate", 0.0), ("epsilon", 0.0), ("epsilon", -1.0)])
+def test_rates_are_above_0(name, value):
+    with pytest.raises(ValueError, match=f"`{name}` must be"):
+        Config(**{name: value})

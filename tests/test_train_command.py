@@ -85,7 +85,7 @@ def test_help_of_train_lists_every_setting_and_preset_at_once(tmp_path, poison, 
     result = run((*TRAIN, flag), tmp_path, poison)
     assert (result.returncode, result.stderr) == (0, "")
     flags = set(re.findall(r"^  --(?:\[no\])?(\w+):", result.stdout, re.MULTILINE))
-    assert flags == {field.name for field in dataclasses.fields(Config)} | {"preset"}
+    assert flags == {field.name for field in dataclasses.fields(Config)} | {"preset", "resume"}
     for name, preset in PRESETS.items():
         assert f"\n  {name}: {preset.description}\n" in result.stdout
 
@@ -93,9 +93,10 @@ def test_help_of_train_lists_every_setting_and_preset_at_once(tmp_path, poison, 
 def test_help_shows_the_default_of_every_setting(tmp_path, poison):
     text = run((*TRAIN, "--help"), tmp_path, poison).stdout
     shown = dict(re.findall(r"^  --(?:\[no\])?(\w+):.*?\(default: '(.*?)'\)", text, re.MULTILINE | re.DOTALL))
-    del shown["preset"]
+    del shown["preset"], shown["resume"]
     defaults = dataclasses.asdict(Config())
-    assert float(shown.pop("learning_rate")) == defaults.pop("learning_rate")
+    for name in ("learning_rate", "epsilon"):
+        assert float(shown.pop(name)) == defaults.pop(name)
     assert shown.pop("hidden_units") == ",".join(map(str, defaults.pop("hidden_units")))
     for name in ("export", "conditional"):
         assert shown.pop(name) == str(defaults.pop(name)).lower()

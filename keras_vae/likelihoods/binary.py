@@ -5,17 +5,19 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae.likelihoods.head import Likelihood, inner_mean, invert, register
-from keras_vae.positive import softplus
+from keras_vae.positive import softplus_sum
 
 tfd = tfp.distributions
 
 
-class _BernoulliLogits(tfd.Bernoulli):
-    """`tfd.Bernoulli` with `log p(x) = x l - softplus(l)`: one softplus where TFP takes two."""
+class _Bernoullis(tfd.Independent):
+    """Independent `tfd.Bernoulli`s with `log p(x) = sum_i x_i l_i - sum_i softplus(l_i)`."""
 
-    def _log_prob(self, event):
-        logits = self.logits_parameter()
-        return tf.cast(event, logits.dtype) * logits - softplus(logits)
+    def _log_prob(self, value):
+        logits = self.distribution.logits_parameter()
+        axes = list(range(-self.event_shape.rank, 0))
+        rows = tf.concat([tf.shape(logits)[: axes[0]], [self.event_shape.num_elements()]], 0)
+        return tf.reduce_sum(tf.cast(value, logits.dtype) * logits, axes) - softplus_sum(tf.reshape(logits, rows))
 
 
 @register
@@ -34,7 +36,8 @@ class Bernoulli(Likelihood):
     mean_range = (0.0, 1.0)
 
     def distribution(self, parameters):
-        return self._independent(_BernoulliLogits(logits=tf.squeeze(parameters, -1), dtype=tf.float32))
+        each = tfd.Bernoulli(logits=tf.squeeze(parameters, -1), dtype=tf.float32)
+        return _Bernoullis(each, len(self.event_shape))
 
     def initial_parameters(self, mean):
         p = inner_mean(mean)

@@ -1,0 +1,1 @@
+"""Published test likelihoods, one command a row: `python -m benchmarks.published ROW`."""

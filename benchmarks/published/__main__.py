@@ -1,0 +1,112 @@
+"""Runs one row of published numbers, or prints the table of what was run.
+
+    python -m benchmarks.published flax
+    python -m benchmarks.published --table
+
+A run that was interrupted goes on with the same command, and ends with the numbers of one that was not.
+"""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+
+from absl import logging
+
+from benchmarks.published.rows import ROWS
+from benchmarks.speed import machine
+
+RESULTS = pathlib.Path(__file__).parent.parent / "results" / "published"
+
+
+def run(name: str, folder: pathlib.Path, results: pathlib.Path) -> dict:
+    """Trains and measures a row, or goes on with it; writes NAME.json and returns its content."""
+    from keras_vae import checkpoints, training
+
+    row = ROWS[name]
+    run_dir = folder / name
+    if not (run_dir / "report.json").exists():
+        training.run(dataclasses.replace(row.config, run_dir=str(run_dir)), resume=True)
+    report = json.loads((run_dir / "report.json").read_text(encoding="utf-8"))
+    metrics = checkpoints.read_rows(run_dir / "metrics.csv")
+    seconds = checkpoints.read_rows(run_dir / "seconds.csv")["seconds"]
+    result = {
+        "row": name,
+        "title": row.title,
+        "measure": row.measure,
+        "published": row.published,
+        "source": row.source,
+        "remark": row.remark,
+        "settings": {**row.config.to_dict(), "run_dir": ""},
+        "machine": machine.describe(),
+        "report": report,
+        "curve": {"seconds": seconds, "val_elbo": metrics["val_elbo"]},
+    }
+    results.mkdir(parents=True, exist_ok=True)
+    (results / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return result
+
+
+def table(results: list[dict]) -> str:
+    """Returns the results as a Markdown table; log likelihoods with their standard error over the test images."""
+    lines = [
+        "| row | published | reached | other bound | active units | epochs | training | remark |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for result in results:
+        report, settings = result["report"], result["settings"]
+        likelihood = (
+            f"{report['test_log_likelihood']:.2f} +- {report['test_log_likelihood_standard_error']:.2f} "
+            f"(S = {settings['num_importance_samples']:,})"
+        )
+        elbo = f"{report['test_elbo']:.2f}"
+        is_elbo = result["measure"] == "test_elbo"
+        reached, other = (elbo, likelihood) if is_elbo else (likelihood, f"ELBO {elbo}")
+        lines.append(
+            f"| {result['title']} | {'ELBO ' if is_elbo else ''}{result['published']:.2f} [{result['source']}] "
+            f"| **{reached}** | {other} | {report['active_units']} of {settings['latent_dim']} | {settings['epochs']} "
+            f"| {report['train_seconds']:.0f} s | {result['remark']} |"
+        )
+    return "\n".join(lines)
+
+
+def figure(results: list[dict]):
+    """Returns a plot of the validation ELBO over seconds of training."""
+    from matplotlib.figure import Figure
+
+    plot = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = plot.subplots()
+    for result in results:
+        curve = result["curve"]
+        axes.plot(curve["seconds"], [-value for value in curve["val_elbo"]], label=result["row"])
+    axes.set_xscale("log")
+    axes.set_ylim(86, 110)
+    axes.set_xlabel("seconds of training")
+    axes.set_ylabel("-ELBO of the validation set, nats")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return plot
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW", help=f"one or more of {', '.join(ROWS)}")
+    parser.add_argument("--table", action="store_true", help="print the table of the results, and draw the plot")
+    parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs/published"), help="folder of the runs")
+    parser.add_argument("--results", type=pathlib.Path, default=RESULTS, help="folder of the results")
+    flags = parser.parse_args()
+    logging.set_verbosity(logging.INFO)
+    if not flags.rows and not flags.table:
+        parser.error("name a row, or give --table")
+    for name in flags.rows:
+        run(name, flags.runs, flags.results)
+    if flags.table:
+        paths = (flags.results / f"{name}.json" for name in ROWS)
+        results = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+        print(table(results))
+        figure(results).savefig(flags.results / "published.png", dpi=110)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,291 @@
+import csv
+import dataclasses
+import json
+import os
+import pathlib
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from keras_vae import checkpoints, training
+from keras_vae.config import Config
+
+ROOT = pathlib.Path(__file__).parent.parent
+SETTINGS = Config(
+    dataset="data.npy",
+    hidden_units=(8,),
+    latent_dim=2,
+    epochs=12,
+    batch_size=32,
+    learning_rate=0.01,
+    warmup_steps=3,
+    num_importance_samples=3,
+    export=False,
+    run_dir="run",
+)
+REPORTED = ("test_elbo", "test_log_likelihood", "active_units", "parameters")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder with a small data set."""
+    folder = tmp_path_factory.mktemp("data")
+    np.save(folder / "data.npy", np.random.default_rng(0).integers(0, 2, (300, 6, 6)).astype(np.float32))
+    return folder
+
+
+@pytest.fixture
+def here(data, tmp_path, monkeypatch):
+    """An empty folder with the data set in it, as the working directory."""
+    (tmp_path / "data.npy").symlink_to(data / "data.npy")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def whole(data):
+    """A run that nobody interrupted."""
+    before = pathlib.Path.cwd()
+    os.chdir(data)
+    try:
+        return data / training.run(SETTINGS)
+    finally:
+        os.chdir(before)
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def assert_same_run(run_dir, whole):
+    """The interrupted run ended as the whole one: every metric of every epoch to the bit, weights and report."""
+    assert (run_dir / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+    for a, b in zip(training.load_model(run_dir).weights, training.load_model(whole).weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [read(run_dir / "report.json")[key] for key in REPORTED] == [
+        read(whole / "report.json")[key] for key in REPORTED
+    ]
+    assert not (run_dir / "checkpoints").exists()
+
+
+class Killed(keras.callbacks.Callback):
+    """Ends the training with an exception in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch, self.now = epoch, None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.now == self.epoch:
+            raise RuntimeError("killed")
+
+
+def interrupted(monkeypatch, epoch, settings=SETTINGS):
+    """Starts a run with a checkpoint after every epoch and ends it in `epoch`."""
+    with monkeypatch.context() as patch:
+        fit = training.VAE.fit
+
+        def killed(self, *args, callbacks, **kwargs):
+            return fit(self, *args, callbacks=[*callbacks, Killed(epoch)], **kwargs)
+
+        patch.setattr(training.VAE, "fit", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            training.run(settings, checkpoint_seconds=0)
+    return pathlib.Path(settings.run_dir)
+
+
+def test_an_interrupted_run_ends_with_the_numbers_of_a_whole_one(here, whole, monkeypatch):
+    run_dir = interrupted(monkeypatch, 7)
+    assert checkpoints.epochs_saved(run_dir / "checkpoints") == [7, 6]
+    assert_same_run(training.run(SETTINGS, resume=True), whole)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"prior": "vamp", "num_components": 4},
+        {"objective": "iwae", "num_samples": 2},
+        {"kl_warmup_steps": 60, "posterior": "full"},
+    ],
+)
+def test_schedules_priors_and_draws_go_on_where_they_were(here, monkeypatch, changes):
+    settings = dataclasses.replace(SETTINGS, epochs=6, **changes)
+    whole = training.run(dataclasses.replace(settings, run_dir="whole"))
+    interrupted(monkeypatch, 3, settings)
+    assert_same_run(training.run(settings, resume=True), whole)
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_again(here, whole, monkeypatch):
+    run_dir = interrupted(monkeypatch, 0)
+    assert not checkpoints.epochs_saved(run_dir / "checkpoints")
+    assert_same_run(training.run(SETTINGS, resume=True), whole)
+
+
+def test_a_run_killed_after_training_is_only_measured(here, whole, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(training.evaluation, "evaluate", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            training.run(SETTINGS)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "fit", lambda *_: pytest.fail("trained again"))
+        assert_same_run(training.run(SETTINGS, resume=True), whole)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: data[:1000] + bytes(3000) + data[4000:]],
+)
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(here, whole, monkeypatch, damage):
+    run_dir = interrupted(monkeypatch, 7)
+    newest = checkpoints.path_of(run_dir / "checkpoints", 7)
+    newest.write_bytes(damage(newest.read_bytes()))
+    said = []
+    monkeypatch.setattr(checkpoints.logging, "warning", lambda text, *values: said.append(text % values))
+    monkeypatch.setattr(checkpoints.logging, "info", lambda text, *values: said.append(text % values))
+    assert_same_run(training.run(SETTINGS, resume=True), whole)
+    assert said[0].startswith("this checkpoint is passed over: run/checkpoints/epoch-000007.keras is damaged")
+    assert said[1] == "going on with run after 6 of 12 epochs"
+
+
+def test_a_line_of_metrics_cut_short_is_written_again(here, whole, monkeypatch):
+    run_dir = interrupted(monkeypatch, 7)
+    with (run_dir / "metrics.csv").open("a") as file:
+        file.write("7,0.1")
+    assert_same_run(training.run(SETTINGS, resume=True), whole)
+
+
+def test_seconds_are_those_of_all_parts(here, monkeypatch):
+    run_dir = interrupted(monkeypatch, 7)
+    before = checkpoints.read_rows(run_dir / "seconds.csv")["seconds"]
+    training.run(SETTINGS, resume=True)
+    after = checkpoints.read_rows(run_dir / "seconds.csv")
+    assert after["epoch"] == list(range(12))
+    assert after["seconds"][:7] == before[:7]
+    assert (np.diff(after["seconds"]) > 0).all()
+    assert read(run_dir / "report.json")["train_seconds"] == after["seconds"][-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [({"epochs": 13}, "epochs=12, now 13"), ({"hidden_units": (9,)}, r"hidden_units=\[8\], now \[9\]")],
+)
+def test_other_settings_do_not_go_on(here, monkeypatch, changes, expected):
+    run_dir = interrupted(monkeypatch, 2)
+    kept = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match=f"`run_dir` .* begun with {expected}"):
+        training.run(dataclasses.replace(SETTINGS, **changes), resume=True)
+    assert kept == {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+
+
+def test_a_run_that_has_ended_is_never_touched(whole, data, monkeypatch):
+    monkeypatch.chdir(data)
+    with pytest.raises(ValueError, match="`run_dir` must not hold a run that has ended"):
+        training.run(SETTINGS, resume=True)
+    with pytest.raises(ValueError, match="`run_dir` must not exist"):
+        training.run(SETTINGS)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"epochs": 12}'])
+def test_a_damaged_config_is_one_error(here, text):
+    pathlib.Path("run").mkdir()
+    pathlib.Path("run/config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"`run_dir` must hold a readable config\.json"):
+        training.run(SETTINGS, resume=True)
+
+
+def test_no_checkpoint_holds_weights_that_are_not_finite(here):
+    with pytest.raises(ValueError, match="diverged"):
+        training.run(dataclasses.replace(SETTINGS, learning_rate=1e30, warmup_steps=0), checkpoint_seconds=0)
+    assert not checkpoints.epochs_saved(pathlib.Path("run/checkpoints"))
+
+
+# The command.
+
+
+def command(*flags):
+    given = ["--dataset=data.npy", "--hidden_units=8,8", "--latent_dim=2", "--batch_size=32", "--warmup_steps=3"]
+    given += ["--learning_rate=0.01", "--num_importance_samples=3", "--noexport", "--run_dir=run"]
+    return [sys.executable, str(ROOT / "train.py"), *given, *flags]
+
+
+def start(*flags, **options):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command(*flags), env=environment, stderr=subprocess.PIPE, text=True, **options)
+
+
+def wait_for_rows(path, count):
+    end = time.monotonic() + 200
+    while time.monotonic() < end:
+        if path.is_file() and path.read_bytes().count(b"\n") > count:
+            return
+        time.sleep(0.05)
+    pytest.fail("the run did not get under way")
+
+
+def test_kill_at_a_random_moment_and_the_same_command_again(here):
+    epochs = "--epochs=400"
+    assert (
+        subprocess.run(command(epochs, "--run_dir=whole"), env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode == 0
+    )
+    process = start(epochs)
+    wait_for_rows(here / "run" / "metrics.csv", random.randrange(20, 300))
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert not (here / "run" / "report.json").exists()
+    again = start(epochs)
+    _, errors = again.communicate(timeout=300)
+    assert again.returncode == 0, errors
+    assert "going on with run after " in errors
+    assert_same_run(here / "run", here / "whole")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_with_one_line(here, number):
+    process = start("--epochs=20000")
+    wait_for_rows(here / "run" / "metrics.csv", 3)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert errors.splitlines()[-1].startswith(f"stopped by {number.name}. The same command with the same --run_dir")
+    assert "Traceback" not in errors
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_later(here, whole):
+    # A limit on the size of a file: the checkpoint does not fit, the metrics do.
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))  # noqa: E731
+    process = start("--epochs=12", "--hidden_units=8", preexec_fn=limit)
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 2, errors
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith("error: ")
+    assert "goes on from the last checkpoint" in errors.splitlines()[-1]
+    assert not [path for path in (here / "run").rglob("*.keras")]
+    assert_same_run(training.run(SETTINGS, resume=True), whole)
+
+
+def test_a_run_is_not_resumed_against_the_users_will(here, monkeypatch):
+    interrupted(monkeypatch, 2)
+    process = start("--epochs=12", "--hidden_units=8", "--noresume")
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 2
+    assert errors.startswith("error: `run_dir` must not exist")
+
+
+def test_rows_are_read_as_they_were_written(tmp_path):
+    path = tmp_path / "rows.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("epoch", "loss"), (0, 1.5), (1, 0.25), (2, 0.125)])
+    checkpoints.cut_rows(path, 2)
+    assert checkpoints.read_rows(path) == {"epoch": [0.0, 1.0], "loss": [1.5, 0.25]}
+    checkpoints.cut_rows(path, 0)
+    assert path.read_text() == ""

@@ -1,0 +1,85 @@
+import dataclasses
+import json
+import re
+
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from benchmarks.published import __main__ as published
+from benchmarks.published.rows import ROWS
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The rows with networks and schedules of a second, on sklearn's 8 x 8 digits."""
+    changes = dict(dataset="digits", hidden_units=(8,), epochs=2, num_importance_samples=3, num_components=3)
+    rows = {
+        name: dataclasses.replace(row, config=dataclasses.replace(row.config, binarization="threshold", **changes))
+        for name, row in ROWS.items()
+    }
+    monkeypatch.setattr(published, "ROWS", rows)
+    return rows
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_is_measured_as_published(name):
+    row = ROWS[name]
+    assert (row.config.dataset, row.config.binarization) == ("mnist", "auto")
+    assert row.config.num_importance_samples == 5000
+    assert row.measure in ("test_elbo", "test_log_likelihood")
+    assert row.published < 0
+
+
+@pytest.mark.parametrize("name", ["flax", "iwae-5", "vamp"])
+def test_a_row_runs_once_and_its_result_says_what_was_run(name, small, tmp_path):
+    pytest.importorskip("sklearn")
+    result = published.run(name, tmp_path / "runs", tmp_path / "results")
+    assert json.loads((tmp_path / "results" / f"{name}.json").read_text()) == result
+    assert len(result["curve"]["seconds"]) == len(result["curve"]["val_elbo"]) == 2
+    assert result["settings"]["epochs"] == 2
+    assert result["report"]["versions"]["tensorflow"]
+    before = (tmp_path / "runs" / name / "report.json").stat().st_mtime_ns
+    assert published.run(name, tmp_path / "runs", tmp_path / "results")["report"] == result["report"]
+    assert (tmp_path / "runs" / name / "report.json").stat().st_mtime_ns == before
+
+
+def test_the_table_shows_the_measure_that_was_published(small):
+    report = {
+        "test_elbo": -103.123,
+        "test_log_likelihood": -98.456,
+        "test_log_likelihood_standard_error": 0.25,
+        "active_units": 13,
+        "train_seconds": 41.7,
+    }
+    results = [
+        {
+            "title": row.title,
+            "measure": row.measure,
+            "published": row.published,
+            "source": row.source,
+            "remark": row.remark,
+            "settings": ROWS[name].config.to_dict(),
+            "report": report,
+        }
+        for name, row in ROWS.items()
+    ]
+    lines = published.table(results).splitlines()
+    assert len(lines) == 2 + len(ROWS)
+    assert re.search(
+        r"ELBO -104.00 .*\*\*-103.12\*\* \| -98.46 \+- 0.25 \(S = 5,000\) \| 13 of 20 \| 10 \| 42 s", lines[2]
+    )
+    assert "| **-98.46 +- 0.25 (S = 5,000)** | ELBO -103.12 | 13 of 50 | 600 |" in lines[3]
+
+
+def test_a_row_that_was_killed_goes_on(small, tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    from keras_vae import training
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.evaluation, "evaluate", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            published.run("flax", tmp_path / "runs", tmp_path / "results")
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "fit", lambda *_: pytest.fail("trained again"))
+        assert published.run("flax", tmp_path / "runs", tmp_path / "results")["report"]["active_units"] >= 0

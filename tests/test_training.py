@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from keras_vae import training
+from keras_vae.building import build_model
+from keras_vae.config import PRESETS, Config
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return training.load_data(Config())
+
+
+@pytest.mark.parametrize(
+    ("preset", "parameters"),
+    [
+        # 784-500-(2 x 20), 20-500-784: weights and biases.
+        ("flax", 784 * 500 + 500 + 500 * 40 + 40 + 20 * 500 + 500 + 500 * 784 + 784),
+        # 784-200-200-(2 x 50), 50-200-200-784, and 784-512-512-(2 x 40), 40-512-512-784.
+        ("iwae-paper", 425_284),
+        ("default", 1_391_456),
+    ],
+)
+def test_a_preset_has_as_many_parameters_as_its_network(mnist, preset, parameters):
+    vae = build_model(Config(**PRESETS[preset].settings), mnist)
+    assert sum(int(np.prod(v.shape)) for v in vae.trainable_variables) == parameters
+
+
+def rate(schedule, num_images=3280, steps=(), **settings):
+    made = training.learning_rate(Config(learning_rate_schedule=schedule, **settings), num_images)
+    return [float(made(step)) for step in steps] if steps else made
+
+
+def test_stages_are_three_times_as_long_as_the_one_before_and_fall_tenfold():
+    # One step an epoch: the paper's 3,280 epochs.
+    ends = np.cumsum([3**i for i in range(8)])
+    steps = [0, *(step for end in ends[:-1] for step in (int(end), int(end) + 1)), 3280]
+    found = rate("stages", 20, steps, batch_size=20, epochs=3280, learning_rate=1e-3)
+    stages = np.repeat(np.arange(8), 2)
+    np.testing.assert_allclose(found, 1e-3 * 10.0 ** (-stages / 7), rtol=1e-6)
+
+
+def test_a_constant_rate_is_the_number():
+    assert rate("constant", learning_rate=3e-4) == 3e-4
+
+
+def test_a_cosine_rises_and_falls_to_0():
+    found = rate("cosine", 1000, (0, 5, 10, 55, 100), batch_size=100, epochs=10, warmup_steps=10, learning_rate=1.0)
+    np.testing.assert_allclose(found, [0.0, 0.5, 1.0, 0.5, 0.0], atol=1e-6)

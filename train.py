@@ -26,7 +26,6 @@ def _load_config_module():
 
 
 config_module = _load_config_module()
-GO_ON = "The same command with the same --run_dir goes on from the last checkpoint"
 FIELDS = {field.name: field for field in dataclasses.fields(config_module.Config)}
 
 
@@ -51,7 +50,9 @@ def define_flags() -> None:
             flags.DEFINE_string(name, field.default, text)
 
     flags.DEFINE_bool(
-        "resume", True, "go on with the run in --run_dir if it has the same settings and did not end; nothing is lost"
+        "resume",
+        True,
+        "go on with the run in --run_dir from its last checkpoint, if it has the same settings and did not end",
     )
 
 
@@ -76,38 +77,46 @@ def _integer(name: str, text: str) -> int:
         raise ValueError(f"`{name}` must be integers separated by commas. Received: {text!r}") from None
 
 
-class _StoppedError(Exception):
-    """A signal asked the program to end."""
+class _Stopped(BaseException):
+    """A signal asked the program to end; like KeyboardInterrupt, nothing but `main` may catch it."""
 
 
 def _stop(number, _):
-    raise _StoppedError(signal.Signals(number))
+    for other in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(other, signal.SIG_IGN)
+    raise _Stopped(signal.Signals(number))
 
 
 def main(_) -> None:
     """Trains, and exports."""
-    try:
-        config = make_config()
-        config.run_folder(flags.FLAGS.resume)  # raises early if it exists
-    except ValueError as error:
-        fail(error)
-    logging.set_verbosity(logging.INFO)
-    quiet_tensorflow()
-    from export import exporter
-    from keras_vae import training
-
+    go_on = ""
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _stop)
-        run_dir = training.run(config, flags.FLAGS.resume)
-        if config.export:
-            exporter.export_run(run_dir)
-    except (ValueError, exporter.ExportError) as error:
+        config = make_config()
+        # Raises early if it exists.
+        config = dataclasses.replace(config, run_dir=str(config.run_folder(flags.FLAGS.resume)))
+        logging.set_verbosity(logging.INFO)
+        quiet_tensorflow()
+        import tensorflow as tf
+
+        from export import exporter
+        from keras_vae import training
+
+        go_on = f"The same command with --run_dir={config.run_dir} goes on from the last checkpoint"
+        try:
+            run_dir = training.run(config, flags.FLAGS.resume)
+            go_on = f"The run has ended; `python -m export {run_dir}` exports it"
+            if config.export:
+                exporter.export_run(run_dir)
+        except (OSError, tf.errors.OpError) as error:
+            fail(f"{getattr(error, 'strerror', None) or str(error).splitlines()[0]}. {go_on}")
+        except exporter.ExportError as error:
+            fail(error)
+    except ValueError as error:
         fail(error)
-    except OSError as error:
-        fail(f"{error.filename or config.run_dir or 'the run directory'}: {error.strerror or error}. {GO_ON}")
-    except _StoppedError as error:
-        print(f"stopped by {error.args[0].name}. {GO_ON}", file=sys.stderr)
+    except _Stopped as error:
+        print(f"stopped by {error.args[0].name}. {go_on}", file=sys.stderr)
         sys.exit(128 + error.args[0])
     logging.info("done: see %s", run_dir)
 

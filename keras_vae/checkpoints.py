@@ -1,18 +1,46 @@
 """Checkpoints of a run: what a killed training goes on from."""
 
+import contextlib
 import csv
 import os
 import pathlib
 import re
 import shutil
 import time
+from collections.abc import Callable
 
 import keras
 import numpy as np
 from absl import logging
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 _NAME = re.compile(r"epoch-(\d{6})\.keras")
 _KEPT = 2
+
+
+@contextlib.contextmanager
+def alone(run_dir: pathlib.Path):
+    """Within this context no other process may write to the folder; the lock goes with the process.
+
+    Raises:
+      ValueError: if another process has it.
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(run_dir, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ValueError(f"`run_dir` must not be in use: another process is training in {run_dir}") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def epochs_saved(folder: pathlib.Path) -> list[int]:
@@ -38,8 +66,7 @@ def save(model: keras.Model, folder: pathlib.Path, epoch: int) -> None:
     work = folder / ".unfinished.keras"
     try:
         model.save(work)
-        with work.open("rb") as file:
-            os.fsync(file.fileno())
+        sync(work)
         work.replace(path_of(folder, epoch))
     finally:
         work.unlink(missing_ok=True)
@@ -47,28 +74,53 @@ def save(model: keras.Model, folder: pathlib.Path, epoch: int) -> None:
         path_of(folder, old).unlink()
 
 
-def restore(folder: pathlib.Path, load) -> tuple[keras.Model | None, int]:
+def restore(folder: pathlib.Path, load: Callable[[pathlib.Path], keras.Model]) -> tuple[keras.Model | None, int]:
     """Returns the newest model that can be read and its number of epochs; None and 0 if there is none.
+
+    Newer ones that cannot be read are renamed to end in ".damaged".
 
     Args:
       folder: where the checkpoints are; need not exist.
-      load: path -> model; raises `ValueError` for a damaged file.
+      load: path -> model; raises `ValueError` if it cannot.
+
+    Raises:
+      ValueError: if there are checkpoints and none can be read.
     """
+    troubles = {}
     for epoch in epochs_saved(folder):
         try:
-            return load(path_of(folder, epoch)), epoch
+            model = load(path_of(folder, epoch))
         except ValueError as error:
+            troubles[path_of(folder, epoch)] = error
+            continue
+        for path, error in troubles.items():
             logging.warning("this checkpoint is passed over: %s", error)
+            path.rename(path.with_suffix(".damaged"))
+        return model, epoch
+    if troubles:
+        reasons = "; ".join(map(str, troubles.values()))
+        raise ValueError(f"`run_dir` must hold a checkpoint that can be read, or none. Received: {reasons}")
     return None, 0
 
 
+def sync(path: pathlib.Path) -> None:
+    """Waits until a file is on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def cut_rows(path: pathlib.Path, epochs: int) -> None:
-    """Takes the rows of epochs from `epochs` on out of a CSV file with a header; a last line cut short goes too."""
-    if not path.is_file():
-        return
-    lines = path.read_bytes().splitlines(keepends=True)
+    """Takes the rows of epochs from `epochs` on out of a CSV file with a header; a last line cut short goes too.
+
+    Raises:
+      ValueError: if rows of the epochs before are missing.
+    """
+    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+    if epochs and len(lines) <= epochs:
+        raise ValueError(f"{path} must have a row for each of {epochs} epochs. Received: {max(0, len(lines) - 1)}")
     work = path.with_name(f".{path.name}")
     work.write_bytes(b"".join(lines[: epochs + 1]) if epochs else b"")
+    sync(work)
     work.replace(path)
 
 
@@ -90,12 +142,12 @@ class Checkpoints(keras.callbacks.Callback):
 
     def __init__(self, run_dir: pathlib.Path, seconds: float = 30.0, before: float = 0.0):
         super().__init__()
-        self._folder, self._times = run_dir / "checkpoints", run_dir / "seconds.csv"
+        self._run_dir, self._times = run_dir, run_dir / "seconds.csv"
         self._seconds, self._before = seconds, before
-        self._epoch = None
+        self._ended = self._saved = 0
 
     def on_train_begin(self, logs=None):
-        self._start = self._saved = time.perf_counter()
+        self._start = self._saved_at = time.perf_counter()
         if not self._times.is_file() or not self._times.stat().st_size:
             self._times.write_text("epoch,seconds\n", encoding="utf-8")
 
@@ -103,14 +155,22 @@ class Checkpoints(keras.callbacks.Callback):
         now = time.perf_counter()
         with self._times.open("a", encoding="utf-8") as file:
             file.write(f"{epoch},{self._before + now - self._start:.3f}\n")
-        self._epoch = epoch + 1 if np.isfinite((logs or {}).get("loss", np.nan)) else None
-        if self._epoch and now - self._saved >= self._seconds:
-            save(self.model, self._folder, self._epoch)
-            self._saved = time.perf_counter()
+        self._ended = epoch + 1
+        if now - self._saved_at >= self._seconds:
+            self._save()
 
     def on_train_end(self, logs=None):
-        if self._epoch:
-            save(self.model, self._folder, self._epoch)
+        if self._ended > self._saved:
+            self._save()
+
+    def _save(self):
+        # A model that has diverged is nothing to go on from.
+        if not all(np.isfinite(weight).all() for weight in self.model.get_weights()):
+            return
+        for path in (self._times, self._run_dir / "metrics.csv"):
+            sync(path)
+        save(self.model, self._run_dir / "checkpoints", self._ended)
+        self._saved, self._saved_at = self._ended, time.perf_counter()
 
 
 def remove(run_dir: pathlib.Path) -> None:

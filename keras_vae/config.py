@@ -148,9 +148,12 @@ class Config:
         default = f"runs/{name or 'data'}-{time.strftime('%Y%m%d-%H%M%S')}"
         folder = pathlib.Path(self.run_dir or default)
         if folder.exists():
-            if not resume or not (folder / "config.json").is_file():
+            # A run may have been killed before it wrote anything.
+            empty = folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())
+            if not resume or not (empty or (folder / "config.json").is_file()):
                 raise ValueError(f"`run_dir` must not exist: results are never overwritten. Received: {folder}")
-            self._check_resumable(folder)
+            if not empty:
+                self._check_resumable(folder)
         parent = next(p for p in (folder, *folder.absolute().parents) if p.exists())
         if not (parent.is_dir() and os.access(parent, os.W_OK)):
             raise ValueError(f"`run_dir` cannot be created: {parent} is no folder to write to. Received: {folder}")

@@ -38,16 +38,24 @@ def run(config: Config, resume: bool = False, checkpoint_seconds: float = 30.0) 
     keras.utils.set_random_seed(config.seed)
     run_dir = config.run_folder(resume)
     dataset = load_data(config)
-    vae, epochs_before = checkpoints.restore(run_dir / "checkpoints", _load)
-    if vae is None:
-        vae = build_model(config, dataset)
-    if run_dir.exists():
-        logging.info("going on with %s after %d of %d epochs", run_dir, epochs_before, config.epochs)
-        for name in ("metrics.csv", "seconds.csv"):
-            checkpoints.cut_rows(run_dir / name, epochs_before)
-    else:
+    vae = build_model(config, dataset)
+    if not run_dir.exists():
         make_run_dir(run_dir)
+    with checkpoints.alone(run_dir):
+        # Another process may have ended the run since.
+        config.run_folder(resume=True)
+        return _run(vae, config, dataset, run_dir, checkpoint_seconds)
+
+
+def _run(vae, config, dataset, run_dir, checkpoint_seconds):
+    restored, epochs_before = checkpoints.restore(run_dir / "checkpoints", _load)
+    vae = restored or vae
+    if (run_dir / "config.json").exists():
+        logging.info("going on with %s after %d of %d epochs", run_dir, epochs_before, config.epochs)
+    else:
         write_json(run_dir / "config.json", config.to_dict())
+    for name in ("metrics.csv", "seconds.csv"):
+        checkpoints.cut_rows(run_dir / name, epochs_before)
     kl_method, parameters = vae.kl_method, sum(int(np.prod(v.shape)) for v in vae.trainable_variables)
     logging.info("data: %s", dataset.describe())
     logging.info("model: %d parameters, KL %s; writing to %s", parameters, kl_method, run_dir)
@@ -144,14 +152,15 @@ def fit(
     )
 
 
-def learning_rate(config: Config, num_images: int):
+def learning_rate(config: Config, num_images: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """Returns the learning rate of a run: a number or a Keras schedule over its steps."""
     steps = config.epochs * -(-num_images // config.batch_size)
     if config.learning_rate_schedule == "constant":
         return config.learning_rate
     if config.learning_rate_schedule == "stages":
         # Burda, Grosse and Salakhutdinov (2016), section 5: stage i of 0..7 has 3^i of 3,280 parts, rate 10^(-i/7).
-        ends = [round(steps * (3 ** (i + 1) - 1) / (3**8 - 1)) for i in range(7)]
+        # Keras counts the step at a boundary to the stage before it.
+        ends = [round(steps * (3 ** (i + 1) - 1) / (3**8 - 1)) - 1 for i in range(7)]
         rates = [config.learning_rate * 10 ** (-i / 7) for i in range(8)]
         return keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
     warmup = min(config.warmup_steps, steps // 2)
@@ -232,8 +241,11 @@ def load_config(run_dir) -> Config:
 
 
 def write_json(path: pathlib.Path, content: dict) -> None:
-    """Writes a dict as indented JSON."""
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    """Writes a dict as indented JSON; the file gets its name when it is whole."""
+    work = path.with_name(f".{path.name}")
+    work.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    checkpoints.sync(work)
+    work.replace(path)
 
 
 def versions() -> dict:

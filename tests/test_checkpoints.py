@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_vae import checkpoints, training
+from keras_vae import checkpoints, fitting, training
 from keras_vae.config import Config
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -37,6 +38,7 @@ REPORTED = ("test_elbo", "test_log_likelihood", "active_units", "parameters")
 def data(tmp_path_factory):
     """A folder with a small data set."""
     folder = tmp_path_factory.mktemp("data")
+    np.save(folder / "grey.npy", np.random.default_rng(1).random((300, 6, 6), np.float32))
     np.save(folder / "data.npy", np.random.default_rng(0).integers(0, 2, (300, 6, 6)).astype(np.float32))
     return folder
 
@@ -44,7 +46,8 @@ def data(tmp_path_factory):
 @pytest.fixture
 def here(data, tmp_path, monkeypatch):
     """An empty folder with the data set in it, as the working directory."""
-    (tmp_path / "data.npy").symlink_to(data / "data.npy")
+    for path in data.glob("*.npy"):
+        (tmp_path / path.name).symlink_to(path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -116,6 +119,7 @@ def test_an_interrupted_run_ends_with_the_numbers_of_a_whole_one(here, whole, mo
         {"prior": "vamp", "num_components": 4},
         {"objective": "iwae", "num_samples": 2},
         {"kl_warmup_steps": 60, "posterior": "full"},
+        {"dataset": "grey.npy", "binarization": "dynamic"},
     ],
 )
 def test_schedules_priors_and_draws_go_on_where_they_were(here, monkeypatch, changes):
@@ -155,6 +159,43 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(here, whole, monkeypa
     assert_same_run(training.run(SETTINGS, resume=True), whole)
     assert said[0].startswith("this checkpoint is passed over: run/checkpoints/epoch-000007.keras is damaged")
     assert said[1] == "going on with run after 6 of 12 epochs"
+
+
+def test_a_part_of_a_run_is_compiled_as_the_whole(here, monkeypatch):
+    # 12 epochs of 8 steps pay for XLA, the 5 that are left would not.
+    monkeypatch.setattr(fitting, "MIN_STEPS_FOR_XLA", 80)
+    whole = training.run(dataclasses.replace(SETTINGS, run_dir="whole"))
+    interrupted(monkeypatch, 7)
+    assert_same_run(training.run(SETTINGS, resume=True), whole)
+
+
+def test_damaged_checkpoints_are_one_error_and_stay(here, monkeypatch):
+    run_dir = interrupted(monkeypatch, 7)
+    metrics = (run_dir / "metrics.csv").read_bytes()
+    for epoch in (6, 7):
+        checkpoints.path_of(run_dir / "checkpoints", epoch).write_bytes(b"")
+    with pytest.raises(ValueError, match="must hold a checkpoint that can be read"):
+        training.run(SETTINGS, resume=True)
+    assert checkpoints.epochs_saved(run_dir / "checkpoints") == [7, 6]
+    assert (run_dir / "metrics.csv").read_bytes() == metrics
+
+
+def test_missing_rows_are_one_error(here, monkeypatch):
+    run_dir = interrupted(monkeypatch, 7)
+    (run_dir / "seconds.csv").write_text("epoch,seconds\n0,1.0\n")
+    with pytest.raises(ValueError, match=r"must have a row for each of 7 epochs\. Received: 1"):
+        training.run(SETTINGS, resume=True)
+
+
+def test_two_processes_do_not_write_to_one_folder(here, monkeypatch):
+    run_dir = interrupted(monkeypatch, 3)
+    with checkpoints.alone(run_dir), pytest.raises(ValueError, match="another process is training in run"):
+        training.run(SETTINGS, resume=True)
+
+
+def test_an_empty_folder_is_a_run_killed_before_it_wrote_anything(here, whole):
+    pathlib.Path("run").mkdir()
+    assert_same_run(training.run(SETTINGS, resume=True), whole)
 
 
 def test_a_line_of_metrics_cut_short_is_written_again(here, whole, monkeypatch):
@@ -232,21 +273,27 @@ def wait_for_rows(path, count):
     pytest.fail("the run did not get under way")
 
 
+LONG = dataclasses.replace(SETTINGS, epochs=150)
+PART = """
+from keras_vae import training
+from test_checkpoints import LONG
+training.run(LONG, resume=True, checkpoint_seconds=0)
+"""
+
+
 def test_kill_at_a_random_moment_and_the_same_command_again(here):
-    epochs = "--epochs=400"
-    assert (
-        subprocess.run(command(epochs, "--run_dir=whole"), env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode == 0
-    )
-    process = start(epochs)
-    wait_for_rows(here / "run" / "metrics.csv", random.randrange(20, 300))
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    whole = training.run(dataclasses.replace(LONG, run_dir="whole"))
+    process = subprocess.Popen([sys.executable, "-c", PART], env=environment)
+    wait_for_rows(here / "run" / "metrics.csv", random.randrange(5, 100))
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.wait(timeout=60)
     assert not (here / "run" / "report.json").exists()
-    again = start(epochs)
+    again = start("--epochs=150", "--hidden_units=8")
     _, errors = again.communicate(timeout=300)
     assert again.returncode == 0, errors
-    assert "going on with run after " in errors
-    assert_same_run(here / "run", here / "whole")
+    assert re.search("going on with run after [1-9]", errors)
+    assert_same_run(here / "run", whole)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -256,7 +303,8 @@ def test_a_signal_ends_the_run_with_one_line(here, number):
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert errors.splitlines()[-1].startswith(f"stopped by {number.name}. The same command with the same --run_dir")
+    message = f"stopped by {number.name}. The same command with --run_dir=run goes on from the last checkpoint"
+    assert errors.splitlines()[-1] == message
     assert "Traceback" not in errors
 
 

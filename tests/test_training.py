@@ -34,7 +34,7 @@ def rate(schedule, num_images=3280, steps=(), **settings):
 def test_stages_are_three_times_as_long_as_the_one_before_and_fall_tenfold():
     # One step an epoch: the paper's 3,280 epochs.
     ends = np.cumsum([3**i for i in range(8)])
-    steps = [0, *(step for end in ends[:-1] for step in (int(end), int(end) + 1)), 3280]
+    steps = [0, *(step for end in ends[:-1] for step in (int(end) - 1, int(end))), 3279]
     found = rate("stages", 20, steps, batch_size=20, epochs=3280, learning_rate=1e-3)
     stages = np.repeat(np.arange(8), 2)
     np.testing.assert_allclose(found, 1e-3 * 10.0 ** (-stages / 7), rtol=1e-6)

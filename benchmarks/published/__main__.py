@@ -25,8 +25,12 @@ def run(name: str, folder: pathlib.Path, results: pathlib.Path) -> dict:
 
     row = ROWS[name]
     run_dir = folder / name
+    config = dataclasses.replace(row.config, run_dir=str(run_dir))
     if not (run_dir / "report.json").exists():
-        training.run(dataclasses.replace(row.config, run_dir=str(run_dir)), resume=True)
+        training.run(config, resume=True)
+        training.write_json(run_dir / "machine.json", machine.describe())
+    elif (before := training.load_config(run_dir)) != config:
+        raise SystemExit(f"error: {run_dir} holds a run of other settings: {before}")
     report = json.loads((run_dir / "report.json").read_text(encoding="utf-8"))
     metrics = checkpoints.read_rows(run_dir / "metrics.csv")
     seconds = checkpoints.read_rows(run_dir / "seconds.csv")["seconds"]
@@ -38,7 +42,7 @@ def run(name: str, folder: pathlib.Path, results: pathlib.Path) -> dict:
         "source": row.source,
         "remark": row.remark,
         "settings": {**row.config.to_dict(), "run_dir": ""},
-        "machine": machine.describe(),
+        "machine": json.loads((run_dir / "machine.json").read_text(encoding="utf-8")),
         "report": report,
         "curve": {"seconds": seconds, "val_elbo": metrics["val_elbo"]},
     }

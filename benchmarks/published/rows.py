@@ -36,11 +36,11 @@ def _config(preset="default", **settings):
 
 # The paper's network on a schedule for hours instead of days.
 _PAPER = {"batch_size": 100, "learning_rate": 2e-3, "learning_rate_schedule": "cosine", "epsilon": 1e-7}
-_SHORTER = "batch 100, a cosine and fewer epochs instead of batch 20 and 3,280 epochs in 8 stages"
-_OTHER = "another network: 784-512-512-40 GELU"
+_SHORTER = "55,000 training images; batch 100 and a cosine instead of batch 20 and 3,280 epochs in 8 stages"
+_OTHER = "55,000 training images; another network: 784-512-512-40 GELU"
 
 ROWS = {
-    "flax": Row("flax example", "test_elbo", -104.0, FLAX, _config("flax"), "5,000 of the 60,000 images held out"),
+    "flax": Row("flax example", "test_elbo", -104.0, FLAX, _config("flax"), "55,000 training images"),
     "vae-1": Row(
         "VAE, 1 layer, k = 1",
         "test_log_likelihood",

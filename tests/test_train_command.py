@@ -267,6 +267,7 @@ def test_run_directory_holds_the_documented_files(first):
         "metrics.csv",
         "model.keras",
         "report.json",
+        "seconds.csv",
         "tensorboard",
         "figures",
         "export",

@@ -24,6 +24,7 @@ setup(
         "absl-py>=2.1",
         "ai-edge-litert>=2.1,<3",
         "flatbuffers>=24",
+        "h5py>=3.11",
         "keras>=3.12,<4",
         "matplotlib>=3.8",
         "numpy>=1.26",

@@ -12,6 +12,7 @@ import sys
 from absl import app, flags, logging
 
 from export.command_line import fail, parse, quiet_tensorflow
+from export.errors import ExportError
 
 
 def _load_config_module():
@@ -87,6 +88,12 @@ def _stop(number, _):
     raise _Stopped(signal.Signals(number))
 
 
+def _machine_errors() -> tuple[type, ...]:
+    # What a full disk raises; TensorFlow's errors are there once it is.
+    errors = getattr(sys.modules.get("tensorflow"), "errors", None)
+    return (OSError, errors.OpError) if errors else (OSError,)
+
+
 def main(_) -> None:
     """Trains, and exports."""
     go_on = ""
@@ -98,25 +105,20 @@ def main(_) -> None:
         config = dataclasses.replace(config, run_dir=str(config.run_folder(flags.FLAGS.resume)))
         logging.set_verbosity(logging.INFO)
         quiet_tensorflow()
-        import tensorflow as tf
-
         from export import exporter
         from keras_vae import training
 
-        go_on = f"The same command with --run_dir={config.run_dir} goes on from the last checkpoint"
-        try:
-            run_dir = training.run(config, flags.FLAGS.resume)
-            go_on = f"The run has ended; `python -m export {run_dir}` exports it"
-            if config.export:
-                exporter.export_run(run_dir)
-        except (OSError, tf.errors.OpError) as error:
-            fail(f"{getattr(error, 'strerror', None) or str(error).splitlines()[0]}. {go_on}")
-        except exporter.ExportError as error:
-            fail(error)
-    except ValueError as error:
+        go_on = f". The same command with --run_dir={config.run_dir} goes on from the last checkpoint"
+        run_dir = training.run(config, flags.FLAGS.resume)
+        go_on = f". The run has ended; `python -m export {run_dir}` exports it"
+        if config.export:
+            exporter.export_run(run_dir)
+    except (ValueError, ExportError) as error:
         fail(error)
+    except _machine_errors() as error:
+        fail(f"{getattr(error, 'strerror', None) or str(error).splitlines()[0]}{go_on}")
     except _Stopped as error:
-        print(f"stopped by {error.args[0].name}. {go_on}", file=sys.stderr)
+        print(f"stopped by {error.args[0].name}{go_on}", file=sys.stderr)
         sys.exit(128 + error.args[0])
     logging.info("done: see %s", run_dir)
 

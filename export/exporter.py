@@ -19,6 +19,7 @@ from export.paths import check_run_dir, check_target
 from export.signatures import FILES, NAMES, Signatures
 from export.verification import TOLERANCE, Parity
 from keras_vae import checks, training
+from keras_vae.config import read_json
 from keras_vae.data import Dataset
 from keras_vae.folders import written_whole
 from keras_vae.posteriors import Deterministic
@@ -98,7 +99,7 @@ def _report(run_dir) -> dict:
     """Returns report.json of a run, empty if there is none (a model saved by other means)."""
     path = run_dir / "report.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return read_json(path) if path.exists() else {}
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {error}. Remove it, or run the training again") from error
 

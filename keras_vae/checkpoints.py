@@ -11,7 +11,10 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
+import tensorflow as tf
 from absl import logging
+
+from keras_vae.folders import file_written_whole, sync
 
 try:
     import fcntl
@@ -63,13 +66,8 @@ def save(model: keras.Model, folder: pathlib.Path, epoch: int) -> None:
       OSError: if it cannot be written; what was there before is still there.
     """
     folder.mkdir(exist_ok=True)
-    work = folder / ".unfinished.keras"
-    try:
+    with file_written_whole(path_of(folder, epoch)) as work:
         model.save(work)
-        sync(work)
-        work.replace(path_of(folder, epoch))
-    finally:
-        work.unlink(missing_ok=True)
     for old in epochs_saved(folder)[_KEPT:]:
         path_of(folder, old).unlink()
 
@@ -103,12 +101,6 @@ def restore(folder: pathlib.Path, load: Callable[[pathlib.Path], keras.Model]) -
     return None, 0
 
 
-def sync(path: pathlib.Path) -> None:
-    """Waits until a file is on the disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
 def cut_rows(path: pathlib.Path, epochs: int) -> None:
     """Takes the rows of epochs from `epochs` on out of a CSV file with a header; a last line cut short goes too.
 
@@ -118,10 +110,33 @@ def cut_rows(path: pathlib.Path, epochs: int) -> None:
     lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
     if epochs and len(lines) <= epochs:
         raise ValueError(f"{path} must have a row for each of {epochs} epochs. Received: {max(0, len(lines) - 1)}")
-    work = path.with_name(f".{path.name}")
-    work.write_bytes(b"".join(lines[: epochs + 1]) if epochs else b"")
-    sync(work)
-    work.replace(path)
+    with file_written_whole(path) as work:
+        work.write_bytes(b"".join(lines[: epochs + 1]) if epochs else b"")
+
+
+def cut_events(folder: pathlib.Path, epochs: int, iterations: int) -> None:
+    """Takes the points of epochs from `epochs` on, or of steps after `iterations`, out of TensorBoard's files."""
+    for path in folder.rglob("events.out.tfevents.*"):
+        kept = [event for event in _events(path) if not _is_after(event, epochs, iterations)]
+        with file_written_whole(path) as work, tf.io.TFRecordWriter(str(work)) as writer:
+            for event in kept:
+                writer.write(event.SerializeToString())
+
+
+def _events(path):
+    try:
+        for record in tf.data.TFRecordDataset(str(path)):
+            yield tf.compat.v1.Event.FromString(record.numpy())
+    except tf.errors.DataLossError:  # the last one was cut short
+        return
+
+
+def _is_after(event, epochs, iterations):
+    # Keras counts epochs from 0, and validation in steps.
+    return any(
+        event.step > iterations if value.tag.endswith("_vs_iterations") else event.step >= epochs
+        for value in event.summary.value
+    )
 
 
 def read_rows(path: pathlib.Path) -> dict[str, list[float]]:

@@ -165,13 +165,13 @@ class Config:
                 f"`run_dir` must not hold a run that has ended: nothing is overwritten. Received: {folder}"
             )
         try:
-            before = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            before = read_json(folder / "config.json")
             others = [
                 f"{name}={before[name]!r}, now {value!r}"
                 for name, value in self.to_dict().items()
                 if name not in ("run_dir", "export") and before[name] != value
             ]
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"`run_dir` must hold a readable config.json. Received: {folder} ({error})") from error
         if others:
             raise ValueError(
@@ -189,6 +189,27 @@ class Config:
         return {**dataclasses.asdict(self), "hidden_units": list(self.hidden_units)}
 
 
+def read_json(path: pathlib.Path) -> dict:
+    """Returns the dict in a JSON file of up to a megabyte.
+
+    Raises:
+      OSError: if it cannot be read.
+      ValueError: if it holds anything else.
+    """
+    with path.open("rb") as file:
+        text = file.read(_MAX_JSON_BYTES + 1)
+    if len(text) > _MAX_JSON_BYTES:
+        raise ValueError(f"{path} must have up to {_MAX_JSON_BYTES} bytes")
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold a dict. Received: {type(content).__name__}")
+    return content
+
+
+_MAX_JSON_BYTES = 1 << 20
 _SIZE = re.compile("[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})?")
 
 

@@ -1,6 +1,7 @@
-"""Folders that get their name only when they are whole."""
+"""Files and folders that get their name only when they are whole."""
 
 import contextlib
+import os
 import pathlib
 import shutil
 import tempfile
@@ -34,3 +35,25 @@ def _rename(work: pathlib.Path, folder: pathlib.Path) -> None:
             old.rename(folder)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def file_written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a name beside `path` to write a file to; when the block ends well, the file is on the disk as `path`.
+
+    When the block fails, nothing is left behind, and what had that name is still there.
+    """
+    # One name for all: what a kill leaves is overwritten by the next.
+    work = path.with_name(f".unfinished{path.suffix}")
+    try:
+        yield work
+        sync(work)
+        work.replace(path)
+    finally:
+        work.unlink(missing_ok=True)
+
+
+def sync(path: pathlib.Path) -> None:
+    """Waits until a file is on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

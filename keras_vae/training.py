@@ -3,7 +3,6 @@
 import json
 import pathlib
 import platform
-import zipfile
 
 import keras
 import numpy as np
@@ -11,9 +10,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from absl import logging
 
-from keras_vae import checkpoints, data, evaluation, latent, plotting
+from keras_vae import checkpoints, data, evaluation, latent, plotting, safe_loading
 from keras_vae.building import LIKELIHOODS, build_model
-from keras_vae.config import Config
+from keras_vae.config import Config, read_json
+from keras_vae.folders import file_written_whole
 from keras_vae.sampling import center
 from keras_vae.vae import VAE
 
@@ -56,6 +56,8 @@ def _run(vae, config, dataset, run_dir, checkpoint_seconds):
         write_json(run_dir / "config.json", config.to_dict())
     for name in ("metrics.csv", "seconds.csv"):
         checkpoints.cut_rows(run_dir / name, epochs_before)
+    iterations = int(vae.optimizer.iterations) if epochs_before else 0
+    checkpoints.cut_events(run_dir / "tensorboard", epochs_before, iterations)
     kl_method, parameters = vae.kl_method, sum(int(np.prod(v.shape)) for v in vae.trainable_variables)
     logging.info("data: %s", dataset.describe())
     logging.info("model: %d parameters, KL %s; writing to %s", parameters, kl_method, run_dir)
@@ -218,13 +220,7 @@ def load_model(run_dir) -> VAE:
 
 
 def _load(path):
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is damaged: it is no zip archive, as a Keras file is. Train again")
-    try:
-        model = keras.saving.load_model(path)
-    except Exception as error:  # Keras raises whatever the broken part raises
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"{path} is damaged or was not written by keras_vae: {reason}") from error
+    model = safe_loading.load(path)
     if not isinstance(model, VAE):
         raise ValueError(f"{path} must hold a keras_vae.VAE. Received: {type(model).__name__}")
     return model
@@ -234,7 +230,7 @@ def load_config(run_dir) -> Config:
     """Returns the settings of a run directory, or raises `ValueError` that names the cause."""
     path = pathlib.Path(run_dir) / "config.json"
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = read_json(path)
         return Config(**{**settings, "hidden_units": tuple(settings["hidden_units"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path} is missing or damaged: {error}") from error
@@ -242,10 +238,8 @@ def load_config(run_dir) -> Config:
 
 def write_json(path: pathlib.Path, content: dict) -> None:
     """Writes a dict as indented JSON; the file gets its name when it is whole."""
-    work = path.with_name(f".{path.name}")
-    work.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    checkpoints.sync(work)
-    work.replace(path)
+    with file_written_whole(path) as work:
+        work.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def versions() -> dict:

@@ -1,5 +1,9 @@
 """Damaged files for the tests of the readers."""
 
+import functools
+import json
+import operator
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -37,3 +41,36 @@ def outcome(read, *arguments):
         return read(*arguments), None
     except ValueError as error:
         return None, str(error)
+
+
+# What a number, a name or a part of a configuration may be turned into.
+HOSTILE = (None, True, -1, 0, 1.5, 10**9, 2**31, 10**30, "", "x", "../../x", "__lambda__", [], [10**9], {}, 1e308, [[]])
+
+
+def places(tree, at=()):
+    """Returns the path to everything inside a JSON value, keys and indices."""
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    return [place for key, value in items for place in ((*at, key), *places(value, (*at, key)))]
+
+
+def replaced(tree, place, value):
+    """Returns a JSON value with another one at a place; `...` takes away what is there."""
+    tree = json.loads(json.dumps(tree))
+    parent = functools.reduce(operator.getitem, place[:-1], tree)
+    if value is ...:
+        del parent[place[-1]]
+    else:
+        parent[place[-1]] = value
+    return tree
+
+
+@st.composite
+def altered(draw, tree):
+    """Draws what may become of a JSON value: parts of it changed, gone, or put elsewhere."""
+    for _ in range(draw(st.integers(1, 2))):
+        if not (where := places(tree)):
+            return tree
+        place, other = (draw(st.sampled_from(where)) for _ in range(2))
+        part = functools.reduce(operator.getitem, other, tree)
+        tree = replaced(tree, place, draw(st.sampled_from([..., part, *HOSTILE]) | st.integers() | st.text()))
+    return tree

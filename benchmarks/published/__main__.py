@@ -24,11 +24,13 @@ def run(name: str, folder: pathlib.Path, results: pathlib.Path) -> dict:
     from keras_vae import checkpoints, training
 
     row = ROWS[name]
-    run_dir = folder / name
+    run_dir, machine_file = folder / name, folder / f"{name}.machine.json"
     config = dataclasses.replace(row.config, run_dir=str(run_dir))
     if not (run_dir / "report.json").exists():
+        # First, and beside the run: one that has ended has it, whenever it was killed.
+        folder.mkdir(parents=True, exist_ok=True)
+        training.write_json(machine_file, machine.describe())
         training.run(config, resume=True)
-        training.write_json(run_dir / "machine.json", machine.describe())
     elif (before := training.load_config(run_dir)) != config:
         raise SystemExit(f"error: {run_dir} holds a run of other settings: {before}")
     report = json.loads((run_dir / "report.json").read_text(encoding="utf-8"))
@@ -42,12 +44,12 @@ def run(name: str, folder: pathlib.Path, results: pathlib.Path) -> dict:
         "source": row.source,
         "remark": row.remark,
         "settings": {**row.config.to_dict(), "run_dir": ""},
-        "machine": json.loads((run_dir / "machine.json").read_text(encoding="utf-8")),
+        "machine": json.loads(machine_file.read_text(encoding="utf-8")),
         "report": report,
         "curve": {"seconds": seconds, "val_elbo": metrics["val_elbo"]},
     }
     results.mkdir(parents=True, exist_ok=True)
-    (results / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    training.write_json(results / f"{name}.json", result)
     return result
 
 

@@ -106,7 +106,9 @@ def measure(settings: Settings, sections) -> dict:
     from benchmarks.speed import command, evaluation, gemm, training, workloads
     from keras_vae.data import mnist
 
-    result = {"machine": machine.describe(), "settings": dataclasses.asdict(settings)}
+    # Whose interpreters, not where they lie.
+    pythons = {"ours": "keras_vae", "peers": "peers" if settings.pythons["peers"] else ""}
+    result = {"machine": machine.describe(), "settings": {**dataclasses.asdict(settings), "pythons": pythons}}
     with tempfile.TemporaryDirectory() as folder:
         data, test = pathlib.Path(folder, "train.npy"), pathlib.Path(folder, "test.npy")
         (train_images, _), (test_images, _) = mnist.read()
@@ -128,8 +130,10 @@ def measure(settings: Settings, sections) -> dict:
 
 def save(folder: pathlib.Path, name: str, result, figure) -> None:
     """Writes NAME.json and NAME.png."""
+    from keras_vae.training import write_json
+
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / f"{name}.json", result)
     if figure is not None:
         figure.savefig(folder / f"{name}.png", dpi=110)
 

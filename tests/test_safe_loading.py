@@ -1,0 +1,362 @@
+"""Hostile and damaged `.keras` files: one error each; nothing runs, and nothing takes more memory than the file."""
+
+import base64
+import copy
+import io
+import json
+import marshal
+import pathlib
+import re
+import subprocess
+import sys
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from conftest import make_vae
+
+from keras_vae import safe_loading
+
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """The members of a good file."""
+    path = tmp_path_factory.mktemp("good") / "model.keras"
+    make_vae().save(path)
+    return members(path)
+
+
+def members(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def write(path, parts, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return path
+
+
+def with_config(parts, change):
+    tree = json.loads(parts[CONFIG])
+    tree = change(tree) or tree
+    return {**parts, CONFIG: json.dumps(tree)}
+
+
+def with_weights(parts, change):
+    file = io.BytesIO(parts[WEIGHTS])
+    with h5py.File(file, "r+") as weights:
+        change(weights)
+    return {**parts, WEIGHTS: file.getvalue()}
+
+
+def refused(path, message):
+    """Raises unless the file is refused with one line that names it."""
+    with pytest.raises(ValueError, match=message) as caught:
+        safe_loading.load(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_good_file_is_loaded_to_the_bit(tmp_path, parts):
+    vae = make_vae()
+    vae.save(tmp_path / "m.keras")
+    loaded = safe_loading.load(tmp_path / "m.keras")
+    for a, b in zip(loaded.weights, vae.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    count = safe_loading.check(tmp_path / "m.keras")
+    assert count >= loaded.count_params()
+
+
+# Code and other names.
+
+KERNEL = ("encoder", "config", "trunk", "config", "layers", 2, "config")
+CODE = base64.b64encode(marshal.dumps(compile("open('owned', 'w')", "x", "eval"))).decode()
+LAMBDA = {"class_name": "__lambda__", "config": {"value": [CODE, None, None]}}
+
+
+def layer(module, name, config=None, registered=None):
+    return {"module": module, "class_name": name, "config": config or {}, "registered_name": registered}
+
+
+NAMED = {
+    "a lambda as an activation": LAMBDA,
+    "a Lambda layer": layer("keras.layers", "Lambda", {"name": "l", "function": LAMBDA}),
+    "os.system": layer("os", "system", {"command": "touch owned"}),
+    "eval": layer("builtins", "eval", {"source": "open('owned', 'w')"}),
+    "a function of os": {**layer("os", "function"), "config": "system", "registered_name": "system"},
+    "get_file": {**layer("keras.utils", "function"), "config": "get_file", "registered_name": "get_file"},
+    "get_file as a class": layer("keras.utils", "get_file", {"fname": "owned", "origin": "file:///etc/hostname"}),
+    "a function beside the layers": layer("keras.layers", "deserialize"),
+    "load_model": layer("keras.saving", "load_model"),
+    "an inner module of Keras": layer("keras.src.utils.file_utils", "get_file"),
+    "a module to import": layer("antigravity", "Layer"),
+    "a saved model": layer("keras.layers", "TFSMLayer", {"filepath": "/etc", "call_endpoint": "x"}),
+    "a vocabulary file": layer("keras.layers", "StringLookup", {"vocabulary": "/etc/passwd"}),
+    "a name of this package elsewhere": layer("os", "system", registered="keras_vae>system"),
+    "a name without a module": {"class_name": "Lambda", "config": {"function": LAMBDA}},
+    "names that are no names": layer(["os"], {"system": 1}),
+    "a huge NumPy type": {"class_name": "__numpy__", "config": {"value": [1], "dtype": "V2000000000"}},
+    "a type specification": {"class_name": "__typespec__", "spec_name": "x", "module": "os", "config": []},
+}
+
+
+@pytest.mark.parametrize("place", ["activation", "layer", "model", "compile"])
+@pytest.mark.parametrize("name", NAMED)
+def test_no_name_reaches_anything_but_parts_of_keras_and_registered_classes(parts, tmp_path, monkeypatch, name, place):
+    monkeypatch.chdir(tmp_path)
+
+    def change(tree):
+        layers = tree["config"]["encoder"]["config"]["trunk"]["config"]["layers"]
+        if place == "activation":
+            layers[2]["config"]["activation"] = NAMED[name]
+        elif place == "layer":
+            layers[1] = NAMED[name]
+        elif place == "compile":
+            tree["compile_config"]["optimizer"] = NAMED[name]
+        else:
+            return NAMED[name]
+
+    path = write(tmp_path / "model.keras", with_config(parts, change))
+    refused(path, r"a part of a model must (be one of Keras or registered|have names)")
+    assert [item.name for item in tmp_path.iterdir()] == ["model.keras"]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_safe_mode_of_keras_runs_none_of_it_either(parts, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+
+    def change(tree):
+        tree["config"]["encoder"]["config"]["trunk"]["config"]["layers"][2] = NAMED[name]
+
+    path = write(tmp_path / "model.keras", with_config(parts, change))
+    with pytest.raises((TypeError, ValueError, KeyError, AttributeError)):  # whatever its parts raise
+        keras.saving.load_model(path)
+    assert [item.name for item in tmp_path.iterdir()] == ["model.keras"]
+
+
+# More than the file holds.
+
+
+def wide(tree):
+    tree["config"]["encoder"]["config"]["trunk"]["config"]["layers"][2]["config"]["units"] = 10**9
+
+
+def wide_twice(tree):
+    # Each number is that of an array in the file, their product is not.
+    layers = tree["config"]["encoder"]["config"]["trunk"]["config"]["layers"]
+    dense = layers.pop()
+    dense.pop("build_config")
+    for name in ("a", "b", "c"):
+        layers.append(copy.deepcopy(dense))
+        layers[-1]["config"] |= {"units": 30_000, "name": name}
+
+
+def large_picture(tree):
+    layers = tree["config"]["encoder"]["config"]["trunk"]["config"]["layers"]
+    layers[0]["config"]["batch_shape"] = [None, 10**5, 10**5, 1]
+
+
+def large_latent(tree):
+    tree["config"]["encoder"]["config"]["posterior"]["config"]["latent_dim"] = 10**9
+    tree["config"]["prior"]["config"]["latent_dim"] = 10**9
+
+
+def large_event(tree):
+    tree["config"]["decoder"]["config"]["likelihood"]["config"]["event_shape"] = [10**5, 10**5, 10]
+
+
+def repeated(tree):
+    tree["config"]["decoder"]["config"]["trunk"]["config"]["layers"][1] = layer(
+        "keras.layers", "RepeatVector", {"name": "r", "n": 10**9}
+    )
+
+
+def nested(depth):
+    def change(tree):
+        trunk = tree["config"]["encoder"]["config"]["trunk"]
+        inner = trunk["config"]["layers"][1:]
+        for number in range(depth):
+            inner = [layer("keras", "Sequential", {"name": f"s{number}", "layers": inner})]
+        trunk["config"]["layers"][1:] = inner
+
+    return change
+
+
+def many(tree):
+    relu = layer("keras.layers", "ReLU")
+    tree["config"]["encoder"]["config"]["trunk"]["config"]["layers"][1:1] = [relu] * 10_000
+
+
+CONFIGS = {
+    "a width of 10^9": wide,
+    "widths that multiply": wide_twice,
+    "a picture of 10^10 pixels": large_picture,
+    "10^9 latent dimensions": large_latent,
+    "an event of 10^11 values": large_event,
+    "10^9 copies": repeated,
+    "30 models inside each other": nested(30),
+    "200 models inside each other": nested(200),
+    "10,000 layers": many,
+}
+
+
+def shape_bomb(file):
+    del file["encoder/vars/0"]
+    file.create_dataset("encoder/vars/0", shape=(30_000, 30_000), dtype="f4")
+
+
+def packed_bomb(file):
+    del file["encoder/vars/0"]
+    file.create_dataset("encoder/vars/0", data=np.zeros((5000, 5000), "f4"), compression="gzip")
+
+
+def external_link(file):
+    del file["encoder/vars/0"]
+    file["encoder/vars/0"] = h5py.ExternalLink("other.h5", "x")
+
+
+def soft_link(file):
+    del file["encoder/vars/0"]
+    file["encoder/vars/0"] = h5py.SoftLink("/decoder")
+
+
+def circle(file):
+    file["encoder/trunk/again"] = file["encoder"]
+
+
+def external_data(file):
+    del file["encoder/vars/0"]
+    file.create_dataset("encoder/vars/0", (6, 5, 1), "f4", external=[("/etc/passwd", 0, 120)])
+
+
+def virtual_data(file):
+    del file["encoder/vars/0"]
+    layout = h5py.VirtualLayout((6, 5, 1), "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "x", (6, 5, 1))
+    file.create_virtual_dataset("encoder/vars/0", layout)
+
+
+def texts(file):
+    del file["encoder/vars/0"]
+    file["encoder/vars/0"] = ["text"] * 30
+
+
+def another_shape(file):
+    del file["encoder/vars/0"]
+    file["encoder/vars/0"] = np.zeros((5, 6, 1), "f4")
+
+
+def missing(file):
+    del file["encoder/head"]
+
+
+WEIGHT_FILES = {
+    "a shape of 3.6 GB": (shape_bomb, "must be in the file"),
+    "100 MB of packed zeros": (packed_bomb, "must be plain arrays"),
+    "a link to another file": (external_link, "must not have links.* is a ExternalLink"),
+    "a link inside": (soft_link, "must not have links.* is a SoftLink"),
+    "data in another file": (external_data, "must be plain arrays"),
+    "data of other files": (virtual_data, "must be plain arrays"),
+    "texts": (texts, "must be plain arrays of numbers. Received: /encoder/vars/0, object"),
+    "another shape": (another_shape, "objects could not be loaded|shape"),
+    "missing weights": (missing, "objects could not be loaded|expected"),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHT_FILES)
+def test_weights_that_are_not_plain_arrays_in_the_file_are_refused(parts, tmp_path, name):
+    change, message = WEIGHT_FILES[name]
+    refused(write(tmp_path / "model.keras", with_weights(parts, change)), message)
+
+
+def test_a_circle_in_the_weights_does_not_hang(parts, tmp_path):
+    path = write(tmp_path / "model.keras", with_weights(parts, circle))
+    assert safe_loading.check(path) == safe_loading.count_weights(parts[WEIGHTS])
+    safe_loading.load(path)
+
+
+def test_what_is_not_stored_as_keras_does_is_refused(parts, tmp_path):
+    path = tmp_path / "model.keras"
+    refused(write(path, parts, zipfile.ZIP_DEFLATED), "must be stored, not compressed")
+    refused(write(path, {**parts, "../../owned": b"x"}), "a Keras file must hold config.json, .*Received:.*owned")
+    refused(write(path, {**parts, "assets/x": b"x"}), "a Keras file must hold")
+    refused(write(path, {name: parts[name] for name in parts if name != WEIGHTS}), "a Keras file must hold")
+    refused(write(path, {**parts, CONFIG: bytes(2**20 + 1)}), "config.json is too large")
+    refused(write(path, {**parts, CONFIG: b"[" * 10**5}), "config.json is nested too deeply")
+    refused(write(path, {**parts, CONFIG: b'{"x": NaN}'}), "must have finite numbers")
+    refused(write(path, {**parts, CONFIG: b"1" * 5000}), "Exceeds the limit")
+    refused(write(path, {**parts, WEIGHTS: b""}), "damaged")
+    assert [item.name for item in tmp_path.iterdir()] == ["model.keras"]
+    assert not (tmp_path.parent.parent / "owned").exists()
+
+
+def test_two_members_of_one_name_are_refused(parts, tmp_path):
+    path = write(tmp_path / "model.keras", {name: parts[name] for name in (CONFIG, WEIGHTS)})
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr(CONFIG, "{}")
+    refused(path, "a Keras file must hold")
+
+
+def test_a_size_that_is_only_declared_is_refused(parts, tmp_path):
+    path = write(tmp_path / "model.keras", parts)
+    content = bytearray(path.read_bytes())
+    entry = content.rindex(WEIGHTS.encode()) - 46  # the last entry of the central directory
+    content[entry + 20 : entry + 28] = (2**32 - 2).to_bytes(4, "little") * 2
+    path.write_bytes(content)
+    refused(path, "model.weights.h5 is too large. Received: 4294967294 bytes")
+
+
+def test_more_than_the_memory_is_not_read(parts, tmp_path, monkeypatch):
+    path = write(tmp_path / "model.keras", parts)
+    monkeypatch.setattr(safe_loading.check_memory.__globals__["os"], "sysconf", lambda _: 100)
+    with pytest.raises(ValueError, match="must fit in memory"):
+        safe_loading.load(path)
+
+
+MEASURE = """
+import pathlib, resource, sys, time
+from keras_vae import safe_loading
+good, *paths = map(pathlib.Path, sys.argv[1:])
+safe_loading.load(good)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for path in paths:
+    start = time.perf_counter()
+    try:
+        safe_loading.load(path)
+        outcome = "loaded"
+    except ValueError as error:
+        outcome = str(error)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
+    print(path.stem, grown, f"{time.perf_counter() - start:.2f}", outcome, sep="\\t")
+"""
+
+
+def test_no_size_in_the_configuration_costs_memory_or_time(parts, tmp_path):
+    names = {f"{number}.keras": name for number, name in enumerate(CONFIGS)}
+    for file, name in names.items():
+        write(tmp_path / file, with_config(parts, CONFIGS[name]))
+    write(tmp_path / "good.keras", parts)
+    result = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(tmp_path / "good.keras"), *(str(tmp_path / file) for file in names)],
+        cwd=pathlib.Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    assert len(lines) == len(CONFIGS)
+    for number, megabytes, seconds, what in lines:
+        name = list(CONFIGS)[int(number)]
+        print(name, megabytes, seconds, what)
+        assert int(megabytes) < 200, name
+        assert float(seconds) < 20, name
+        assert re.search(
+            "must not have more weights than the file|inside each other|1 parts|numbers an example|expected axis", what
+        ), name

@@ -18,12 +18,13 @@ import zipfile
 import h5py
 import keras
 
-from keras_vae.data.limits import check_memory, reason
+from keras_vae.data.limits import check_memory
 
 _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 _MAX_CONFIG_BYTES = 1 << 20
-# Each part may look at all parts inside it: the time may grow as 2 to the depth, and as the square of the number.
-_MAX_DEPTH = 12
+# A Sequential builds all of its layers anew for each of them, and so does one around it.
+_MAX_DEPTH = 9
+_MAX_LAYERS = 100
 _MAX_PARTS = 5000
 _MAX_FEATURES = 1 << 26
 
@@ -55,7 +56,9 @@ def load(path: pathlib.Path) -> keras.Model:
         _check_features(model)
         return model
     except Exception as error:  # Keras, HDF5 and zipfile raise whatever the broken part raises
-        raise ValueError(f"{path} is damaged or was not written by keras_vae: {reason(error)[:300]}") from error
+        # Keras wraps the error of a part in those of all around it.
+        cause = (str(error).rpartition("Exception encountered: ")[2].strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{path} is damaged or was not written by keras_vae: {cause[:300]}") from error
 
 
 def _check_features(model):
@@ -115,6 +118,10 @@ def _check_part(part):
     if not all(isinstance(name, str | None) for name in names):
         raise ValueError(f"a part of a model must have names. Received: {names}"[:300])
     module, name, registered = names
+    inner = part.get("config")
+    layers = inner.get("layers") if name == "Sequential" and isinstance(inner, dict) else ()
+    if isinstance(layers, list) and len(layers) > _MAX_LAYERS:
+        raise ValueError(f"a Sequential must have up to {_MAX_LAYERS} layers. Received: {len(layers)}")
     if name in _MARKS or keras.saving.get_registered_object(registered or name) is not None:
         return
     if not _is_part_of_keras(module or "", name):
@@ -159,19 +166,19 @@ def count_weights(content: bytes) -> int:
 @contextlib.contextmanager
 def _no_more_weights_than(count: int):
     """Within this context a layer of this thread that makes a weight beyond the first `count` numbers fails."""
-    add_weight, thread, made = keras.layers.Layer.add_weight, threading.get_ident(), 0
-
-    @functools.wraps(add_weight)
-    def counted(self, shape=None, *args, **kwargs):
-        nonlocal made
-        if threading.get_ident() == thread:
-            dimensions = shape if isinstance(shape, list | tuple) else [shape]
-            made += math.prod(abs(d) for d in dimensions if isinstance(d, int))
-            if made > count:
-                raise ValueError(f"{self.name} must not have more weights than the file. Received: shape={shape}")
-        return add_weight(self, shape, *args, **kwargs)
-
     with _one_at_a_time:
+        add_weight, thread, made = keras.layers.Layer.add_weight, threading.get_ident(), 0
+
+        @functools.wraps(add_weight)
+        def counted(self, shape=None, *args, **kwargs):
+            nonlocal made
+            if threading.get_ident() == thread:
+                dimensions = shape if isinstance(shape, list | tuple) else [shape]
+                made += math.prod(abs(d) for d in dimensions if isinstance(d, int))
+                if made > count:
+                    raise ValueError(f"{self.name} must not have more weights than the file. Received: shape={shape}")
+            return add_weight(self, shape, *args, **kwargs)
+
         keras.layers.Layer.add_weight = counted
         try:
             yield

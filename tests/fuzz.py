@@ -3,10 +3,13 @@
 import functools
 import json
 import operator
+import os
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+# Of tests that load a whole model; FUZZ_EXAMPLES=1000 for a thorough search.
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
 # The same examples in every run; a slow machine is no failure.
 FUZZ = settings(
     max_examples=300,

@@ -11,7 +11,7 @@ import sys
 
 from absl import app, flags, logging
 
-from export.command_line import fail, parse, quiet_tensorflow
+from export.command_line import cause, fail, machine_errors, parse, quiet_tensorflow
 from export.errors import ExportError
 
 
@@ -88,12 +88,6 @@ def _stop(number, _):
     raise _Stopped(signal.Signals(number))
 
 
-def _machine_errors() -> tuple[type, ...]:
-    # What a full disk raises; TensorFlow's errors are there once it is.
-    errors = getattr(sys.modules.get("tensorflow"), "errors", None)
-    return (OSError, errors.OpError) if errors else (OSError,)
-
-
 def main(_) -> None:
     """Trains, and exports."""
     go_on = ""
@@ -115,8 +109,8 @@ def main(_) -> None:
             exporter.export_run(run_dir)
     except (ValueError, ExportError) as error:
         fail(error)
-    except _machine_errors() as error:
-        fail(f"{getattr(error, 'strerror', None) or str(error).splitlines()[0]}{go_on}")
+    except machine_errors() as error:
+        fail(f"{cause(error)}{go_on}")
     except _Stopped as error:
         print(f"stopped by {error.args[0].name}{go_on}", file=sys.stderr)
         sys.exit(128 + error.args[0])

@@ -4,9 +4,12 @@ Writes RUN_DIR/export with a SavedModel, TensorFlow Lite files of the decoder, t
 model card; every file is loaded again, run in its own runtime and compared with Keras before it is left there.
 """
 
+import signal
+import sys
+
 from absl import app, flags, logging
 
-from export.command_line import fail, parse, quiet_tensorflow
+from export.command_line import cause, fail, machine_errors, parse, quiet_tensorflow
 from export.errors import ExportError
 from export.paths import check_run_dir
 
@@ -60,6 +63,8 @@ def make_options():
 def main(argv: list[str]) -> None:
     """Runs the export."""
     logging.set_verbosity(logging.INFO)
+    # An exit, unlike a kill, leaves nothing half written.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     values = flags.FLAGS
     only_serve = values.serve and not values.web
     try:
@@ -80,6 +85,8 @@ def main(argv: list[str]) -> None:
             webpage.serve(folder / "web", values.port)
     except (ValueError, ImportError, ExportError) as error:
         fail(error)
+    except machine_errors() as error:
+        fail(cause(error))
 
 
 def cli() -> None:

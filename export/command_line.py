@@ -42,6 +42,17 @@ def fail(message: object) -> None:
     sys.exit(2)
 
 
+def machine_errors() -> tuple[type, ...]:
+    """Returns the errors of a full disk or memory; those of TensorFlow once it is there."""
+    errors = getattr(sys.modules.get("tensorflow"), "errors", None)
+    return (OSError, errors.OpError) if errors else (OSError,)
+
+
+def cause(error: Exception) -> str:
+    """Returns what a machine error says, as one line."""
+    return getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def quiet_tensorflow() -> None:
     """Imports TensorFlow without what it says of itself at start-up, and keeps its logs to warnings."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

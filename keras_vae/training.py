@@ -71,7 +71,8 @@ def _run(vae, config, dataset, run_dir, checkpoint_seconds):
             f"training diverged in epoch {len(history['loss'])}: the loss is {history['loss'][-1]}. "
             f"Lower --learning_rate ({config.learning_rate:g}); see {run_dir / 'metrics.csv'}"
         )
-    vae.save(run_dir / "model.keras")
+    with file_written_whole(run_dir / "model.keras") as work:
+        vae.save(work)
     draw_figures(vae, dataset, history, run_dir / "figures")
 
     logging.info(

@@ -1,11 +1,13 @@
 import csv
 import dataclasses
+import errno
 import json
 import os
 import pathlib
 import random
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +16,10 @@ import time
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from keras_vae import checkpoints, fitting, training
+from export import exporter
+from keras_vae import checkpoints, evaluate, fitting, folders, training
 from keras_vae.config import Config
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -327,6 +331,152 @@ def test_a_run_is_not_resumed_against_the_users_will(here, monkeypatch):
     _, errors = process.communicate(timeout=200)
     assert process.returncode == 2
     assert errors.startswith("error: `run_dir` must not exist")
+
+
+def struck(place, number, argv, main):
+    """Runs a command that is struck by a signal in a function, "module:function"; returns what became of it."""
+    module, name = place.split(":")
+    text = f"""
+import os, sys
+from unittest import mock
+import {module}
+def strike(*_, **__):
+    os.kill(os.getpid(), {int(number)})
+    raise AssertionError("the signal did nothing")
+sys.argv = {argv}
+with mock.patch("{module}.{name}", strike):
+    {main}
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True, timeout=200)
+    assert "Traceback" not in result.stderr, result.stderr
+    return result
+
+
+def flags(*more):
+    return command("--epochs=12", "--hidden_units=8", *more)[1:]
+
+
+def test_a_signal_in_the_test_likelihood_leaves_a_model_and_the_same_command_ends_the_run(here, whole):
+    result = struck("keras_vae.evaluation:evaluate", signal.SIGTERM, flags(), "import train; train.cli()")
+    assert result.returncode == 128 + signal.SIGTERM, result.stderr
+    assert checkpoints.epochs_saved(here / "run" / "checkpoints")[0] == 12
+    assert training.load_model(here / "run").latent_dim == 2
+    assert_same_run(training.run(SETTINGS, resume=True), whole)
+
+
+def copy_of(whole, here):
+    return pathlib.Path(shutil.copytree(whole, here / "run"))
+
+
+EXPORT = ("export.exporter:_Export.tflite", ["export", "run"], "from export import __main__ as m; m.cli()", "export")
+EVALUATE = (
+    "keras_vae.training:evaluation.evaluate",
+    ["evaluate", "run"],
+    "from keras_vae import evaluate; evaluate.main()",
+    "evaluation",
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "argv", "main", "made", "number"),
+    [(*EXPORT, signal.SIGTERM), (*EXPORT, signal.SIGKILL), (*EVALUATE, signal.SIGTERM)],
+)
+def test_a_signal_in_a_command_on_a_run_leaves_the_run_as_it_was(here, whole, place, argv, main, made, number):
+    run_dir = copy_of(whole, here)
+    before = {path.relative_to(run_dir): path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+    result = struck(place, number, argv, main)
+    assert result.returncode == (128 + number if number == signal.SIGTERM else -number), result.stderr
+    assert not (run_dir / made).exists()
+    left = {path.relative_to(run_dir): path for path in run_dir.rglob("*") if path.is_file()}
+    assert {name: left[name].read_bytes() for name in before} == before
+    # A process that is killed cannot clear up: a hidden folder stays, and is in nobody's way.
+    unfinished = {name.parts[0] for name in left if name not in before}
+    assert all(name.startswith(f".{made}-") for name in unfinished)
+    assert number == signal.SIGKILL or not unfinished
+    if made == "export":
+        exporter.export_run(run_dir, exporter.Options(num_samples=2, files=()))
+        assert (run_dir / "export" / "model_card.json").is_file()
+    else:
+        assert (evaluate.evaluate_run(run_dir, 2) / "evaluation.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("argv", "made"), [(["-m", "export", "run"], "export"), (["-m", "keras_vae.evaluate", "run"], "evaluation")]
+)
+def test_a_full_disk_in_a_command_on_a_run_is_one_line_and_leaves_nothing(here, whole, argv, made):
+    run_dir = copy_of(whole, here)
+    before = sorted(run_dir.rglob("*"))
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))  # noqa: E731
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [sys.executable, "-m", module, "run"],
+        env=environment,
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("error: ")
+    assert sorted(run_dir.rglob("*")) == before
+
+
+@pytest.mark.parametrize("closed", [".", "run"])
+def test_a_folder_that_may_not_be_written_to_is_one_error(here, monkeypatch, closed):
+    interrupted(monkeypatch, 2)
+    kept = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    # The superuser may write anywhere; so the system says what it would say to others.
+    monkeypatch.setattr(os, "access", lambda path, mode: pathlib.Path(path).resolve() != (here / closed).resolve())
+    settings = SETTINGS if closed == "run" else dataclasses.replace(SETTINGS, run_dir="other")
+    with pytest.raises(ValueError, match=r"`run_dir` cannot be created: .* is no folder to write to"):
+        training.run(settings, resume=True)
+    assert kept == {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+
+
+def test_a_file_system_that_became_read_only_is_one_error(tmp_path, monkeypatch):
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(pathlib.Path, "mkdir", read_only)
+    with pytest.raises(ValueError, match=r"`run_dir` cannot be created\. Received: .*run \(Read-only file system\)"):
+        training.make_run_dir(tmp_path / "run")
+
+
+def events(run_dir):
+    """Returns the points in the files of TensorBoard: (split, tag, step), as often as they are there."""
+    return sorted(
+        (path.parent.name, value.tag, event.step)
+        for path in (run_dir / "tensorboard").rglob("events.*")
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+        if value.tag.startswith(("epoch_", "evaluation_"))
+    )
+
+
+def test_tensorboard_has_each_point_once(here, whole, monkeypatch):
+    run_dir = interrupted(monkeypatch, 7)
+    # The newest checkpoint is lost, so that a whole epoch is rolled back; and the last event is cut short.
+    checkpoints.path_of(run_dir / "checkpoints", 7).unlink()
+    for path in (run_dir / "tensorboard").rglob("events.*"):
+        path.write_bytes(path.read_bytes()[:-3])
+    training.run(SETTINGS, resume=True)
+    assert events(run_dir) == events(whole)
+    assert len(events(whole)) == len(set(events(whole))) > 100
+
+
+def test_what_is_written_whole_is_there_or_not(tmp_path):
+    path = tmp_path / "x.json"
+    with pytest.raises(IsADirectoryError), folders.file_written_whole(path) as work:
+        (work.write_text("half"), tmp_path.read_text())
+    assert list(tmp_path.iterdir()) == []
+    for text in ("one", "two"):
+        with folders.file_written_whole(path) as work:
+            work.write_text(text)
+            assert path.exists() == (text == "two")
+        assert path.read_text() == text
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_rows_are_read_as_they_were_written(tmp_path):

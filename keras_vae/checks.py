@@ -1,7 +1,7 @@
 """Argument checks shared by the layers: each error names the argument, what was expected and what came."""
 
-import math
 import numbers
+import sys
 from collections.abc import Collection
 
 
@@ -21,14 +21,14 @@ def nonnegative_int(name: str, value) -> int:
 
 def positive_float(name: str, value) -> float:
     """Returns `value` as a float, or raises `ValueError` unless it is a finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value <= sys.float_info.max:
         raise ValueError(f"`{name}` must be a positive number. Received: {name}={value!r}")
     return float(value)
 
 
 def nonnegative_float(name: str, value) -> float:
     """Returns `value` as a float, or raises `ValueError` unless it is a finite number of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value <= sys.float_info.max:
         raise ValueError(f"`{name}` must be a number of at least 0. Received: {name}={value!r}")
     return float(value)
 

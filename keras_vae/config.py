@@ -9,6 +9,7 @@ import math
 import os
 import pathlib
 import re
+import sys
 import time
 from typing import Any
 
@@ -240,7 +241,7 @@ def _check(field, value):
             raise ValueError(f"`{field.name}` must be {_KINDS[tuple]}. Received: {item!r}")
     if minimum is not None:
         for number in value if isinstance(value, tuple) else (value,):
-            if not math.isfinite(number) or number < minimum:
+            if not minimum <= number <= sys.float_info.max:  # an integer may be larger, NaN is not smaller
                 raise ValueError(
                     f"`{field.name}` must be a finite number of at least {minimum:g}. Received: {number!r}"
                 )

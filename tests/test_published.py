@@ -83,3 +83,14 @@ def test_a_row_that_was_killed_goes_on(small, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(training, "fit", lambda *_: pytest.fail("trained again"))
         assert published.run("flax", tmp_path / "runs", tmp_path / "results")["report"]["active_units"] >= 0
+
+
+def test_a_row_killed_after_its_run_has_the_machine(small, tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    with monkeypatch.context() as patch:
+        patch.setattr(published.json, "loads", lambda _: 1 / 0)  # the first thing after the run
+        with pytest.raises(ZeroDivisionError):
+            published.run("flax", tmp_path / "runs", tmp_path / "results")
+    assert (tmp_path / "runs" / "flax" / "report.json").exists()
+    result = published.run("flax", tmp_path / "runs", tmp_path / "results")
+    assert result["machine"]["python"] == result["report"]["versions"]["python"]

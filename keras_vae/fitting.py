@@ -187,6 +187,10 @@ class ArrayModel(keras.Model):
         """Predicts; the arguments are those of `keras.Model.predict`, and `x` may be an `Images`."""
         return super().predict(x.numpy() if isinstance(x, Images) else x, **kwargs)
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Model and optimiser are built already; Keras would build them on the mean of a batch over all workers, and fail.
+        pass
+
     def make_train_function(self, force=False):
         if self.train_function is None or force:
             super().make_train_function(force=True)

@@ -5,6 +5,7 @@ python strategy_worker.py STRATEGY OBJECTIVE OUTPUT
 
 import sys
 
+import keras
 import numpy as np
 import tensorflow as tf
 from conftest import make_binary, make_vae
@@ -33,6 +34,7 @@ def train(strategy, objective):
 
 
 if __name__ == "__main__":
+    keras.config.disable_traceback_filtering()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     weights, history = train(strategies.make(sys.argv[1]), sys.argv[2])
     np.savez(sys.argv[3], *weights, **history)

@@ -42,14 +42,20 @@ def fail(message: object) -> None:
     sys.exit(2)
 
 
-def quiet_tensorflow() -> None:
-    """Imports TensorFlow without what it says of itself at start-up, and keeps its logs to warnings."""
+def quiet_tensorflow(first_operation: bool = True) -> None:
+    """Imports TensorFlow without what it says of itself at start-up, and keeps its logs to warnings.
+
+    Args:
+      first_operation: whether to run one, which looks for devices and says so; a strategy of several workers must be
+        made before.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.get_absl_handler().addFilter(_is_news)
     with _stderr_held_back():
         import tensorflow as tf
 
-        tf.zeros(())  # the first operation looks for devices, and says so
+        if first_operation:
+            tf.zeros(())
 
 
 @contextlib.contextmanager

@@ -127,3 +127,10 @@ def rows_of(context: tf.distribute.InputContext, batch_size: int) -> tuple[range
     size = -(-batch_size // context.num_replicas_in_sync)
     count = size * (context.num_replicas_in_sync // context.num_input_pipelines)
     return range(context.input_pipeline_id * count, (context.input_pipeline_id + 1) * count), size
+
+
+def mean_of_workers(strategy: tf.distribute.Strategy, value: float) -> float:
+    """Returns the mean of a number over all workers; each must ask."""
+    count = strategy.num_replicas_in_sync
+    total = tf.function(lambda: strategy.run(lambda: over_replicas(tf.constant(value, tf.float64))))()
+    return float(strategy.experimental_local_results(total)[0]) / count

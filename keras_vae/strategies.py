@@ -61,7 +61,9 @@ def cluster_config() -> dict:
         try:
             probe.bind(("", int(port)))
         except OSError as error:
-            raise ValueError(f"`TF_CONFIG` must give a free port. Received: {host}:{port} ({error.strerror})") from error
+            raise ValueError(
+                f"`TF_CONFIG` must give a free port. Received: {host}:{port} ({error.strerror})"
+            ) from error
     return config
 
 

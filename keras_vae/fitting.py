@@ -188,7 +188,7 @@ class ArrayModel(keras.Model):
         return super().predict(x.numpy() if isinstance(x, Images) else x, **kwargs)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Model and optimiser are built already; Keras would build them on the mean of a batch over all workers, and fail.
+        # Model and optimiser are built already; Keras would first take the mean of a batch over all workers, and fail.
         pass
 
     def make_train_function(self, force=False):

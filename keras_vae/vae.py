@@ -212,7 +212,7 @@ class VAE(ArrayModel):
         return Pass(posterior, prior, noise, log_likelihood, weight, step)
 
     def _loss(self, data, noise, training):
-        """Returns this replica's share of the loss, and a function that updates the metrics, outside the gradient tape."""
+        """Returns this replica's share of the loss, and a function that updates the metrics (outside the tape)."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         condition = self.as_condition(y) if self.condition_dim is not None else None
         step = self.optimizer.iterations

@@ -145,7 +145,8 @@ def test_the_rows_of_workers_make_up_the_batch(noise):
         for start in range(0, 20, 5)
     ]
     for step, expected in enumerate(whole):
-        for actual, array in zip(map(np.concatenate, zip(*(part[step] for part in parts), strict=True)), expected):
+        together = [np.concatenate(arrays) for arrays in zip(*(part[step] for part in parts), strict=True)]
+        for actual, array in zip(together, expected, strict=True):
             np.testing.assert_array_equal(actual[:18], array)
         assert (parts[3][step][2][3:] == 0).all()  # rows 18 and 19 do not count
 

@@ -1,6 +1,6 @@
 """One worker, as a user writes it: trains small models under a strategy and saves what came of them.
 
-python strategy_worker.py STRATEGY OUTPUT
+python strategy_worker.py STRATEGY OUTPUT OBJECTIVES...
 """
 
 import sys
@@ -22,12 +22,12 @@ def data():
     return train, kv.data.Images(make_binary(23, seed=1))
 
 
-def train(strategy):
+def train(strategy, names=tuple(OBJECTIVES)):
     """Returns name -> array: history and weights of two epochs of each objective, in batches of 18."""
     results = {}
-    for name, objective in OBJECTIVES.items():
+    for name in names:
         with strategy.scope():
-            vae = make_vae(objective=objective())
+            vae = make_vae(objective=OBJECTIVES[name]())
         images, validation = data()
         history = vae.fit(images, validation_data=validation, batch_size=18, epochs=2, verbose=0).history
         results |= {f"{name} {key}": np.array(values) for key, values in history.items()}
@@ -37,4 +37,4 @@ def train(strategy):
 
 if __name__ == "__main__":
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    np.savez(sys.argv[2], **train(strategies.make(sys.argv[1])))
+    np.savez(sys.argv[2], **train(strategies.make(sys.argv[1]), sys.argv[3:]))

@@ -133,6 +133,9 @@ def rows_of(context: tf.distribute.InputContext, batch_size: int) -> tuple[range
 
 def mean_of_workers(strategy: tf.distribute.Strategy, value: float) -> float:
     """Returns the mean of a number over all workers; each must ask."""
-    count = strategy.num_replicas_in_sync
-    total = tf.function(lambda: strategy.run(lambda: over_replicas(tf.constant(value, tf.float64))))()
-    return float(strategy.experimental_local_results(total)[0]) / count
+
+    @tf.function(autograph=False)
+    def total():
+        return strategy.run(over_replicas, args=(tf.constant(value, tf.float64),))
+
+    return float(strategy.experimental_local_results(total())[0]) / strategy.num_replicas_in_sync

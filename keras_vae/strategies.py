@@ -136,6 +136,6 @@ def mean_of_workers(strategy: tf.distribute.Strategy, value: float) -> float:
 
     @tf.function(autograph=False)
     def total():
-        return strategy.run(over_replicas, args=(tf.constant(value, tf.float64),))
+        return strategy.run(lambda: over_replicas(tf.constant(value, tf.float64)))
 
     return float(strategy.experimental_local_results(total())[0]) / strategy.num_replicas_in_sync

@@ -47,6 +47,7 @@ setup(
             "onnxruntime>=1.22",
             "pytest>=8",
             "pytest-xdist>=3.6",
+            "pyyaml>=6",
             "ruff>=0.8",
             "scikit-learn>=1.5",
             "scipy>=1.13",

@@ -96,14 +96,18 @@ def main(_) -> None:
             signal.signal(number, _stop)
         config = make_config()
         # Raises early if it exists.
-        config = dataclasses.replace(config, run_dir=str(config.run_folder(flags.FLAGS.resume)))
+        if config.strategy != "multi_worker":  # there the chief looks, when all workers are there
+            config = dataclasses.replace(config, run_dir=str(config.run_folder(flags.FLAGS.resume)))
         logging.set_verbosity(logging.INFO)
-        quiet_tensorflow()
+        quiet_tensorflow(config.strategy != "multi_worker")
         from export import exporter
         from keras_vae import training
 
         go_on = f". The same command with --run_dir={config.run_dir} goes on from the last checkpoint"
         run_dir = training.run(config, flags.FLAGS.resume)
+        if run_dir is None:
+            logging.info("done: the chief measures and exports")
+            return
         go_on = f". The run has ended; `python -m export {run_dir}` exports it"
         if config.export:
             exporter.export_run(run_dir)

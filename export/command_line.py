@@ -53,14 +53,20 @@ def cause(error: Exception) -> str:
     return getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def quiet_tensorflow() -> None:
-    """Imports TensorFlow without what it says of itself at start-up, and keeps its logs to warnings."""
+def quiet_tensorflow(first_operation: bool = True) -> None:
+    """Imports TensorFlow without what it says of itself at start-up, and keeps its logs to warnings.
+
+    Args:
+      first_operation: whether to run one, which looks for devices and says so; a strategy of several workers must be
+        made before.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.get_absl_handler().addFilter(_is_news)
     with _stderr_held_back():
         import tensorflow as tf
 
-        tf.zeros(())  # the first operation looks for devices, and says so
+        if first_operation:
+            tf.zeros(())
 
 
 @contextlib.contextmanager

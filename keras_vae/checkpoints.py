@@ -72,7 +72,9 @@ def save(model: keras.Model, folder: pathlib.Path, epoch: int) -> None:
         path_of(folder, old).unlink()
 
 
-def restore(folder: pathlib.Path, load: Callable[[pathlib.Path], keras.Model]) -> tuple[keras.Model | None, int]:
+def restore(
+    folder: pathlib.Path, load: Callable[[pathlib.Path], keras.Model], rename: bool = True
+) -> tuple[keras.Model | None, int]:
     """Returns the newest model that can be read and its number of epochs; None and 0 if there is none.
 
     Newer ones that cannot be read are renamed to end in ".damaged".
@@ -80,6 +82,7 @@ def restore(folder: pathlib.Path, load: Callable[[pathlib.Path], keras.Model]) -
     Args:
       folder: where the checkpoints are; need not exist.
       load: path -> model; raises `ValueError` if it cannot.
+      rename: whether to rename those that cannot be read; of several workers, one does.
 
     Raises:
       ValueError: if there are checkpoints and none can be read.
@@ -93,7 +96,8 @@ def restore(folder: pathlib.Path, load: Callable[[pathlib.Path], keras.Model]) -
             continue
         for path, error in troubles.items():
             logging.warning("this checkpoint is passed over: %s", error)
-            path.rename(path.with_suffix(".damaged"))
+            if rename:
+                path.rename(path.with_suffix(".damaged"))
         return model, epoch
     if troubles:
         reasons = "; ".join(map(str, troubles.values()))

@@ -111,6 +111,12 @@ class Config:
     epsilon: float = _option(1e-7, "epsilon of Adam, above 0", minimum=0)
     seed: int = _option(0, "seed of everything random in the run", minimum=0)
     num_importance_samples: int = _option(500, "samples an image in the test log likelihood", minimum=1)
+    strategy: str = _option(
+        "none",
+        "'mirrored' trains on all GPUs of this machine, 'multi_worker' on the workers that TF_CONFIG or a Slurm step "
+        "names; batch_size is that of all together, and the result the same",
+        choices=("none", "mirrored", "multi_worker"),
+    )
     export: bool = _option(True, "write the SavedModel and the TFLite decoder when done")
 
     def __post_init__(self):
@@ -132,6 +138,8 @@ class Config:
                 "`likelihood_scale` must be a positive number, 'shared' or 'per_value'. "
                 f"Received: {self.likelihood_scale!r}"
             )
+        if self.strategy == "multi_worker" and not self.run_dir:
+            raise ValueError("`run_dir` must be given with strategy=multi_worker, the same for all. Received: ''")
         if self.seed >= 2**31:
             raise ValueError(f"`seed` must be below 2**31. Received: {self.seed!r}")
 
@@ -170,7 +178,7 @@ class Config:
             others = [
                 f"{name}={before[name]!r}, now {value!r}"
                 for name, value in self.to_dict().items()
-                if name not in ("run_dir", "export") and before[name] != value
+                if name not in ("run_dir", "export", "strategy") and before[name] != value
             ]
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"`run_dir` must hold a readable config.json. Received: {folder} ({error})") from error

@@ -2,8 +2,8 @@
 
 Keras's own loop costs one dispatch and one `tf.data` hand-over a step, which for a small model is more than the
 arithmetic. Arrays are therefore fed in blocks of steps, and a block runs as one loop inside one graph, compiled by XLA
-when the job is long enough to pay for it. Everything else (data sets, generators, eager mode, distribution
-strategies) takes Keras's own way with the same step functions.
+when the job is long enough to pay for it. Under a distribution strategy each replica is fed its rows of the same
+batches, step by step. Everything else (data sets, generators, eager mode) takes Keras's own way with the same steps.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_vae import strategies
 from keras_vae.data.images import Block, Images
 
 MAX_BLOCK_STEPS = 64
@@ -186,6 +187,10 @@ class ArrayModel(keras.Model):
         """Predicts; the arguments are those of `keras.Model.predict`, and `x` may be an `Images`."""
         return super().predict(x.numpy() if isinstance(x, Images) else x, **kwargs)
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Model and optimiser are built already; Keras would first take the mean of a batch over all workers, and fail.
+        pass
+
     def make_train_function(self, force=False):
         if self.train_function is None or force:
             super().make_train_function(force=True)
@@ -210,10 +215,23 @@ class ArrayModel(keras.Model):
             return self.get_metrics_result()
 
         run = tf.function(run, jit_compile=self.jit_compile)
+        strategy = self.distribute_strategy
+
+        @tf.autograph.experimental.do_not_convert
+        def run_replicas(iterator):
+            for _ in range(self.steps_per_execution):
+                results = strategy.run(step_function, args=(next(iterator),))
+            # All replicas return the same; Keras would average scalars of several workers over an axis they have not.
+            return tf.nest.map_structure(lambda value: strategy.experimental_local_results(value)[0], results)
+
+        if not self.run_eagerly:
+            run_replicas = tf.function(run_replicas)
 
         def function(iterator):
             if isinstance(getattr(iterator, "element_spec", None), Block):
                 return run(next(iterator))
+            if isinstance(iterator, tf.distribute.DistributedIterator):
+                return run_replicas(iterator)
             return keras_function(iterator)
 
         return function
@@ -239,6 +257,14 @@ class ArrayModel(keras.Model):
 
     def _feed(self, images, batch_size, size, shuffle, initial_epoch=0):
         steps, seed = -(-len(images) // batch_size), self.seed % 2**32
+        if self._under_strategy:
+
+            def of_worker(context):
+                rows, size = strategies.rows_of(context, batch_size)
+                batches = images.batches(batch_size, shuffle, seed, initial_epoch, rows)
+                return batches.rebatch(size, drop_remainder=True).prefetch(2)
+
+            return self.distribute_strategy.distribute_datasets_from_function(of_worker), steps
         if size == 1:
             return images.batches(batch_size, shuffle, seed, initial_epoch), steps
         return images.blocks(batch_size, size, shuffle, seed, initial_epoch), steps
@@ -258,7 +284,7 @@ class ArrayModel(keras.Model):
         """Within this context Keras counts `size` steps an execution, and XLA is on if `num_steps` is worth it."""
         before = self.steps_per_execution, self.jit_compile
         jit_compile = self.jit_compile
-        if self._auto_jit and not self.run_eagerly:
+        if self._auto_jit and not self.run_eagerly and not self._under_strategy:
             jit_compile = num_steps >= MIN_STEPS_FOR_XLA and not has_convolutions(self)
         try:
             self._set_execution(size, jit_compile)

@@ -12,6 +12,7 @@ How the four input words are used:
 A picture's noise therefore does not depend on how many other pictures are drawn with it.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -88,17 +89,22 @@ class Noise:
     Args:
       seed: integer in [-2^31, 2^32), or a scalar integer tensor (then a run-time input of an exported graph).
       stream: which independent sequence of this seed, an integer or scalar integer tensor.
+      part: (index, count) of a replica that draws the noise of its rows of a batch, one of `count` equal parts.
 
     >>> Noise(seed=7).normal((2, 3)).shape
     TensorShape([2, 3])
     """
 
-    def __init__(self, seed, stream=0):
+    def __init__(self, seed, stream=0, part=(0, 1)):
         self._key = (as_word(seed), as_word(stream, "stream"))
+        self._part = part
         self._position = 0
 
-    def words(self, shape: Sequence) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns two `uint32` tensors of `shape`, a sequence of integers and scalar integer tensors."""
+    def words(self, shape: Sequence, axis: int = 0) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns two `uint32` tensors of `shape`, a sequence of integers and scalar integer tensors.
+
+        `axis`, 0 or 1, is that of the examples, of which this may be a part.
+        """
         row = tf.cast(tf.range(shape[0]), tf.uint32)[:, None]
         if any(tf.is_tensor(size) for size in shape[1:]):
             columns = tf.reduce_prod(tf.stack(list(shape[1:])))
@@ -106,20 +112,24 @@ class Noise:
         else:
             columns = math.prod(int(size) for size in shape[1:])
             position = tf.constant(np.arange(self._position, self._position + columns, dtype=np.uint32))[None, :]
-        self._position += columns
+        index, count = self._part
+        if count > 1:
+            before = tf.cast(index * (shape[0] if axis == 0 else columns), tf.uint32)
+            row, position = (row + before, position) if axis == 0 else (row, position + before)
+        self._position += columns * (count if axis == 1 else 1)
         a, b = threefry2x32(self._key, (row, position))
         return tf.reshape(a, shape), tf.reshape(b, shape)
 
-    def uniform(self, shape: Sequence) -> tf.Tensor:
+    def uniform(self, shape: Sequence, axis: int = 0) -> tf.Tensor:
         """Returns float32 uniforms on the open interval (0, 1), multiples of 2^-24."""
-        return _to_unit(self.words(shape)[0])
+        return _to_unit(self.words(shape, axis)[0])
 
-    def normal(self, shape: Sequence) -> tf.Tensor:
+    def normal(self, shape: Sequence, axis: int = 0) -> tf.Tensor:
         """Returns float32 normals with mean 0 and standard deviation 1 (Box and Muller, 1958).
 
         `sqrt(-2 log u) cos(2 pi v)` with u, v from the two words of one counter; the largest magnitude is 5.77.
         """
-        a, b = self.words(shape)
+        a, b = self.words(shape, axis)
         radius = tf.sqrt(-2.0 * tf.math.log(_to_unit(a)))
         return radius * tf.cos(2.0 * math.pi * _to_unit(b))
 
@@ -140,3 +150,15 @@ class Tempered:
     def normal(self, shape: Sequence) -> tf.Tensor:
         """Returns float32 normals with mean 0 and standard deviation `temperature`."""
         return self._temperature * self._normal(shape)
+
+
+class Samples:
+    """Noise of several samples of each example, `(num_samples, batch, ...)`: the examples lie along axis 1.
+
+    Args:
+      noise: the source.
+    """
+
+    def __init__(self, noise):
+        self.uniform = functools.partial(noise.uniform, axis=1)
+        self.normal = functools.partial(noise.normal, axis=1)

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from absl import logging
 
-from keras_vae import checkpoints, data, evaluation, latent, plotting, safe_loading
+from keras_vae import checkpoints, data, evaluation, latent, plotting, safe_loading, strategies
 from keras_vae.building import LIKELIHOODS, build_model
 from keras_vae.config import Config, read_json
 from keras_vae.folders import file_written_whole
@@ -20,11 +20,12 @@ from keras_vae.vae import VAE
 MEASURES = ("elbo", "log_likelihood", "measure", "bits_per_dimension", "reconstruction_error")
 
 
-def run(config: Config, resume: bool = False, checkpoint_seconds: float = 30.0) -> pathlib.Path:
-    """Trains, measures and draws; returns the run directory.
+def run(config: Config, resume: bool = False, checkpoint_seconds: float = 30.0) -> pathlib.Path | None:
+    """Trains, measures and draws; returns the run directory, or None in a worker that is not the chief.
 
     It holds config.json, metrics.csv (one line an epoch), model.keras, report.json, TensorBoard events and figures/,
-    and checkpoints/ until it has ended.
+    and checkpoints/ until it has ended. Of several workers the chief alone writes, measures and draws; all of them must
+    see the directory, since they go on from the same checkpoint.
 
     Args:
       config: the settings.
@@ -35,10 +36,14 @@ def run(config: Config, resume: bool = False, checkpoint_seconds: float = 30.0) 
     Raises:
       ValueError: if the data cannot be had or does not fit the model, or the directory exists or cannot be made.
     """
+    strategy = strategies.make(config.strategy)  # several workers: before the first operation
     keras.utils.set_random_seed(config.seed)
+    if not strategies.is_chief(strategy):
+        return _work(config, strategy)
     run_dir = config.run_folder(resume)
     dataset = load_data(config)
-    vae = build_model(config, dataset)
+    with strategy.scope():
+        vae = build_model(config, dataset)
     if not run_dir.exists():
         make_run_dir(run_dir)
     with checkpoints.alone(run_dir):
@@ -47,9 +52,30 @@ def run(config: Config, resume: bool = False, checkpoint_seconds: float = 30.0) 
         return _run(vae, config, dataset, run_dir, checkpoint_seconds)
 
 
+def _work(config, strategy):
+    """Trains as one of several workers, and leaves all else to the chief."""
+    dataset = load_data(config)
+    with strategy.scope():
+        vae = build_model(config, dataset)
+    vae, epochs_before = _restored(vae, pathlib.Path(config.run_dir), chief=False)
+    if epochs_before < config.epochs:
+        fit(vae, config, dataset, None, epochs_before)
+
+
+def _restored(vae, run_dir, chief=True):
+    strategy = vae.distribute_strategy
+    with strategy.scope():
+        restored, epochs = checkpoints.restore(run_dir / "checkpoints", _load, rename=chief)
+    if strategies.mean_of_workers(strategy, epochs) != epochs:
+        raise ValueError(
+            f"`run_dir` must be a folder that all workers share. Received: {run_dir}, here with a checkpoint after "
+            f"{epochs} epochs and elsewhere after others"
+        )
+    return restored or vae, epochs
+
+
 def _run(vae, config, dataset, run_dir, checkpoint_seconds):
-    restored, epochs_before = checkpoints.restore(run_dir / "checkpoints", _load)
-    vae = restored or vae
+    vae, epochs_before = _restored(vae, run_dir)
     if (run_dir / "config.json").exists():
         logging.info("going on with %s after %d of %d epochs", run_dir, epochs_before, config.epochs)
     else:
@@ -73,6 +99,8 @@ def _run(vae, config, dataset, run_dir, checkpoint_seconds):
         )
     with file_written_whole(run_dir / "model.keras") as work:
         vae.save(work)
+    if config.strategy != "none":
+        vae = load_model(run_dir)  # without a strategy: the chief goes on alone
     draw_figures(vae, dataset, history, run_dir / "figures")
 
     logging.info(
@@ -132,26 +160,33 @@ def fit(
     vae: VAE,
     config: Config,
     dataset: data.Dataset,
-    run_dir: pathlib.Path,
+    run_dir: pathlib.Path | None,
     initial_epoch: int = 0,
     checkpoint_seconds: float = 30.0,
 ) -> None:
-    """Trains the model, compiled by this or by an interrupted run; writes metrics.csv, seconds.csv and checkpoints."""
+    """Trains the model, compiled by this or by an interrupted run.
+
+    Writes metrics.csv, seconds.csv, TensorBoard events and checkpoints, or nothing if `run_dir` is None.
+    """
     if not initial_epoch:
-        vae.compile(keras.optimizers.Adam(learning_rate(config, len(dataset.train)), epsilon=config.epsilon))
-    before = checkpoints.read_rows(run_dir / "seconds.csv")["seconds"][-1] if initial_epoch else 0.0
+        with vae.distribute_strategy.scope():
+            vae.compile(keras.optimizers.Adam(learning_rate(config, len(dataset.train)), epsilon=config.epsilon))
+    callbacks = [keras.callbacks.TerminateOnNaN()]
+    if run_dir is not None:
+        before = checkpoints.read_rows(run_dir / "seconds.csv")["seconds"][-1] if initial_epoch else 0.0
+        callbacks += [
+            keras.callbacks.CSVLogger(run_dir / "metrics.csv", append=True),
+            keras.callbacks.TensorBoard(run_dir / "tensorboard", write_graph=False),
+            checkpoints.Checkpoints(run_dir, checkpoint_seconds, before),
+        ]
     vae.fit(
         dataset.train,
         validation_data=dataset.validation,
         batch_size=config.batch_size,
         epochs=config.epochs,
         initial_epoch=initial_epoch,
-        callbacks=[
-            keras.callbacks.TerminateOnNaN(),
-            keras.callbacks.CSVLogger(run_dir / "metrics.csv", append=True),
-            keras.callbacks.TensorBoard(run_dir / "tensorboard", write_graph=False),
-            checkpoints.Checkpoints(run_dir, checkpoint_seconds, before),
-        ],
+        callbacks=callbacks,
+        verbose="auto" if run_dir is not None else 0,
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from keras_vae import checks, objectives
+from keras_vae import checks, objectives, strategies
 from keras_vae.conditions import as_condition, for_samples
 from keras_vae.data.images import Images
 from keras_vae.decoder import Decoder
@@ -71,7 +71,8 @@ class VAE(ArrayModel):
         self.seed = random.getrandbits(31) if seed is None else seed
         as_word(self.seed)  # raises on a seed that noise cannot take
         self._trackers = [keras.metrics.Mean(name=name) for name in ("elbo", "log_likelihood", "kl", "kl_weight")]
-        self._test_steps = tf.Variable(0, trainable=False, dtype=tf.int64)
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self._test_steps = tf.Variable(0, trainable=False, dtype=tf.int64, aggregation=first)
         self._importance = ImportanceSampler(self)
         self._build_parts()
 
@@ -122,11 +123,11 @@ class VAE(ArrayModel):
     # Training.
 
     def train_step(self, data):
-        noise = Noise(self._replica_seed(), stream=self.train_steps + 1)
+        noise = Noise(self.seed, self.train_steps + 1, strategies.replica())
         with tf.GradientTape() as tape:
+            # A share of the loss: the optimiser sums gradients over replicas.
             loss, update = self._loss(data, noise, training=True)
-            # The optimiser sums gradients over replicas.
-            scaled = self.optimizer.scale_loss(loss / self.distribute_strategy.num_replicas_in_sync)
+            scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
         self.train_steps.assign_add(1)
@@ -134,7 +135,7 @@ class VAE(ArrayModel):
         return self.get_metrics_result()
 
     def test_step(self, data):
-        noise = Noise(self._replica_seed(), stream=EVALUATION_STREAM + self._test_steps)
+        noise = Noise(self.seed, EVALUATION_STREAM + self._test_steps, strategies.replica())
         self._test_steps.assign_add(1)
         _, update = self._loss(data, noise, training=False)
         update()
@@ -190,15 +191,6 @@ class VAE(ArrayModel):
         likelihood = self.decoder.likelihood
         likelihood.validate(images.numpy() if likelihood.validates_each_value else images.limits())
 
-    def _replica_seed(self):
-        replica = tf.distribute.get_replica_context()
-        if replica is None or replica.num_replicas_in_sync == 1:
-            return self.seed
-        # Replicas draw different noise: the golden ratio in 32 bits keeps their seeds apart.
-        return as_word(self.seed) + tf.cast(replica.replica_id_in_sync_group, tf.uint32) * tf.constant(
-            0x9E3779B9, tf.uint32
-        )
-
     def as_condition(self, condition):
         """Returns a condition as float `(batch, condition_dim)`: class numbers `(batch,)` become one-hot."""
         return as_condition(condition, self.condition_dim)
@@ -220,7 +212,7 @@ class VAE(ArrayModel):
         return Pass(posterior, prior, noise, log_likelihood, weight, step)
 
     def _loss(self, data, noise, training):
-        """Returns the loss, and a function that updates the metrics (outside the gradient tape)."""
+        """Returns this replica's share of the loss, and a function that updates the metrics (outside the tape)."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         condition = self.as_condition(y) if self.condition_dim is not None else None
         step = self.optimizer.iterations
@@ -228,17 +220,16 @@ class VAE(ArrayModel):
         batch = self.start(x, condition, noise, training, weight, step)
         kl_weight = self.kl_weight(step)
         terms = self.objective(batch, kl_weight)
-        loss = -batch.mean(terms.objective)
+        loss = -batch.share(terms.objective)
         if self.losses:
-            loss += tf.add_n(self.losses)
+            loss += tf.add_n(self.losses) / strategies.replica()[1]
 
         def update():
-            total = tf.reduce_sum(weight)
-            self._loss_tracker.update_state(loss, sample_weight=total)
             elbo = objectives.elbo(terms.log_likelihood, terms.kl)
-            values = [batch.mean(value) for value in (elbo, terms.log_likelihood, terms.kl)]
-            for tracker, value in zip(self._trackers, [*values, kl_weight], strict=True):
-                tracker.update_state(value, sample_weight=total)
+            shares = [batch.share(value) for value in (elbo, terms.log_likelihood, terms.kl)]
+            values = tf.unstack(strategies.over_replicas(tf.stack([loss, *shares])))
+            for tracker, value in zip([self._loss_tracker, *self._trackers], [*values, kl_weight], strict=True):
+                tracker.update_state(value, sample_weight=batch.total_weight)
 
         return loss, update
 

@@ -274,10 +274,10 @@ class Fixed:
         random = np.random.default_rng(seed)
         self._normal, self._uniform = np.float32(random.standard_normal(1000)), np.float32(random.random(1000))
 
-    def normal(self, shape):
+    def normal(self, shape, axis=0):
         return tf.reshape(tf.constant(self._normal[: np.prod(shape)]), shape)
 
-    def uniform(self, shape):
+    def uniform(self, shape, axis=0):
         return tf.reshape(tf.constant(self._uniform[: np.prod(shape)]), shape)
 
 

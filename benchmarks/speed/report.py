@@ -86,6 +86,16 @@ def _evaluation_cell(result):
     return f"{result['us_each']:.3f}" + (f" ({ratio:.2f}x)" if ratio != 1.0 else "")
 
 
+def workers_table(section: dict) -> str:
+    """Returns images a second of one and of two workers."""
+    table = [
+        [name, number(row["per_second"]["median"]), f"{row['of_one']['median']:.2f}x"]
+        for name, row in section["settings"].items()
+    ]
+    title = f"workers of one core, {section['network']}, batch {section['batch_size']} (weak: twice)"
+    return markdown([title, "images/s", "of one"], table)
+
+
 def notes(report: dict) -> list[str]:
     """Returns lines on what the numbers depend on, and on who is missing or was disturbed."""
     machine, lines = report["machine"], []
@@ -135,5 +145,7 @@ def table(report: dict) -> str:
         parts += [training_table(report["training"]), first_epoch_table(report["training"])]
     if report.get("evaluation"):
         parts.append(evaluation_table(report["evaluation"]))
+    if report.get("workers"):
+        parts.append(workers_table(report["workers"]))
     parts.append("\n".join(f"- {line}" for line in notes(report)))
     return "\n\n".join(parts)

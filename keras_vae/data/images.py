@@ -98,7 +98,14 @@ class Images:
         x = self.values.astype(np.float32) / np.float32(self.divisor)
         return dither(x, _uniform(x.shape, seed), self.levels) if self.noise == "uniform" else x
 
-    def batches(self, batch_size: int, shuffle: bool = True, seed: int = 0, initial_epoch: int = 0) -> tf.data.Dataset:
+    def batches(
+        self,
+        batch_size: int,
+        shuffle: bool = True,
+        seed: int = 0,
+        initial_epoch: int = 0,
+        rows: range | None = None,
+    ) -> tf.data.Dataset:
         """Returns an endless data set of batches, `ceil(len / batch_size)` an epoch.
 
         Order and Bernoulli draws are functions of (seed, epoch, step) alone, so training can go on from any epoch. The
@@ -109,12 +116,14 @@ class Images:
           shuffle: whether each epoch has an order of its own.
           seed: integer of at least 0.
           initial_epoch: the epoch to start with.
+          rows: which rows of each batch to return, for one worker of several; None is all. The rows are those of the
+            whole batch to the bit, and examples of weight 0 past its end.
 
         Returns:
           Elements `(x, y, weight)`: float32 `(batch_size, ...)`; labels `(batch_size, ...)`, or `()` when there are
           none; float32 `(batch_size,)`.
         """
-        steps = self._steps(batch_size, 1, shuffle, seed, initial_epoch)
+        steps = self._steps(batch_size, 1, shuffle, seed, initial_epoch, rows)
         return steps.map(lambda batch, _: (tf.cast(batch[0], tf.float32), *batch[1:]))
 
     def blocks(
@@ -125,7 +134,7 @@ class Images:
         stacked = steps.batch(block_size, drop_remainder=True)
         return stacked.map(lambda batches, real: Block(batches, tf.reduce_sum(real))).prefetch(2)
 
-    def _steps(self, batch_size, multiple, shuffle, seed, initial_epoch):
+    def _steps(self, batch_size, multiple, shuffle, seed, initial_epoch, rows=None):
         """Elements `(batch, real)`; an epoch is filled up to a multiple of `multiple` steps with `real = 0`."""
         steps = -(-len(self) // checks.positive_int("batch_size", batch_size))
         padded_steps = -(-steps // checks.positive_int("block_size", multiple)) * multiple
@@ -134,6 +143,7 @@ class Images:
         values = tf.constant(self.values)
         labels = None if self.labels is None else tf.constant(self.labels)
         weights = np.ones(len(self), np.float32) if self.weights is None else self.weights.astype(np.float32)
+        columns = np.array(range(batch_size) if rows is None else rows)
 
         def plan(epoch):
             order = np.arange(len(self))
@@ -144,8 +154,8 @@ class Images:
             weight = np.pad(weights[order], (0, count - len(order)))
             step = np.arange(padded_steps)
             return (
-                index.reshape(padded_steps, batch_size),
-                weight.reshape(padded_steps, batch_size),
+                index.reshape(padded_steps, batch_size)[:, columns % batch_size],
+                weight.reshape(padded_steps, batch_size)[:, columns % batch_size] * (columns < batch_size),
                 np.stack([np.full(padded_steps, seed % 2**31), epoch * steps + step], axis=1),
                 (step < steps).astype(np.int32),
             )
@@ -153,15 +163,17 @@ class Images:
         def present(index, weight, draw_seed, real):
             x = tf.cast(tf.gather(values, index), tf.float32) / self.divisor
             if self.noise is not None:
-                uniform = tf.random.stateless_uniform(tf.shape(x), draw_seed, alg="philox")
+                # Row by row from the first on, so that these rows are the same in a larger batch.
+                shape = (columns[-1] + 1, *x.shape[1:])
+                uniform = tf.random.stateless_uniform(shape, draw_seed, alg="philox")[columns[0] :]
                 bernoulli = self.noise == "bernoulli"
                 x = uniform < x if bernoulli else dither(x, uniform, self.levels)
             y = () if labels is None else tf.gather(labels, index)
             return (x, y, weight), real
 
         specs = (
-            tf.TensorSpec((padded_steps, batch_size), tf.int64),
-            tf.TensorSpec((padded_steps, batch_size), tf.float32),
+            tf.TensorSpec((padded_steps, len(columns)), tf.int64),
+            tf.TensorSpec((padded_steps, len(columns)), tf.float32),
             tf.TensorSpec((padded_steps, 2), tf.int64),
             tf.TensorSpec((padded_steps,), tf.int32),
         )

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from keras_vae import strategies
+from keras_vae.noise import Samples
 from keras_vae.objectives.terms import kl_method
 from keras_vae.sampling import draw
 
@@ -20,7 +22,7 @@ class Terms(NamedTuple):
 
 
 class Pass:
-    """One batch on its way through a model, for an objective to draw from and decode.
+    """One batch on its way through a model, for an objective to draw from and decode; of several replicas, its part.
 
     Attributes:
       posterior: q(z|x), batch shape `(batch,)`.
@@ -28,6 +30,7 @@ class Pass:
       noise: source of base noise.
       weight: weight of each example in the mean over the batch, `(batch,)`.
       step: training step, integer scalar.
+      total_weight: the sum of the weights over the batch, in all replicas.
     """
 
     def __init__(self, posterior, prior, noise, log_likelihood, weight=None, step=0):
@@ -37,17 +40,24 @@ class Pass:
         self.log_likelihood = log_likelihood
         self.weight = weight
         self.step = step
+        self.total_weight = None if weight is None else strategies.over_replicas(tf.reduce_sum(weight))
 
     def draw(self, num_samples: int | None = None) -> tf.Tensor:
         """Returns z `(batch, latent_dim)`, or `(num_samples, batch, latent_dim)`."""
-        return draw(self.posterior, self.noise, () if num_samples is None else (num_samples,))
+        if num_samples is None:
+            return draw(self.posterior, self.noise)
+        return draw(self.posterior, Samples(self.noise), (num_samples,))
 
     def mean(self, values: tf.Tensor) -> tf.Tensor:
-        """Returns the weighted mean over the first axis."""
+        """Returns the weighted mean over the first axis, in all replicas."""
+        return strategies.over_replicas(self.share(values))
+
+    def share(self, values: tf.Tensor) -> tf.Tensor:
+        """Returns what this replica adds to the weighted mean over the first axis."""
         weight = tf.reshape(self.weight, [-1] + [1] * (values.shape.rank - 1))
         # An example of weight 0 does not count even where its value is infinite.
         weighted = tf.math.multiply_no_nan(values, weight)
-        return tf.math.divide_no_nan(tf.reduce_sum(weighted, axis=0), tf.reduce_sum(self.weight))
+        return tf.math.divide_no_nan(tf.reduce_sum(weighted, axis=0), self.total_weight)
 
 
 class Objective:

@@ -1,0 +1,113 @@
+"""Two workers against one, a core each: the same global batch (strong scaling) and the same batch a worker (weak).
+
+A process of this file is one worker: python -m benchmarks.speed.workers WORKLOAD DATA CORE, with the cluster in
+`TF_CONFIG`, or none for a worker that trains alone. It prints images a second.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from absl import logging
+
+from benchmarks.speed import workloads
+from benchmarks.speed.processes import ROOT
+from benchmarks.speed.rounds import wait_for_quiet
+from benchmarks.speed.summary import spread
+
+BATCH_SIZE = 200
+# Name -> workers, and the global batch.
+SETTINGS = {"one": (1, BATCH_SIZE), "two, strong": (2, BATCH_SIZE), "two, weak": (2, 2 * BATCH_SIZE)}
+SECONDS = 300
+
+
+def measure(settings, data) -> dict:
+    """Returns name -> images a second of each setting, and how many times those of one worker, round by round."""
+    workload = workloads.training(settings.images)[0]
+    rates = {name: [] for name in SETTINGS}
+    for _ in range(settings.rounds):
+        for name, (count, batch_size) in SETTINGS.items():
+            wait_for_quiet(settings.patience)
+            rates[name].append(_rate(workload.to_dict() | {"batch_size": batch_size}, str(data), count))
+    result = {
+        name: {
+            "per_second": spread(values),
+            "of_one": spread(a / b for a, b in zip(values, rates["one"], strict=True)),
+            "rounds": values,
+        }
+        for name, values in rates.items()
+    }
+    logging.info("workers: %s", {name: row["per_second"]["median"] for name, row in result.items()})
+    return {"network": workload.name, "batch_size": BATCH_SIZE, "settings": result}
+
+
+def _rate(workload, data, count):
+    """Starts the workers, worker i on core i; returns images a second of the global batch after the first epoch."""
+    processes = []
+    with tempfile.TemporaryFile() as errors:
+        try:
+            for index, config in enumerate(_clusters(count)):
+                environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2", **config}
+                command = [sys.executable, "-m", "benchmarks.speed.workers", json.dumps(workload), data, str(index)]
+                processes.append(
+                    subprocess.Popen(
+                        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+                    )
+                )
+            outputs = [process.communicate(timeout=SECONDS)[0] for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+        if any(process.returncode for process in processes):
+            errors.seek(0)
+            raise RuntimeError(f"a worker failed: {errors.read().decode(errors='replace')[-500:]}")
+    return json.loads(outputs[0].splitlines()[-1])
+
+
+def _clusters(count):
+    if count == 1:
+        return [{}]
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{probe.getsockname()[1]}" for probe in probes]
+    return [
+        {"TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}})}
+        for index in range(count)
+    ]
+
+
+def work(workload: dict, data: str, core: int) -> float:
+    """Trains one epoch to compile and then two to measure; returns images a second."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[core % os.cpu_count()]})
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from benchmarks.speed.contestants.ours import EVENT_SHAPE, build, set_weights
+    from keras_vae import strategies
+    from keras_vae.data.images import Images
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    strategy = strategies.make("multi_worker" if "TF_CONFIG" in os.environ else "none")
+    job = workloads.Workload(**workload)
+    with strategy.scope():
+        vae = build(job)
+    set_weights(vae.trainable_variables, workloads.initial_weights(job))
+    images = Images(np.load(data)[: job.images].reshape(-1, *EVENT_SHAPE), divisor=255.0, noise="bernoulli")
+    times = []
+    stamp = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: times.append(time.perf_counter()))
+    vae.fit(images, batch_size=job.batch_size, epochs=3, verbose=0, callbacks=[stamp])
+    return 2 * len(images) / (times[2] - times[0])
+
+
+if __name__ == "__main__":
+    print(json.dumps(work(json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))

@@ -1,0 +1,40 @@
+"""One worker, as a user writes it: trains small models under a strategy and saves what came of them.
+
+python strategy_worker.py STRATEGY OUTPUT OBJECTIVES...
+"""
+
+import sys
+
+import numpy as np
+import tensorflow as tf
+from conftest import make_binary, make_vae
+
+import keras_vae as kv
+from keras_vae import strategies
+
+OBJECTIVES = {"elbo": kv.objectives.ELBO, "iwae": kv.objectives.IWAE, "free_bits": kv.objectives.FreeBits}
+
+
+def data():
+    """Grey images to be binarised, with uneven weights; neither 50 nor 23 is a multiple of the batch."""
+    weights = np.linspace(0.0, 3.0, 50, dtype=np.float32)
+    train = kv.data.Images(0.8 * make_binary(50) + 0.1, weights=weights, noise="bernoulli")
+    return train, kv.data.Images(make_binary(23, seed=1))
+
+
+def train(strategy, names=tuple(OBJECTIVES)):
+    """Returns name -> array: history and weights of two epochs of each objective, in batches of 18."""
+    results = {}
+    for name in names:
+        with strategy.scope():
+            vae = make_vae(objective=OBJECTIVES[name]())
+        images, validation = data()
+        history = vae.fit(images, validation_data=validation, batch_size=18, epochs=2, verbose=0).history
+        results |= {f"{name} {key}": np.array(values) for key, values in history.items()}
+        results |= {f"{name} weight {i}": variable.numpy() for i, variable in enumerate(vae.trainable_variables)}
+    return results
+
+
+if __name__ == "__main__":
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    np.savez(sys.argv[2], **train(strategies.make(sys.argv[1]), sys.argv[3:]))

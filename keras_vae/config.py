@@ -110,6 +110,11 @@ class Config:
     epsilon: float = _option(1e-7, "epsilon of Adam, above 0", minimum=0)
     seed: int = _option(0, "seed of everything random in the run", minimum=0)
     num_importance_samples: int = _option(500, "samples an image in the test log likelihood", minimum=1)
+    image_grid_epochs: int = _option(
+        0,
+        "epochs from one drawing of figures/epochs to the next, in TensorBoard too; 0 draws at the end only",
+        minimum=0,
+    )
     export: bool = _option(True, "write the SavedModel and the TFLite decoder when done")
 
     def __post_init__(self):
@@ -169,7 +174,7 @@ class Config:
             others = [
                 f"{name}={before[name]!r}, now {value!r}"
                 for name, value in self.to_dict().items()
-                if name not in ("run_dir", "export") and before[name] != value
+                if name not in ("run_dir", "export", "image_grid_epochs") and before[name] != value
             ]
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ValueError(f"`run_dir` must hold a readable config.json. Received: {folder} ({error})") from error

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from absl import logging
 
-from keras_vae import checkpoints, data, evaluation, latent, plotting
+from keras_vae import callbacks, checkpoints, data, evaluation, latent, plotting
 from keras_vae.building import LIKELIHOODS, build_model
 from keras_vae.config import Config
 from keras_vae.sampling import center
@@ -64,11 +64,6 @@ def _run(vae, config, dataset, run_dir, checkpoint_seconds):
         fit(vae, config, dataset, run_dir, epochs_before, checkpoint_seconds)
     history = checkpoints.read_rows(run_dir / "metrics.csv")
     train_seconds = checkpoints.read_rows(run_dir / "seconds.csv")["seconds"][-1]
-    if not np.isfinite(history["loss"][-1]):
-        raise ValueError(
-            f"training diverged in epoch {len(history['loss'])}: the loss is {history['loss'][-1]}. "
-            f"Lower --learning_rate ({config.learning_rate:g}); see {run_dir / 'metrics.csv'}"
-        )
     vae.save(run_dir / "model.keras")
     draw_figures(vae, dataset, history, run_dir / "figures")
 
@@ -133,9 +128,17 @@ def fit(
     initial_epoch: int = 0,
     checkpoint_seconds: float = 30.0,
 ) -> None:
-    """Trains the model, compiled by this or by an interrupted run; writes metrics.csv, seconds.csv and checkpoints."""
+    """Trains the model, compiled by this or by an interrupted run; writes metrics.csv, seconds.csv and checkpoints.
+
+    Raises:
+      ValueError: if the training diverges; it names the term of the loss that did.
+    """
     if not initial_epoch:
         vae.compile(keras.optimizers.Adam(learning_rate(config, len(dataset.train)), epsilon=config.epsilon))
+    guard, grids = callbacks.NaNGuard(), []
+    if config.image_grid_epochs:
+        folders = run_dir / "figures" / "epochs", run_dir / "tensorboard" / "images"
+        grids = [callbacks.ImageGrids(dataset.validation[:20], *folders, every=config.image_grid_epochs)]
     before = checkpoints.read_rows(run_dir / "seconds.csv")["seconds"][-1] if initial_epoch else 0.0
     vae.fit(
         dataset.train,
@@ -144,12 +147,17 @@ def fit(
         epochs=config.epochs,
         initial_epoch=initial_epoch,
         callbacks=[
-            keras.callbacks.TerminateOnNaN(),
             keras.callbacks.CSVLogger(run_dir / "metrics.csv", append=True),
             keras.callbacks.TensorBoard(run_dir / "tensorboard", write_graph=False),
+            *grids,
             checkpoints.Checkpoints(run_dir, checkpoint_seconds, before),
+            guard,  # last: no checkpoint of an epoch that diverged
         ],
     )
+    if guard.term is not None:
+        raise ValueError(
+            f"{guard.message}. Lower --learning_rate ({config.learning_rate:g}); see {run_dir / 'metrics.csv'}"
+        )
 
 
 def learning_rate(config: Config, num_images: int) -> float | keras.optimizers.schedules.LearningRateSchedule:

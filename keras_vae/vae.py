@@ -233,12 +233,13 @@ class VAE(ArrayModel):
             loss += tf.add_n(self.losses)
 
         def update():
-            total = tf.reduce_sum(weight)
-            self._loss_tracker.update_state(loss, sample_weight=total)
+            # From the first step with a loss that is not finite the metrics stand still: they tell which term it was.
+            sound = tf.math.is_finite(tf.convert_to_tensor(self._loss_tracker.total))
+            total = tf.where(sound, tf.reduce_sum(weight), 0.0)
             elbo = objectives.elbo(terms.log_likelihood, terms.kl)
-            values = [batch.mean(value) for value in (elbo, terms.log_likelihood, terms.kl)]
-            for tracker, value in zip(self._trackers, [*values, kl_weight], strict=True):
-                tracker.update_state(value, sample_weight=total)
+            values = [loss, *(batch.mean(value) for value in (elbo, terms.log_likelihood, terms.kl)), kl_weight]
+            for tracker, value in zip([self._loss_tracker, *self._trackers], values, strict=True):
+                tracker.update_state(tf.where(sound, value, 0.0), sample_weight=total)
 
         return loss, update
 

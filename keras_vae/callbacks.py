@@ -29,8 +29,8 @@ class ImageGrids(keras.callbacks.Callback):
     and "samples" at step n - 1, as Keras counts epochs, in the TensorBoard events of `log_dir`.
 
     Args:
-      images: array `(count, *event_shape)` or `keras_vae.data.Images` to reconstruct; values outside [0, 1] are clipped.
-        The labels of `Images` are the conditions of a conditional model, of the samples too, in turn.
+      images: array `(count, *event_shape)` or `keras_vae.data.Images` to reconstruct; values outside [0, 1] are
+        clipped. The labels of `Images` are the conditions of a conditional model, of the samples too, in turn.
       folder: where the PNG files go; made if it is not there.
       log_dir: where the TensorBoard events go.
       every: epochs from one drawing to the next, a positive integer.
@@ -99,11 +99,11 @@ class ImageGrids(keras.callbacks.Callback):
 
 
 class NaNGuard(keras.callbacks.Callback):
-    """Stops a training whose loss or weights are no longer finite, takes the last good state back, and says what it was.
+    """Stops a training whose loss or weights are no longer finite, says why, and takes the last good state back.
 
     The last good state is that at the end of the last epoch with a finite loss and finite weights, or of the start:
-    model, optimiser and counter of steps. It is taken back at the end of `fit`, so that callbacks which come before this
-    one in the list see the model as it broke. A copy of the state is kept in memory.
+    model, optimiser and counter of steps. It is taken back at the end of `fit`, so that callbacks which come before
+    this one in the list see the model as it broke. A copy of the state is kept in memory.
 
     Attributes:
       term: None while all is well; then "log_likelihood" or "kl", the term of the loss that was not finite at the first

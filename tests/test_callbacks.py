@@ -1,5 +1,7 @@
 """The package's callbacks, and Keras's own on this model's fit."""
 
+import dataclasses
+
 import keras
 import matplotlib.image
 import numpy as np
@@ -8,7 +10,8 @@ import tensorflow as tf
 from conftest import SHAPE, make_binary, make_vae
 
 import keras_vae as kv
-from keras_vae import callbacks
+from keras_vae import callbacks, training
+from keras_vae.config import Config
 
 # Pictures.
 
@@ -90,6 +93,23 @@ def test_pictures_of_a_conditional_model_have_the_conditions_of_the_images(tmp_p
 def test_wrong_arguments_of_image_grids(arguments, message):
     with pytest.raises(ValueError, match=message):
         callbacks.ImageGrids(make_binary(4), **arguments)
+
+
+def test_a_run_draws_every_few_epochs_and_may_go_on_without(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("data.npy", make_binary(60)[..., 0])
+    config = Config(
+        dataset="data.npy", run_dir="run", hidden_units=(8,), epochs=2, num_importance_samples=2, image_grid_epochs=2
+    )
+    run_dir = training.run(config)
+    pictures = {path.stem: path.read_bytes() for path in (run_dir / "figures" / "epochs").iterdir()}
+    assert set(pictures) == {"reconstructions-000002", "samples-000002"}
+    assert set(events(run_dir / "tensorboard" / "images")) == {("reconstructions", 1), ("samples", 1)}
+    # As if it had not ended: pictures are no part of what a run computes.
+    (run_dir / "report.json").unlink()
+    assert dataclasses.replace(config, image_grid_epochs=0).run_folder(resume=True) == run_dir
+    with pytest.raises(ValueError, match="epochs=2, now 3"):
+        dataclasses.replace(config, epochs=3).run_folder(resume=True)
 
 
 # What blew up.

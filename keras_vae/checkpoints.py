@@ -174,7 +174,7 @@ class Checkpoints(keras.callbacks.Callback):
         now = time.perf_counter()
         with self._times.open("a", encoding="utf-8") as file:
             file.write(f"{epoch},{self._before + now - self._start:.3f}\n")
-        self._ended = epoch + 1
+        self._ended, self._loss = epoch + 1, (logs or {}).get("loss", 0.0)
         if now - self._saved_at >= self._seconds:
             self._save()
 
@@ -184,7 +184,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _save(self):
         # A model that has diverged is nothing to go on from.
-        if not all(np.isfinite(weight).all() for weight in self.model.get_weights()):
+        if not np.isfinite(self._loss) or not all(np.isfinite(weight).all() for weight in self.model.get_weights()):
             return
         for path in (self._times, self._run_dir / "metrics.csv"):
             sync(path)

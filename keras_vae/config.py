@@ -117,6 +117,11 @@ class Config:
         "names; batch_size is that of all together, and the result the same",
         choices=("none", "mirrored", "multi_worker"),
     )
+    image_grid_epochs: int = _option(
+        0,
+        "epochs from one drawing of figures/epochs to the next, in TensorBoard too; 0 draws at the end only",
+        minimum=0,
+    )
     export: bool = _option(True, "write the SavedModel and the TFLite decoder when done")
 
     def __post_init__(self):
@@ -178,7 +183,7 @@ class Config:
             others = [
                 f"{name}={before[name]!r}, now {value!r}"
                 for name, value in self.to_dict().items()
-                if name not in ("run_dir", "export", "strategy") and before[name] != value
+                if name not in _FREE_ON_RESUME and before[name] != value
             ]
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"`run_dir` must hold a readable config.json. Received: {folder} ({error})") from error
@@ -219,6 +224,8 @@ def read_json(path: pathlib.Path) -> dict:
 
 
 _MAX_JSON_BYTES = 1 << 20
+# What a run may go on with other than it began.
+_FREE_ON_RESUME = ("run_dir", "export", "strategy", "image_grid_epochs")
 _SIZE = re.compile("[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})?")
 
 

@@ -135,9 +135,10 @@ class ArrayModel(keras.Model):
         options = dict(epochs=epochs, verbose=verbose, callbacks=callbacks, initial_epoch=initial_epoch, **kwargs)
         if not (isinstance(x, Images) or is_array(x)):
             self._check_first_batch(x)
-            if isinstance(validation_data, Images):
-                validation_data, steps = self._feed(validation_data, batch_size or 32, 1, shuffle=False)
-                options["validation_steps"] = options.get("validation_steps") or steps
+            if validation_data is not None:
+                validation_data, options["validation_steps"] = self._validation_feed(
+                    validation_data, validation_batch_size or batch_size or 32, 1, options.get("validation_steps")
+                )
             return super().fit(
                 x,
                 y,
@@ -243,10 +244,14 @@ class ArrayModel(keras.Model):
 
     def _check_first_batch(self, dataset):
         # A whole data set cannot be looked at; its first batch shows a wrong scale or shape.
+        first = ()
         if isinstance(dataset, tf.data.Dataset):
-            for element in dataset.take(1):
-                x, y, _ = keras.utils.unpack_x_y_sample_weight(element)
-                self.check_data(as_images(x, y))
+            first = dataset.take(1)
+        elif isinstance(dataset, keras.utils.PyDataset):
+            first = (dataset[0],)
+        for element in first:
+            x, y, _ = keras.utils.unpack_x_y_sample_weight(element)
+            self.check_data(as_images(x, y))
 
     def _block_size(self, images, batch_size, steps):
         if self.run_eagerly or self._under_strategy:
@@ -270,12 +275,14 @@ class ArrayModel(keras.Model):
         return images.blocks(batch_size, size, shuffle, seed, initial_epoch), steps
 
     def _validation_feed(self, data, batch_size, size, steps):
-        if not isinstance(data, Images):
-            parts = data if isinstance(data, tuple | list) else (data,)
-            if not is_array(parts[0]):
+        parts = data if isinstance(data, tuple | list) else (data,)
+        try:
+            if not (isinstance(data, Images) or is_array(parts[0])):
+                self._check_first_batch(data)
                 return data, steps
-            data = as_images(*parts)
-        self.check_data(data)
+            data = self._checked(*parts)
+        except ValueError as error:
+            raise ValueError(f"`validation_data` must fit the model: {error}") from error
         feed, all_steps = self._feed(data, min(batch_size, len(data)), size, shuffle=False)
         return feed, steps or all_steps
 

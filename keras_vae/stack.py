@@ -34,11 +34,10 @@ class Stack(keras.layers.Layer):
         return input_shape
 
     def build(self, input_shape):
-        shape = self.trunk_shape(input_shape)
-        if not self.trunk.built:
-            self.trunk.build(shape)
+        # A symbolic call: a trunk of one's own need have neither `build` nor `compute_output_shape`.
+        features = self.trunk(keras.KerasTensor(self.trunk_shape(input_shape)))
         if not self.head.built:
-            self.head.build(self.trunk.compute_output_shape(shape))
+            self.head.build(features.shape)
         super().build(input_shape)
 
     def call(self, inputs, condition=None, training=None):

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from absl import logging
 
-from keras_vae import checkpoints, data, evaluation, latent, plotting, safe_loading, strategies
+from keras_vae import callbacks, checkpoints, data, evaluation, latent, plotting, safe_loading, strategies
 from keras_vae.building import LIKELIHOODS, build_model
 from keras_vae.config import Config, read_json
 from keras_vae.folders import file_written_whole
@@ -92,11 +92,6 @@ def _run(vae, config, dataset, run_dir, checkpoint_seconds):
         fit(vae, config, dataset, run_dir, epochs_before, checkpoint_seconds)
     history = checkpoints.read_rows(run_dir / "metrics.csv")
     train_seconds = checkpoints.read_rows(run_dir / "seconds.csv")["seconds"][-1]
-    if not np.isfinite(history["loss"][-1]):
-        raise ValueError(
-            f"training diverged in epoch {len(history['loss'])}: the loss is {history['loss'][-1]}. "
-            f"Lower --learning_rate ({config.learning_rate:g}); see {run_dir / 'metrics.csv'}"
-        )
     with file_written_whole(run_dir / "model.keras") as work:
         vae.save(work)
     if config.strategy != "none":
@@ -167,27 +162,37 @@ def fit(
     """Trains the model, compiled by this or by an interrupted run.
 
     Writes metrics.csv, seconds.csv, TensorBoard events and checkpoints, or nothing if `run_dir` is None.
+
+    Raises:
+      ValueError: if the training diverges; it names the term of the loss that did.
     """
     if not initial_epoch:
         with vae.distribute_strategy.scope():
             vae.compile(keras.optimizers.Adam(learning_rate(config, len(dataset.train)), epsilon=config.epsilon))
-    callbacks = [keras.callbacks.TerminateOnNaN()]
+    guard, writers = callbacks.NaNGuard(), []
     if run_dir is not None:
         before = checkpoints.read_rows(run_dir / "seconds.csv")["seconds"][-1] if initial_epoch else 0.0
-        callbacks += [
+        writers = [
             keras.callbacks.CSVLogger(run_dir / "metrics.csv", append=True),
             keras.callbacks.TensorBoard(run_dir / "tensorboard", write_graph=False),
             checkpoints.Checkpoints(run_dir, checkpoint_seconds, before),
         ]
+        if config.image_grid_epochs:
+            folders = run_dir / "figures" / "epochs", run_dir / "tensorboard" / "images"
+            writers.append(callbacks.ImageGrids(dataset.validation[:20], *folders, every=config.image_grid_epochs))
     vae.fit(
         dataset.train,
         validation_data=dataset.validation,
         batch_size=config.batch_size,
         epochs=config.epochs,
         initial_epoch=initial_epoch,
-        callbacks=callbacks,
+        callbacks=[*writers, guard],  # the guard last: no checkpoint of an epoch that diverged
         verbose="auto" if run_dir is not None else 0,
     )
+    if guard.term is not None:
+        raise ValueError(
+            f"{guard.message}. Lower --learning_rate ({config.learning_rate:g}); see metrics.csv of the run"
+        )
 
 
 def learning_rate(config: Config, num_images: int) -> float | keras.optimizers.schedules.LearningRateSchedule:

@@ -225,11 +225,14 @@ class VAE(ArrayModel):
             loss += tf.add_n(self.losses) / strategies.replica()[1]
 
         def update():
+            # From the first step with a loss that is not finite the metrics stand still: they tell which term it was.
+            sound = tf.math.is_finite(tf.convert_to_tensor(self._loss_tracker.total))
+            total = tf.where(sound, batch.total_weight, 0.0)
             elbo = objectives.elbo(terms.log_likelihood, terms.kl)
             shares = [batch.share(value) for value in (elbo, terms.log_likelihood, terms.kl)]
-            values = tf.unstack(strategies.over_replicas(tf.stack([loss, *shares])))
-            for tracker, value in zip([self._loss_tracker, *self._trackers], [*values, kl_weight], strict=True):
-                tracker.update_state(value, sample_weight=batch.total_weight)
+            values = [*tf.unstack(strategies.over_replicas(tf.stack([loss, *shares]))), kl_weight]
+            for tracker, value in zip([self._loss_tracker, *self._trackers], values, strict=True):
+                tracker.update_state(tf.where(sound, value, 0.0), sample_weight=total)
 
         return loss, update
 

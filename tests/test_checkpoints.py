@@ -249,7 +249,8 @@ def test_a_damaged_config_is_one_error(here, text):
 
 
 def test_no_checkpoint_holds_weights_that_are_not_finite(here):
-    with pytest.raises(ValueError, match="diverged"):
+    message = r"training diverged in epoch 1, by step [0-9]+: log_likelihood and kl not finite. Lower --learning_rate"
+    with pytest.raises(ValueError, match=message):
         training.run(dataclasses.replace(SETTINGS, learning_rate=1e30, warmup_steps=0), checkpoint_seconds=0)
     assert not checkpoints.epochs_saved(pathlib.Path("run/checkpoints"))
 

@@ -21,3 +21,12 @@ __all__ = [
     "sampling",
     "schedules",
 ]
+
+
+def __getattr__(name: str):
+    # scikit-learn, which it needs, is optional.
+    if name == "VAETransformer":
+        from keras_vae.transformer import VAETransformer
+
+        return VAETransformer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

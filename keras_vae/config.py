@@ -14,8 +14,9 @@ import time
 from typing import Any
 
 
-def _option(default: Any, text: str, choices: tuple = (), minimum: float | None = None):
-    return dataclasses.field(default=default, metadata={"help": text, "choices": choices, "minimum": minimum})
+def _option(default: Any, text: str, choices: tuple = (), minimum: float | None = None, above=None):
+    limits = {"minimum": minimum, "above": above}
+    return dataclasses.field(default=default, metadata={"help": text, "choices": choices, **limits})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Config:
     kl_warmup_steps: int = _option(0, "steps in which the KL weight (or the capacity) rises from 0", minimum=0)
     epochs: int = _option(40, "passes over the training set", minimum=1)
     batch_size: int = _option(128, "examples in a batch", minimum=1)
-    learning_rate: float = _option(2e-3, "peak learning rate of Adam, above 0", minimum=0)
+    learning_rate: float = _option(2e-3, "peak learning rate of Adam, above 0", above=0)
     learning_rate_schedule: str = _option(
         "cosine",
         "'cosine' falls to 0, 'constant' stays, 'stages' falls tenfold in 8 stages, each three times as long as the "
@@ -108,7 +109,7 @@ class Config:
         choices=("cosine", "constant", "stages"),
     )
     warmup_steps: int = _option(500, "steps in which the learning rate of a cosine rises from 0", minimum=0)
-    epsilon: float = _option(1e-7, "epsilon of Adam, above 0", minimum=0)
+    epsilon: float = _option(1e-7, "epsilon of Adam, above 0", above=0)
     seed: int = _option(0, "seed of everything random in the run", minimum=0)
     num_importance_samples: int = _option(500, "samples an image in the test log likelihood", minimum=1)
     strategy: str = _option(
@@ -135,9 +136,6 @@ class Config:
                 "`image_size` must be HEIGHTxWIDTH or one number, in pixels, each at least 1. "
                 f"Received: {self.image_size!r}"
             )
-        for name in ("learning_rate", "epsilon"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"`{name}` must be above 0. Received: {getattr(self, name)!r}")
         if self.likelihood_scale not in ("shared", "per_value") and not _positive(self.likelihood_scale):
             raise ValueError(
                 "`likelihood_scale` must be a positive number, 'shared' or 'per_value'. "
@@ -260,6 +258,9 @@ def _check(field, value):
                 raise ValueError(
                     f"`{field.name}` must be a finite number of at least {minimum:g}. Received: {number!r}"
                 )
+    above = field.metadata["above"]
+    if above is not None and not above < value < math.inf:
+        raise ValueError(f"`{field.name}` must be a finite number above {above:g}. Received: {value!r}")
 
 
 @dataclasses.dataclass(frozen=True)

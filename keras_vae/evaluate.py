@@ -45,6 +45,7 @@ def evaluate_run(run_dir, num_importance_samples: int = 500, overwrite: bool = F
     with written_whole(folder) as work:
         report = measure(vae, config, dataset, num_importance_samples)
         write_json(work / "evaluation.json", report)
+        log_measures(report)
         for name, figure in draw(vae, dataset, report).items():
             figure.savefig(work / f"{name}.png", dpi=150)
     return folder
@@ -73,6 +74,20 @@ def measure(vae, config: Config, dataset, num_importance_samples: int) -> dict:
         quality = sample_quality(np.concatenate(samples), dataset.test[:count], classifier, seed=config.seed)
         report["classifier_frechet"] = {**quality, "classifier_accuracy": classifier.accuracy(dataset.test)}
     return report
+
+
+def log_measures(report: dict) -> None:
+    """Logs the main numbers of a report."""
+    if "elbo" in report:
+        logging.info(
+            "ELBO %.2f, log likelihood %.2f +- %.2f nats (%d samples): %s",
+            *(report[key] for key in ("elbo", "log_likelihood", "log_likelihood_standard_error")),
+            report["num_importance_samples"],
+            report["measure"],
+        )
+    logging.info("active units %d, squared error %.4g", report["active_units"], report["reconstruction_error"])
+    if "classifier_frechet" in report:
+        logging.info("Frechet distance of samples %.4g", report["classifier_frechet"]["frechet_distance"])
 
 
 def factor_scores(vae, dataset, seed: int) -> dict:
@@ -111,9 +126,14 @@ def draw(vae, dataset, report: dict) -> dict:
     return figures
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"error: {message}\n")
+
+
 def main(argv: list[str] | None = None) -> None:
     """The command line; a mistake is one line and exit code 2."""
-    parser = argparse.ArgumentParser(prog="python -m keras_vae.evaluate", description=__doc__)
+    parser = _Parser(prog="python -m keras_vae.evaluate", description=__doc__)
     parser.add_argument("run_dir", metavar="RUN_DIR")
     parser.add_argument("--num_importance_samples", type=int, default=500, help="samples an image (default 500)")
     parser.add_argument("--overwrite", action="store_true", help="replace RUN_DIR/evaluation if it exists")
@@ -126,7 +146,7 @@ def main(argv: list[str] | None = None) -> None:
     except (ValueError, ImportError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    logging.info("done: see %s", folder)
+    logging.info("done: see %s", folder / "evaluation.json")
 
 
 if __name__ == "__main__":

@@ -32,8 +32,12 @@ def evaluated(run_dir):
         command, capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
     assert result.returncode == 0, result.stderr
-    assert f"done: see {run_dir / 'evaluation'}" in result.stderr
-    return json.loads((run_dir / "evaluation/evaluation.json").read_text(encoding="utf-8"))
+    path = run_dir / "evaluation/evaluation.json"
+    assert f"done: see {path}" in result.stderr
+    report = json.loads(path.read_text(encoding="utf-8"))
+    assert f"ELBO {report['elbo']:.2f}, log likelihood {report['log_likelihood']:.2f}" in result.stderr
+    assert f"active units {report['active_units']}" in result.stderr
+    return report
 
 
 def test_it_measures_the_test_set_of_the_run(run_dir, evaluated):
@@ -78,6 +82,9 @@ def test_mistakes_are_one_line_and_nothing_is_replaced(run_dir, evaluated, tmp_p
     before = (run_dir / "evaluation/evaluation.json").read_bytes()
     for arguments, message in (
         ([str(run_dir)], "the evaluation folder must not exist, or pass --overwrite"),
+        ([], "the following arguments are required: RUN_DIR"),
+        ([str(run_dir), "--samples=3"], "unrecognized arguments: --samples=3"),
+        ([str(run_dir), "--num_importance_samples=x"], "argument --num_importance_samples: invalid int value: 'x'"),
         ([str(tmp_path)], "`run_dir` must hold a model.keras"),
         ([str(run_dir), "--overwrite", "--num_importance_samples=0"], "`num_samples` must be a positive integer"),
     ):

@@ -26,6 +26,7 @@ LAYERS = (
     ("importance",),
     ("vae",),
     ("evaluation", "autoencoder", "latent", "callbacks", "plotting", "disentanglement", "frechet", "information"),
+    ("transformer",),
     ("keras_vae",),
     ("building",),
     ("training",),

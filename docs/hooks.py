@@ -12,6 +12,7 @@ PAGES = {
     "contributing.md": "CONTRIBUTING.md",
 }
 LINK = re.compile(r"(?<!!)\[([^]]+)\]\(([^)#]+)\)")
+INDENT = re.compile(r"^  (?! )", re.M)
 
 
 def adapted(text: str) -> str:
@@ -26,7 +27,8 @@ def adapted(text: str) -> str:
             return f"[{label}]({target.removeprefix('docs/')})"
         return f"[{label}]({here[target]})" if target in here else label
 
-    return LINK.sub(link, text).replace("](docs/", "](")
+    # Python-Markdown takes four spaces for what belongs to an item of a list.
+    return INDENT.sub("    ", LINK.sub(link, text).replace("](docs/", "]("))
 
 
 def on_files(files, config):

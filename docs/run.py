@@ -19,9 +19,7 @@ import numpy as np
 from PIL import Image
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "guides"
-BLOCK = re.compile(
-    r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<output>.*?)^```\n)?", re.M | re.S
-)
+BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<output>.*?)^```\n)?", re.M | re.S)
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 PICTURE = re.compile(r"!\[[^]]*\]\(([\w-]+\.png)\)")
 
@@ -44,8 +42,7 @@ def _same(a, b):
     words = [" ".join(NUMBER.sub("#", text).split()) for text in (a, b)]
     pairs = zip(NUMBER.findall(a), NUMBER.findall(b), strict=False)
     return words[0] == words[1] and all(
-        abs(float(x) - float(y)) <= max(0.05, 0.1 * abs(float(x))) if "." in x else x == y
-        for x, y in pairs
+        abs(float(x) - float(y)) <= max(0.05, 0.1 * abs(float(x))) if "." in x else x == y for x, y in pairs
     )
 
 
@@ -61,8 +58,7 @@ def run(guide: pathlib.Path, write: bool = False) -> list[str]:
         with contextlib.redirect_stdout(printed):
             exec(code, scope)
         wrong += [
-            f"{guide.name}:{line + 1}: {found}"
-            for found in differences(block["output"] or "", printed.getvalue())
+            f"{guide.name}:{line + 1}: {found}" for found in differences(block["output"] or "", printed.getvalue())
         ]
         output = f"\n```text\n{printed.getvalue()}```\n" if printed.getvalue() else ""
         page += [text[end : block.start()], f"```python\n{block['code']}```\n{output}"]
@@ -73,11 +69,7 @@ def run(guide: pathlib.Path, write: bool = False) -> list[str]:
         for name in pictures:
             shutil.copyfile(name, guide.parent / name)
         return []
-    return wrong + [
-        problem
-        for name in pictures
-        for problem in _other_picture(pathlib.Path(name), guide.parent / name)
-    ]
+    return wrong + [problem for name in pictures for problem in _other_picture(pathlib.Path(name), guide.parent / name)]
 
 
 def _other_picture(drawn, shown):
@@ -85,26 +77,18 @@ def _other_picture(drawn, shown):
     missing = [path for path in (drawn, shown) if not path.is_file()]
     if missing:
         return [f"there is no picture {missing[0]}"]
-    a, b = (
-        np.asarray(Image.open(path).convert("L"), np.float32) / 255 for path in (drawn, shown)
-    )
+    a, b = (np.asarray(Image.open(path).convert("L"), np.float32) / 255 for path in (drawn, shown))
     if a.shape != b.shape:
         return [f"{shown.name} has size {b.shape}, and now {a.shape}"]
     distance = float(np.abs(a - b).mean())
-    return (
-        [f"{shown.name} is another picture than what is drawn now: {distance:.2f} apart"]
-        if distance > 0.1
-        else []
-    )
+    return [f"{shown.name} is another picture than what is drawn now: {distance:.2f} apart"] if distance > 0.1 else []
 
 
 def main() -> None:
     """Runs the guides that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("names", nargs="*", help="names of guides without .md")
-    parser.add_argument(
-        "--write", action="store_true", help="write what is printed and drawn into the pages"
-    )
+    parser.add_argument("--write", action="store_true", help="write what is printed and drawn into the pages")
     options = parser.parse_args()
     guides = [FOLDER / f"{name}.md" for name in options.names] or sorted(FOLDER.glob("*.md"))
     failed = []

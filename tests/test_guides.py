@@ -50,7 +50,7 @@ raise ValueError("only shown")
     [
         ("2.0\n```\n\nText", "2.1\n```\n\nText", []),  # within 10%
         ("2.0\n```\n\nText", "2.3\n```\n\nText", ["page.md:10: expected 'value 2.0', printed 'value 2.3'"]),
-        ("print(f", "print(end=f", ["page.md:10: expected 1 lines, printed 'value 2.0'"]),
+        ("print(f", "str(f", ["page.md:10: expected 1 lines, printed ''"]),
         ("Text.", "![a](a.png)", ["there is no picture a.png"]),
         ("value 2.0\n", "value 2.0\nmore\n", ["page.md:10: expected 2 lines, printed 'value 2.0\\n'"]),
     ],

@@ -27,8 +27,9 @@ def adapted(text: str) -> str:
             return f"[{label}]({target.removeprefix('docs/')})"
         return f"[{label}]({here[target]})" if target in here else label
 
-    # Python-Markdown takes four spaces for what belongs to an item of a list.
-    return INDENT.sub("    ", LINK.sub(link, text).replace("](docs/", "]("))
+    # Python-Markdown wants four spaces before what belongs to an item of a list, and an empty line after its code.
+    text = INDENT.sub("    ", LINK.sub(link, text).replace("](docs/", "]("))
+    return text.replace("    ```\n- ", "    ```\n\n- ")
 
 
 def on_files(files, config):

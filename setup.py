@@ -36,6 +36,7 @@ setup(
         "tf-keras>=2.21,<2.22",  # tensorflow-probability fails at its first attribute without it
     ],
     extras_require={
+        "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.7,<10", "mkdocstrings[python]>=1.0,<2", "ruff>=0.8"],
         "eval": ["scikit-learn>=1.5"],
         "onnx": ["onnx>=1.19", "onnxruntime>=1.22", "tf2onnx>=1.17"],
         "int8": ["ai-edge-quantizer>=0.10,<0.11"],

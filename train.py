@@ -66,8 +66,9 @@ def help_text() -> str:
 def make_config():
     """Returns the settings: the preset's, then every flag given on the command line."""
     given = {name: flags.FLAGS[name].value for name in FIELDS if flags.FLAGS[name].present}
-    if "hidden_units" in given:
-        given["hidden_units"] = tuple(_integer("hidden_units", units) for units in given["hidden_units"])
+    for name, value in given.items():
+        if isinstance(value, list):
+            given[name] = tuple(_integer(name, item) for item in value)
     return config_module.Config(**{**config_module.PRESETS[flags.FLAGS.preset].settings, **given})
 
 

@@ -1,5 +1,7 @@
 """A `Config` -> a model: the one place where the names of the command line become parts."""
 
+import dataclasses
+
 import numpy as np
 
 from keras_vae import data, likelihoods, networks, objectives, posteriors, priors, schedules
@@ -36,8 +38,13 @@ def build_model(config: Config, dataset: data.Dataset) -> VAE:
     condition_dim = _condition_dim(config, dataset)
     encoder_trunk, decoder_trunk = _trunks(config, dataset.event_shape)
     vae = VAE(
-        Encoder(encoder_trunk, POSTERIORS[config.posterior](config.latent_dim), condition_dim),
-        Decoder(decoder_trunk, _likelihood(config, dataset.event_shape), condition_dim),
+        Encoder(encoder_trunk, _posterior(config), condition_dim),
+        Decoder(
+            decoder_trunk,
+            _likelihood(config, dataset.event_shape),
+            condition_dim,
+            config.latent_dim if config.upper_latent_dims else None,
+        ),
         prior=_prior(config, dataset),
         objective=_objective(config, len(dataset.train)),
         kl_weight=_ramp(config, config.kl_weight) if config.objective != "capacity" else config.kl_weight,
@@ -67,6 +74,20 @@ def _trunks(config, event_shape):
     return networks.mlp(widths, config.activation), networks.mlp(widths[::-1], config.activation)
 
 
+def _posterior(config):
+    if not config.upper_latent_dims:
+        return POSTERIORS[config.posterior](config.latent_dim)
+    return posteriors.Hierarchical(**_layers(config))
+
+
+def _layers(config):
+    return {
+        "latent_dims": (config.latent_dim, *config.upper_latent_dims),
+        "hidden_units": config.upper_hidden_units,
+        "activation": config.activation,
+    }
+
+
 def _likelihood(config, event_shape):
     if config.likelihood not in ("gaussian", "laplace"):
         return LIKELIHOODS[config.likelihood](event_shape)
@@ -77,6 +98,9 @@ def _likelihood(config, event_shape):
 
 
 def _prior(config, dataset):
+    if config.upper_latent_dims:
+        top = dataclasses.replace(config, latent_dim=config.upper_latent_dims[-1], upper_latent_dims=())
+        return priors.Hierarchical(top=_prior(top, dataset), **_layers(config))
     if config.prior == "mixture":
         return priors.MixtureOfGaussians(config.latent_dim, config.num_components)
     if config.prior == "vamp":

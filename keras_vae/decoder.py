@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_vae import checks
 from keras_vae.likelihoods import Likelihood
 from keras_vae.stack import Stack
 
@@ -17,15 +18,32 @@ class Decoder(Stack):
       trunk: Keras layer or model, (batch, latent_dim + condition_dim) -> features.
       likelihood: `keras_vae.likelihoods.Likelihood`, features -> p(x|z).
       condition_dim: size of the condition vector, None for no condition.
+      latent_dim: how many of the first dimensions of z the trunk sees, the lowest layer of a hierarchical z; None is
+        all of them.
     """
 
     head_name = "likelihood"
 
-    def __init__(self, trunk: keras.layers.Layer, likelihood: Likelihood, condition_dim: int | None = None, **kwargs):
+    def __init__(
+        self,
+        trunk: keras.layers.Layer,
+        likelihood: Likelihood,
+        condition_dim: int | None = None,
+        latent_dim: int | None = None,
+        **kwargs,
+    ):
         super().__init__(trunk, likelihood, condition_dim, **kwargs)
+        self.latent_dim = None if latent_dim is None else checks.positive_int("latent_dim", latent_dim)
 
     def trunk_shape(self, input_shape):
-        return (*input_shape[:-1], input_shape[-1] + (self.condition_dim or 0))
+        return (*input_shape[:-1], (self.latent_dim or input_shape[-1]) + (self.condition_dim or 0))
+
+    def call(self, z, condition=None, training=None):
+        # A slice of all is an operation more in every exported file.
+        return super().call(z if self.latent_dim is None else z[:, : self.latent_dim], condition, training=training)
+
+    def get_config(self):
+        return {**super().get_config(), "latent_dim": self.latent_dim}
 
     def join(self, inputs, condition):
         return tf.concat([inputs, condition], axis=-1)

@@ -123,7 +123,7 @@ def _run(vae, config, dataset, run_dir, checkpoint_seconds):
         "test reconstruction error %.2f, %d of %d units active, %.0f s of training",
         report["test_reconstruction_error"],
         report["active_units"],
-        config.latent_dim,
+        vae.latent_dim,
         train_seconds,
     )
     return run_dir
@@ -271,8 +271,7 @@ def load_config(run_dir) -> Config:
     """Returns the settings of a run directory, or raises `ValueError` that names the cause."""
     path = pathlib.Path(run_dir) / "config.json"
     try:
-        settings = read_json(path)
-        return Config(**{**settings, "hidden_units": tuple(settings["hidden_units"])})
+        return Config.from_dict(read_json(path))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path} is missing or damaged: {error}") from error
 

@@ -15,7 +15,7 @@ from keras_vae.config import PRESETS, Config
 CHOICES = {
     "binarization": ("auto", "dynamic", "static", "threshold", "none"),
     "network": ("mlp", "conv"),
-    "activation": ("gelu", "relu", "silu", "tanh"),
+    "activation": ("gelu", "glu", "relu", "silu", "tanh"),
     "likelihood": ("bernoulli", "gaussian"),
     "on_bad_image": ("stop", "skip"),
 }
@@ -157,12 +157,18 @@ def test_the_default_preset_changes_nothing():
 
 
 @pytest.mark.parametrize(
-    "made", [Config(), Config(hidden_units=(3, 2, 1), epochs=7, kl_weight=0.25, dataset="a/b", image_size="9x13")]
+    "made",
+    [
+        Config(),
+        Config(
+            hidden_units=(3, 2, 1), upper_latent_dims=(4, 2), epochs=7, kl_weight=0.25, dataset="a/b", image_size="9x13"
+        ),
+    ],
 )
 def test_the_dict_of_the_settings_survives_json(made):
     read = json.loads(json.dumps(made.to_dict()))
     assert list(read) == [field.name for field in dataclasses.fields(Config)]
-    assert Config(**{**read, "hidden_units": tuple(read["hidden_units"])}) == made
+    assert Config.from_dict(read) == made
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])

@@ -20,7 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # or a top-level one; `keras_vae` is the package's own __init__.py, which gives the public names.
 LAYERS = (
     ("checks", "conditions", "config", "folders", "noise", "positive", "strategies"),
-    ("checkpoints", "sampling", "data", "flows", "posteriors", "likelihoods", "priors", "networks", "schedules"),
+    ("checkpoints", "sampling", "data", "flows", "networks", "hierarchy"),
+    ("posteriors", "likelihoods", "priors", "schedules"),
     ("stack", "encoder", "decoder", "objectives", "safe_loading"),
     ("fitting",),
     ("importance",),

@@ -97,7 +97,8 @@ def test_help_shows_the_default_of_every_setting(tmp_path, poison):
     defaults = dataclasses.asdict(Config())
     for name in ("learning_rate", "epsilon"):
         assert float(shown.pop(name)) == defaults.pop(name)
-    assert shown.pop("hidden_units") == ",".join(map(str, defaults.pop("hidden_units")))
+    for name in [name for name, value in defaults.items() if isinstance(value, tuple)]:
+        assert shown.pop(name) == ",".join(map(str, defaults.pop(name)))
     for name in ("export", "conditional"):
         assert shown.pop(name) == str(defaults.pop(name)).lower()
     assert shown == {name: str(value) for name, value in defaults.items()}
@@ -350,8 +351,7 @@ def test_report_holds_what_was_measured_and_on_what(first):
 @pytest.fixture(scope="module")
 def loaded(first):
     """The model of the run, and its data."""
-    settings = read_json(first / "config.json")
-    config = Config(**{**settings, "hidden_units": tuple(settings["hidden_units"])})
+    config = training.load_config(first)
     return training.load_model(first), training.load_data(config)
 
 

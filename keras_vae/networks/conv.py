@@ -1,10 +1,12 @@
 """Convolutional trunks for images of any height, width and number of channels."""
 
+import math
 from collections.abc import Sequence
 
 import keras
 
 from keras_vae import checks
+from keras_vae.networks.mlp import width
 
 
 def conv_encoder(
@@ -21,11 +23,10 @@ def conv_encoder(
     Returns:
       A `keras.Sequential`, (batch, height, width, channels) -> (batch, units).
     """
-    convolutions = [
-        keras.layers.Conv2D(checks.positive_int("filters", f), 3, strides=2, padding="same", activation=activation)
-        for f in filters
-    ]
-    dense = keras.layers.Dense(checks.positive_int("units", units), activation=activation)
+    filters = [width(checks.positive_int("filters", f), activation) for f in filters]
+    options = {"kernel_size": 3, "strides": 2, "padding": "same", "activation": activation}
+    convolutions = [keras.layers.Conv2D(f, **options) for f in filters]
+    dense = keras.layers.Dense(width(checks.positive_int("units", units), activation), activation=activation)
     return keras.Sequential([*convolutions, keras.layers.Flatten(), dense], name=name)
 
 
@@ -53,11 +54,12 @@ def conv_decoder(
     step = 2 ** len(filters)
     start = (-(-height // step), -(-width // step), filters[0])
     cut = (start[0] * step - height, start[1] * step - width)
+    dense = (checks.positive_int("units", units), math.prod(start))
+    options = {"kernel_size": 3, "strides": 2, "padding": "same", "activation": activation}
     layers = [
-        keras.layers.Dense(checks.positive_int("units", units), activation=activation),
-        keras.layers.Dense(start[0] * start[1] * start[2], activation=activation),
+        *(keras.layers.Dense(width(u, activation), activation=activation) for u in dense),
         keras.layers.Reshape(start),
-        *(keras.layers.Conv2DTranspose(f, 3, strides=2, padding="same", activation=activation) for f in filters),
+        *(keras.layers.Conv2DTranspose(width(f, activation), **options) for f in filters),
     ]
     if any(cut):
         layers.append(keras.layers.Cropping2D(tuple((c // 2, c - c // 2) for c in cut)))

@@ -49,6 +49,14 @@ ROWS = {
         _config("iwae-paper", epochs=600, **_PAPER),
         _SHORTER,
     ),
+    "vae-2": Row(
+        "VAE, 2 layers, k = 1",
+        "test_log_likelihood",
+        -85.33,
+        BURDA,
+        _config("iwae-paper-2-layers", epochs=300, **{**_PAPER, "learning_rate": 1e-3}),
+        _SHORTER,
+    ),
     "iwae-5": Row(
         "IWAE, 1 layer, k = 5",
         "test_log_likelihood",

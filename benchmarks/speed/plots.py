@@ -35,13 +35,20 @@ def training(rows: list[dict]) -> Figure:
 
 
 def scaling(points: list[dict]) -> Figure:
-    """Returns milliseconds of a step, one panel an axis, both axes logarithmic."""
+    """Returns milliseconds of a step, one panel an axis, both axes logarithmic; dashed: in proportion to the last."""
     names = list(dict.fromkeys(point["axis"] for point in points))
     figure = Figure(figsize=(10.5, 6.0), layout="constrained")
     for axes, name in zip(figure.subplots(2, 3).flat, names, strict=False):
         chosen = [point for point in points if point["axis"] == name]
-        axes.loglog([point["value"] for point in chosen], [point["ms"] for point in chosen], "o-", markersize=4)
-        axes.set_xticks([point["value"] for point in chosen], [point["label"] for point in chosen], fontsize=7)
+        values, times = ([point[key] for point in chosen] for key in ("value", "ms"))
+        axes.loglog(values, times, "o-", markersize=4)
+        axes.loglog(values, [times[-1] * value / values[-1] for value in values], "--", color="grey", linewidth=0.8)
+        labels = [point["label"] for point in chosen]
+        axes.set_xticks(values, labels, fontsize=7, rotation=30 if "x" in labels[0] else 0)
+        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_locator(ticker.NullLocator())
+        axes.set_ylim(0.7 * min(times), 1.4 * max(times))
         axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
         axes.set_xlabel(name, fontsize=8)
         axes.set_ylabel("ms a step", fontsize=8)

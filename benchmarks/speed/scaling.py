@@ -12,14 +12,14 @@ from benchmarks.speed.workloads import Workload
 BASE = Workload("784-512-512-40", "dense", (512, 512), 40, "gelu", 128, 0)
 SHAPE = (28, 28, 1)
 CONV = dataclasses.replace(BASE, name="convolutional", network="conv", hidden=(256,), latent_dim=32)
-SHAPES = (SHAPE, (32, 32, 3), (64, 64, 1), (64, 64, 3), (96, 96, 3))
+SHAPES = (SHAPE, (32, 32, 3), (64, 64, 3), (96, 96, 3))
 AXES = {
     "batch size": (16, 32, 64, 128, 256, 512, 1024),
     "width": (64, 128, 256, 512, 1024, 2048),
     "latent dimension": (2, 8, 32, 128, 512),
     "importance samples": (1, 2, 5, 10, 20, 50),
     "values an image, dense": SHAPES,
-    "values an image, convolutional": SHAPES,
+    "pixels an image, convolutional": SHAPES,
 }
 
 
@@ -31,18 +31,20 @@ def points(quick: bool = False) -> list[dict]:
         "latent dimension": lambda v: {"workload": dataclasses.replace(BASE, latent_dim=v)},
         "importance samples": lambda v: {"num_samples": v},
         "values an image, dense": lambda v: {"event_shape": v},
-        "values an image, convolutional": lambda v: {"event_shape": v, "workload": CONV},
+        "pixels an image, convolutional": lambda v: {"event_shape": v, "workload": CONV},
     }
     result = []
     for axis, values in AXES.items():
         for value in values[:2] if quick else values:
             arguments = {"workload": BASE, "event_shape": SHAPE, "num_samples": 0, **make[axis](value)}
             arguments["workload"] = arguments["workload"].to_dict()
+            sizes = value if isinstance(value, tuple) else (value,)
             result.append(
                 {
                     "axis": axis,
-                    "value": math.prod(value) if isinstance(value, tuple) else value,
-                    "label": "x".join(map(str, value)) if isinstance(value, tuple) else str(value),
+                    # Feature maps are as large as the image, whatever its channels.
+                    "value": math.prod(sizes[:2] if axis.startswith("pixels") else sizes),
+                    "label": "x".join(map(str, sizes)),
                     "arguments": {**arguments, "event_shape": list(arguments["event_shape"])},
                 }
             )

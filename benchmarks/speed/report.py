@@ -87,7 +87,7 @@ def _evaluation_cell(result):
 
 
 def workers_table(section: dict) -> str:
-    """Returns images a second of one and of two workers."""
+    """Returns images a second of one and of two workers on one job."""
     table = [
         [name, number(row["per_second"]["median"]), f"{row['of_one']['median']:.2f}x"]
         for name, row in section["settings"].items()
@@ -146,6 +146,6 @@ def table(report: dict) -> str:
     if report.get("evaluation"):
         parts.append(evaluation_table(report["evaluation"]))
     if report.get("workers"):
-        parts.append(workers_table(report["workers"]))
+        parts += map(workers_table, report["workers"])
     parts.append("\n".join(f"- {line}" for line in notes(report)))
     return "\n\n".join(parts)

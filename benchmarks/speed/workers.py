@@ -20,20 +20,23 @@ from benchmarks.speed.processes import ROOT
 from benchmarks.speed.rounds import wait_for_quiet
 from benchmarks.speed.summary import spread
 
-BATCH_SIZE = 200
-# Name -> workers, and the global batch.
-SETTINGS = {"one": (1, BATCH_SIZE), "two, strong": (2, BATCH_SIZE), "two, weak": (2, 2 * BATCH_SIZE)}
+# Name -> workers, and how many times the batch of one they share.
+SETTINGS = {"one": (1, 1), "two, strong": (2, 1), "two, weak": (2, 2)}
 SECONDS = 300
 
 
-def measure(settings, data) -> dict:
-    """Returns name -> images a second of each setting, and how many times those of one worker, round by round."""
-    workload = workloads.training(settings.images)[0]
+def measure(settings, data) -> list[dict]:
+    """Returns of a dense and the convolutional job images a second in each setting, and how many times those of one."""
+    return [_measure(workload, settings, data) for workload in workloads.training(settings.images)[1::3]]
+
+
+def _measure(workload, settings, data):
     rates = {name: [] for name in SETTINGS}
     for _ in range(settings.rounds):
-        for name, (count, batch_size) in SETTINGS.items():
+        for name, (count, times) in SETTINGS.items():
             wait_for_quiet(settings.patience)
-            rates[name].append(_rate(workload.to_dict() | {"batch_size": batch_size}, str(data), count))
+            job = workload.to_dict() | {"batch_size": times * workload.batch_size}
+            rates[name].append(_rate(job, str(data), count))
     result = {
         name: {
             "per_second": spread(values),
@@ -42,8 +45,8 @@ def measure(settings, data) -> dict:
         }
         for name, values in rates.items()
     }
-    logging.info("workers: %s", {name: row["per_second"]["median"] for name, row in result.items()})
-    return {"network": workload.name, "batch_size": BATCH_SIZE, "settings": result}
+    logging.info("workers, %s: %s", workload.name, {name: row["per_second"]["median"] for name, row in result.items()})
+    return {"network": workload.name, "batch_size": workload.batch_size, "settings": result}
 
 
 def _rate(workload, data, count):

@@ -71,15 +71,16 @@ class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
           ValueError: if an argument or X is not what it must be.
         """
         likelihood = LIKELIHOODS[checks.one_of("likelihood", self.likelihood, LIKELIHOODS)]
-        hidden_units = [checks.positive_int("hidden_units", units) for units in self.hidden_units]
+        hidden_units = checks.shape("hidden_units", self.hidden_units)
+        n_components = checks.positive_int("n_components", self.n_components)
         epochs, batch_size = (checks.positive_int(name, getattr(self, name)) for name in ("epochs", "batch_size"))
         checks.positive_int("num_importance_samples", self.num_importance_samples)
         optimizer = keras.optimizers.Adam(checks.positive_float("learning_rate", self.learning_rate))
         X = self._validated(X, reset=True)
-        self._seed = int(scikit_learn("utils").check_random_state(self.random_state).randint(2**31 - 1))
+        self._seed = self._drawn_seed()
         with _initial_weights(self._seed):
             self.model_ = VAE(
-                Encoder(networks.mlp(hidden_units), posteriors.DiagonalGaussian(self.n_components)),
+                Encoder(networks.mlp(hidden_units), posteriors.DiagonalGaussian(n_components)),
                 Decoder(networks.mlp(hidden_units[::-1]), likelihood((X.shape[1],))),
                 seed=self._seed,
             )
@@ -105,12 +106,20 @@ class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
         return float(self.score_samples(X).mean())
 
     def sample(self, n_samples=1):
-        """Returns `n_samples` draws of x from the model, `(n_samples, n_features)`; the same at each call."""
-        return self._model().sample(n_samples, self._seed, output="sample").numpy()
+        """Returns draws of x from the model, `(n_samples, n_features)`; an integer `random_state` repeats them."""
+        return self._model().sample(n_samples, self._drawn_seed(), output="sample").numpy()
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
 
     @property
     def _n_features_out(self):
         return self.model_.latent_dim
+
+    def _drawn_seed(self):
+        return int(scikit_learn("utils").check_random_state(self.random_state).randint(2**31 - 1))
 
     def _model(self):
         validation.check_is_fitted(self)

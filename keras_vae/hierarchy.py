@@ -1,5 +1,6 @@
 """Several stochastic layers as one z: a chain z_1, ..., z_L in which each layer depends on the one before it."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import keras
@@ -7,7 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import checks
-from keras_vae.networks.mlp import width
+from keras_vae.networks import gated
 from keras_vae.positive import UNIT, softplus
 from keras_vae.sampling import draw
 
@@ -81,21 +82,17 @@ class Transition(keras.layers.Layer):
     def __init__(self, size: int, hidden_units: Sequence[int], activation, min_scale: float, **kwargs):
         super().__init__(dtype="float32", **kwargs)
         self._size, self._min_scale = size, min_scale
-        self._network = [
-            keras.layers.Dense(width(units, activation), activation=activation, dtype="float32")
-            for units in hidden_units
-        ]
-        self._network.append(keras.layers.Dense(2 * size, dtype="float32", name="parameters"))
-        self._hidden_units = hidden_units
+        make = functools.partial(keras.layers.Dense, dtype="float32")
+        hidden = [layer for units in hidden_units for layer in gated.layers(make, units, activation)]
+        self._network = keras.Sequential([*hidden, make(2 * size, name="parameters")])
 
     def build(self, input_shape):
-        for layer, size in zip(self._network, (input_shape[-1], *self._hidden_units), strict=True):
-            layer.build((None, size))
+        self._network.build(input_shape)
         self.built = True
 
     def __call__(self, a):
         # Called inside a distribution, at whatever leading dimensions it has: not through Keras's layer call.
-        for layer in self._network:
+        for layer in self._network.layers:
             a = layer(a)
         scale = softplus(a[..., self._size :] + UNIT) + self._min_scale
         return tfd.Independent(tfd.Normal(a[..., : self._size], scale), reinterpreted_batch_ndims=1)

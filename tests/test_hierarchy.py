@@ -37,7 +37,7 @@ def model():
         prior=kv.priors.Hierarchical(DIMS, hidden_units=()),
         seed=0,
     )
-    a_kernel, a_bias = linear(vae.prior._transitions[0]._network[-1], 0, DIMS[1], DIMS[0])
+    a_kernel, a_bias = linear(vae.prior._transitions[0]._network.layers[-1], 0, DIMS[1], DIMS[0])
     b = vae.decoder.likelihood._projection
     b.bias.assign(np.arange(WIDTH))
     b_kernel = np.float64(b.kernel.numpy())

@@ -54,3 +54,23 @@ def test_trunks_reload_from_their_config():
     copy.set_weights(trunk.get_weights())
     z = np.random.default_rng(0).normal(size=(2, 6)).astype(np.float32)
     np.testing.assert_array_equal(copy(z), trunk(z))
+
+
+def test_gated_layers_multiply_one_half_by_the_sigmoid_of_the_other():
+    trunk = networks.mlp((3,), "glu")
+    x = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
+    trunk.build((None, 5))
+    kernel, bias = (np.float64(weight) for weight in trunk.get_weights())
+    h, g = np.split(x @ kernel + bias, 2, axis=1)
+    np.testing.assert_allclose(trunk(x), h / (1.0 + np.exp(-g)), rtol=1e-5, atol=1e-6)
+
+
+def test_gated_convolutions_have_as_many_filters_as_plain_ones():
+    for make, shape in (
+        (networks.conv_encoder, (1, 9, 7, 2)),
+        (lambda **settings: networks.conv_decoder((9, 7, 2), **settings), (1, 3)),
+    ):
+        x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+        plain, gated = make(activation="relu"), make(activation="glu")
+        assert gated(x).shape == plain(x).shape
+        assert gated.count_params() > 1.9 * plain.count_params()

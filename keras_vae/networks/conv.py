@@ -6,7 +6,9 @@ from collections.abc import Sequence
 import keras
 
 from keras_vae import checks
-from keras_vae.networks.mlp import width
+from keras_vae.networks import gated
+
+_HALVE = {"kernel_size": 3, "strides": 2, "padding": "same"}
 
 
 def conv_encoder(
@@ -23,11 +25,13 @@ def conv_encoder(
     Returns:
       A `keras.Sequential`, (batch, height, width, channels) -> (batch, units).
     """
-    filters = [width(checks.positive_int("filters", f), activation) for f in filters]
-    options = {"kernel_size": 3, "strides": 2, "padding": "same", "activation": activation}
-    convolutions = [keras.layers.Conv2D(f, **options) for f in filters]
-    dense = keras.layers.Dense(width(checks.positive_int("units", units), activation), activation=activation)
-    return keras.Sequential([*convolutions, keras.layers.Flatten(), dense], name=name)
+    convolutions = [
+        layer
+        for f in filters
+        for layer in gated.layers(keras.layers.Conv2D, checks.positive_int("filters", f), activation, **_HALVE)
+    ]
+    dense = gated.layers(keras.layers.Dense, checks.positive_int("units", units), activation)
+    return keras.Sequential([*convolutions, keras.layers.Flatten(), *dense], name=name)
 
 
 def conv_decoder(
@@ -55,11 +59,10 @@ def conv_decoder(
     start = (-(-height // step), -(-width // step), filters[0])
     cut = (start[0] * step - height, start[1] * step - width)
     dense = (checks.positive_int("units", units), math.prod(start))
-    options = {"kernel_size": 3, "strides": 2, "padding": "same", "activation": activation}
     layers = [
-        *(keras.layers.Dense(width(u, activation), activation=activation) for u in dense),
+        *(layer for u in dense for layer in gated.layers(keras.layers.Dense, u, activation)),
         keras.layers.Reshape(start),
-        *(keras.layers.Conv2DTranspose(width(f, activation), **options) for f in filters),
+        *(layer for f in filters for layer in gated.layers(keras.layers.Conv2DTranspose, f, activation, **_HALVE)),
     ]
     if any(cut):
         layers.append(keras.layers.Cropping2D(tuple((c // 2, c - c // 2) for c in cut)))

@@ -5,11 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from keras_vae import checks
-
-
-def width(units: int, activation) -> int:
-    """Returns how many outputs a layer needs for `units` features: "glu" makes one of two, h * sigmoid(g)."""
-    return 2 * units if activation in ("glu", keras.activations.glu) else units
+from keras_vae.networks import gated
 
 
 def mlp(hidden_units: Sequence[int] = (512, 512), activation="gelu", name: str | None = None) -> keras.Sequential:
@@ -25,5 +21,5 @@ def mlp(hidden_units: Sequence[int] = (512, 512), activation="gelu", name: str |
       A `keras.Sequential`, (batch, ...) -> (batch, hidden_units[-1]).
     """
     widths = [checks.positive_int("hidden_units", units) for units in hidden_units]
-    dense = [keras.layers.Dense(width(units, activation), activation=activation) for units in widths]
+    dense = [layer for units in widths for layer in gated.layers(keras.layers.Dense, units, activation)]
     return keras.Sequential([keras.layers.Flatten(), *dense], name=name)

@@ -82,7 +82,7 @@ def _run(vae, config, dataset, run_dir, checkpoint_seconds):
         write_json(run_dir / "config.json", config.to_dict())
     for name in ("metrics.csv", "seconds.csv"):
         checkpoints.cut_rows(run_dir / name, epochs_before)
-    iterations = int(vae.optimizer.iterations) if epochs_before else 0
+    iterations = int(keras.ops.convert_to_numpy(vae.optimizer.iterations)) if epochs_before else 0
     checkpoints.cut_events(run_dir / "tensorboard", epochs_before, iterations)
     kl_method, parameters = vae.kl_method, sum(int(np.prod(v.shape)) for v in vae.trainable_variables)
     logging.info("data: %s", dataset.describe())

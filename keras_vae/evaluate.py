@@ -5,7 +5,6 @@ samples and, where the factors of the data are known, disentanglement scores; an
 a traversal, and samples beside their nearest training images.
 """
 
-import argparse
 import pathlib
 import signal
 import sys
@@ -14,6 +13,7 @@ import numpy as np
 from absl import logging
 
 from keras_vae import evaluation, latent, plotting
+from keras_vae.command_line import Parser
 from keras_vae.config import Config
 from keras_vae.disentanglement import disentanglement_scores, scikit_learn
 from keras_vae.folders import written_whole
@@ -126,14 +126,9 @@ def draw(vae, dataset, report: dict) -> dict:
     return figures
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        self.exit(2, f"error: {message}\n")
-
-
 def main(argv: list[str] | None = None) -> None:
     """The command line; a mistake is one line and exit code 2."""
-    parser = _Parser(prog="python -m keras_vae.evaluate", description=__doc__)
+    parser = Parser(prog="python -m keras_vae.evaluate", description=__doc__)
     parser.add_argument("run_dir", metavar="RUN_DIR")
     parser.add_argument("--num_importance_samples", type=int, default=500, help="samples an image (default 500)")
     parser.add_argument("--overwrite", action="store_true", help="replace RUN_DIR/evaluation if it exists")

@@ -1,0 +1,169 @@
+"""A finished run as a folder for the Hugging Face Hub: `python -m keras_vae.hub RUN_DIR FOLDER`.
+
+Writes FOLDER with a model card (README.md) made of the run's report, the model, its settings and its figures; needs no
+network. `huggingface-cli upload OWNER/NAME FOLDER` puts it on the Hub.
+"""
+
+import json
+import pathlib
+import shutil
+import sys
+
+from absl import logging
+
+from keras_vae import training
+from keras_vae.command_line import Parser
+from keras_vae.config import read_json
+from keras_vae.folders import written_whole
+from keras_vae.vae import VAE
+
+FILES = ("model.keras", "config.json", "report.json")
+FIGURES = ("samples.png", "reconstructions.png")
+
+
+def save_pretrained(run_dir, folder, license: str | None = None) -> pathlib.Path:
+    """Writes the folder of a finished run; returns its path.
+
+    Args:
+      run_dir: a run directory of `train.py` or `keras_vae.training.run` that has ended.
+      folder: where to; must not exist, or be empty.
+      license: licence of the model as the Hub names them, for example "mit"; None leaves it out of the card.
+
+    Raises:
+      ValueError: if the run has not ended or cannot be read, or the folder holds anything.
+    """
+    run_dir, folder = pathlib.Path(run_dir), pathlib.Path(folder)
+    missing = [name for name in FILES if not (run_dir / name).is_file()]
+    if missing:
+        raise ValueError(f"`run_dir` must be a run that has ended. Received: {run_dir} without {', '.join(missing)}")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"`folder` must not exist, or be empty. Received: {folder}")
+    if not folder.absolute().parent.is_dir():
+        raise ValueError(f"`folder` must lie in a folder that exists. Received: {folder}")
+    vae, report = training.load_model(run_dir), read_json(run_dir / "report.json")
+    figures = [name for name in FIGURES if (run_dir / "figures" / name).is_file()]
+    try:
+        text = card(vae, report, training.load_config(run_dir).to_dict(), figures, license, folder.name)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{run_dir / 'report.json'} is damaged: {error}") from error
+    with written_whole(folder) as work:
+        for name in FILES:
+            shutil.copy(run_dir / name, work)
+        for name in figures:
+            shutil.copy(run_dir / "figures" / name, work)
+        (work / "README.md").write_text(text, encoding="utf-8")
+    return folder
+
+
+def from_pretrained(folder) -> VAE:
+    """Loads the model of a folder of `save_pretrained`, checked as `keras_vae.training.load_model` does.
+
+    Raises:
+      ValueError: if there is none, or it is damaged.
+    """
+    return training.load_model(folder)
+
+
+def card(vae: VAE, report: dict, settings: dict, figures: list[str], license: str | None, name: str) -> str:
+    """Returns the model card: YAML as the Hub reads it, then Markdown."""
+    data, versions = report["data"], report["versions"]
+    # JSON is YAML: quoting is its own.
+    metadata = {
+        "library_name": "keras",
+        **({"license": license} if license else {}),
+        "tags": ["variational-autoencoder", "keras", "tensorflow-probability", "keras_vae"],
+        "pipeline_tag": "unconditional-image-generation",
+        "model-index": [{"name": name, "results": [_result(report, data)]}],
+    }
+    header = "\n".join(f"{key}: {json.dumps(value)}" for key, value in metadata.items())
+    shape = " x ".join(map(str, data["shape"]))
+    parts = ", ".join(
+        type(part).__name__ for part in (vae.encoder.posterior, vae.prior, vae.decoder.likelihood, vae.objective)
+    )
+    measures = "\n".join(f"| {label} | {value} |" for label, value in _measures(report))
+    condition = "" if vae.condition_dim is None else ", condition=0"
+    pictures = "\n\n".join(f"![{pathlib.Path(name).stem}]({name})" for name in figures)
+    return f"""---
+{header}
+---
+
+# {name}
+
+A variational autoencoder of {shape} examples, trained with keras_vae on {data["name"]}: p(x|z) p(z) with z of
+{vae.latent_dim} dimensions and {report["parameters"]:,} parameters. Posterior, prior, likelihood, objective: {parts}.
+
+```python
+from keras_vae import hub
+
+vae = hub.from_pretrained("{name}")
+x = vae.sample(16, seed=7{condition})  # the same pictures from the same seed, in an exported decoder too
+nats = vae.log_prob(images, num_samples=500)
+```
+
+{pictures}
+
+## Measured on the test set
+
+| measure | value |
+|---|---|
+{measures}
+
+Nats are of the {report.get("test_measure", "values as they are")}; only equals can be compared. Binarisation:
+{data["binarization"]}; dequantisation: {data["dequantization"]}; {data["train"]:,} examples for training,
+{data["validation"]:,} for validation, {data["test"]:,} for the test.
+
+## Use and limits
+
+For drawing examples like those of the data set, for codes of them, and for how likely one is. Samples carry what the
+data set carries, its gaps and its bias too; a high likelihood is no proof that an example is real.
+
+## How it was made
+
+`config.json` has all settings ({settings["epochs"]} epochs, batch {settings["batch_size"]}, seed {report["seed"]}),
+`report.json` all figures. Versions: {", ".join(f"{key} {value}" for key, value in versions.items())}.
+"""
+
+
+def _measures(report):
+    rows = []
+    if "test_elbo" in report:
+        samples = report["num_importance_samples"]
+        likelihood = f"log likelihood, nats (S = {samples})"
+        for label, key in (("ELBO, nats", "test_elbo"), (likelihood, "test_log_likelihood")):
+            rows.append((label, f"{report[key]:.2f} ± {report[f'{key}_standard_error']:.2f}"))
+        if report["test_bits_per_dimension"] is not None:
+            rows.append(("bits/dim", f"{report['test_bits_per_dimension']:.4f}"))
+    rows.append(("active units", str(report["active_units"])))
+    rows.append(("squared reconstruction error", f"{report['test_reconstruction_error']:.2f}"))
+    return rows
+
+
+def _result(report, data):
+    names = {"test_elbo": "ELBO (nats)", "test_log_likelihood": "log likelihood (nats)"}
+    values = {key: label for key, label in names.items() if key in report}
+    values["test_reconstruction_error"] = "squared reconstruction error"
+    return {
+        "task": {"type": "unconditional-image-generation"},
+        "dataset": {"name": data["name"], "type": data["name"]},
+        "metrics": [{"type": key, "name": label, "value": report[key]} for key, label in values.items()],
+    }
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command line; a mistake is one line and exit code 2."""
+    parser = Parser(prog="python -m keras_vae.hub", description=__doc__)
+    parser.add_argument("run_dir", metavar="RUN_DIR")
+    parser.add_argument("folder", metavar="FOLDER", help="must not exist, or be empty")
+    parser.add_argument("--license", help="licence of the model as the Hub names them, for example mit")
+    arguments = parser.parse_args(argv)
+    logging.set_verbosity(logging.INFO)
+    try:
+        folder = save_pretrained(arguments.run_dir, arguments.folder, arguments.license)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    logging.info("see %s", folder / "README.md")
+
+
+if __name__ == "__main__":
+    main()

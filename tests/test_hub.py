@@ -1,0 +1,76 @@
+"""A finished run as a folder for the Hub."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from conftest import make_binary
+
+from keras_vae import hub, training
+from keras_vae.config import Config
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hub")
+    np.save(folder / "data.npy", make_binary(120))
+    settings = dict(dataset=str(folder / "data.npy"), hidden_units=(8,), latent_dim=2, epochs=2)
+    return training.run(Config(num_importance_samples=3, run_dir=str(folder / "run"), **settings))
+
+
+@pytest.fixture(scope="module")
+def saved(run_dir):
+    return hub.save_pretrained(run_dir, run_dir.parent / "my-vae", license="mit")
+
+
+def test_the_folder_holds_the_model_its_settings_its_figures_and_a_card(run_dir, saved):
+    names = {"README.md", "config.json", "model.keras", "report.json", "reconstructions.png", "samples.png"}
+    assert {path.name for path in saved.iterdir()} == names
+    for name in hub.FILES:
+        assert (saved / name).read_bytes() == (run_dir / name).read_bytes()
+    copy = hub.from_pretrained(saved)
+    np.testing.assert_array_equal(copy.sample(3, seed=1), training.load_model(run_dir).sample(3, seed=1))
+
+
+def test_the_card_has_the_figures_of_the_report(saved):
+    _, header, text = (saved / "README.md").read_text().split("---\n", 2)
+    metadata, report = yaml.safe_load(header), json.loads((saved / "report.json").read_text())
+    assert (metadata["library_name"], metadata["license"]) == ("keras", "mit")
+    values = {metric["type"]: metric["value"] for metric in metadata["model-index"][0]["results"][0]["metrics"]}
+    assert values == {key: report[key] for key in values}
+    assert set(values) == {"test_elbo", "test_log_likelihood", "test_reconstruction_error"}
+    assert f"| ELBO, nats | {report['test_elbo']:.2f} ± {report['test_elbo_standard_error']:.2f} |" in text
+    assert f"| active units | {report['active_units']} |" in text
+    assert "(S = 3)" in text
+    assert "![samples](samples.png)" in text
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda run, folder: (folder, folder / "new"), "`run_dir` must be a run that has ended"),
+        (lambda run, folder: (run, run), "`folder` must not exist, or be empty"),
+        (lambda run, folder: (run, folder / "a" / "b"), "`folder` must lie in a folder that exists"),
+    ],
+)
+def test_mistakes_are_one_line_and_nothing_is_written(run_dir, tmp_path, capsys, make, message):
+    before = sorted(run_dir.rglob("*"))
+    with pytest.raises(SystemExit) as stopped:
+        hub.main([str(path) for path in make(run_dir, tmp_path)])
+    error = capsys.readouterr().err
+    assert (stopped.value.code, error.count("\n")) == (2, 1)
+    assert error.startswith(f"error: {message}")
+    assert sorted(run_dir.rglob("*")) == before
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_report_is_named(run_dir, tmp_path):
+    broken = tmp_path / "run"
+    broken.mkdir()
+    for name in hub.FILES:
+        (broken / name).write_bytes((run_dir / name).read_bytes())
+    (broken / "report.json").write_text('{"data": {}}')
+    with pytest.raises(ValueError, match=r"report\.json is damaged"):
+        hub.save_pretrained(broken, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -41,7 +41,17 @@ class Chain(tfd.Distribution):
         layers = [draw(self._first, noise, sample_shape)]
         for transition in self._transitions:
             layers.append(draw(transition(layers[-1]), noise))
+        return self._side_by_side(layers)
+
+    def _side_by_side(self, layers):
         return tf.concat(layers[::-1] if self._from_last else layers, axis=-1)
+
+    def _sample_n(self, n, seed=None):
+        first, *others = tf.unstack(tfp.random.split_seed(seed, n=len(self._sizes)))
+        layers = [self._first.sample(n, seed=first)]
+        for transition, other in zip(self._transitions, others, strict=True):
+            layers.append(transition(layers[-1]).sample(seed=other))
+        return self._side_by_side(layers)
 
     def _log_prob(self, value):
         layers = tf.split(value, self._sizes[::-1] if self._from_last else self._sizes, axis=-1)

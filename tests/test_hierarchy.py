@@ -10,6 +10,7 @@ from conftest import make_binary
 import keras_vae as kv
 from export import exporter
 from keras_vae.config import Config
+from keras_vae.information import split_kl
 from keras_vae.noise import Noise
 from keras_vae.positive import UNIT
 from keras_vae.sampling import center, draw
@@ -76,10 +77,11 @@ def test_the_posterior_is_the_product_of_its_layers(model):
     np.testing.assert_allclose(middle[:, 3:], head._transitions[0](first.mean()).mean(), rtol=1e-5)
 
 
-def test_draws_have_the_moments_of_the_prior(model):
+@pytest.mark.parametrize("make", [lambda p, n: draw(p, Noise(3), (n,)), lambda p, n: p.sample(n, seed=(0, 3))])
+def test_draws_have_the_moments_of_the_prior(model, make):
     vae, (kernel, bias), *_ = model
     count = 40_000
-    z = draw(vae.prior(), Noise(3), (count,)).numpy()
+    z = make(vae.prior(), count).numpy()
     covariance = np.block([[kernel.T @ kernel + SCALE**2 * np.eye(3), kernel.T], [kernel, np.eye(2)]])
     error = np.sqrt((np.outer(np.diag(covariance), np.diag(covariance)) + covariance**2) / count)
     assert (np.abs(np.cov(z.T) - covariance) < 4.5 * error).all()
@@ -103,6 +105,18 @@ def test_bounds_lie_below_the_evidence_and_reach_it(model):
     # The posterior is a diagonal Gaussian times a linear one: near the exact one, and samples close the rest.
     assert 0.0 < exact.mean() - elbo.mean() < 1.0
     np.testing.assert_allclose(tight.mean(), exact.mean(), atol=0.02)
+
+
+def test_the_kl_of_all_layers_is_split(model):
+    vae = model[0]
+    x = np.random.default_rng(5).normal(size=(300, WIDTH)).astype(np.float32)
+    split = split_kl(vae.encode(x), vae.prior(), num_samples=20)
+    z = vae.encode(x).sample(200, seed=(1, 2))
+    kl = (vae.encode(x).log_prob(z) - vae.prior().log_prob(z)).numpy().mean(axis=0)
+    # Both are Monte Carlo: 20 and 200 samples of 300 examples.
+    assert split["kl"] == pytest.approx(kl.mean(), rel=0.05)
+    assert split["mutual_information"] + split["marginal_kl"] == pytest.approx(split["kl"], rel=1e-6)
+    assert 0 < split["mutual_information"] < split["max_mutual_information"]
 
 
 @pytest.mark.parametrize("top", [None, "mixture", "flow"])

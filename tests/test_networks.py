@@ -47,8 +47,9 @@ def test_a_bad_width_is_named(units):
         networks.mlp(units)
 
 
-def test_trunks_reload_from_their_config():
-    trunk = networks.conv_decoder((7, 10, 3), filters=[4, 3], units=8)
+@pytest.mark.parametrize("activation", ["gelu", "glu"])
+def test_trunks_reload_from_their_config(activation):
+    trunk = networks.conv_decoder((7, 10, 3), filters=[4, 3], units=8, activation=activation)
     trunk.build((None, 6))
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(trunk))
     copy.set_weights(trunk.get_weights())

@@ -20,4 +20,4 @@ def layers(make, units: int, activation, **options) -> list[keras.layers.Layer]:
     if activation != "glu":
         return [make(units, activation=activation, **options)]
     layer = make(2 * units, **options)
-    return [layer, GatedLinearUnit(dtype=layer.dtype_policy)]
+    return [layer, GatedLinearUnit(dtype=layer.dtype_policy.name)]

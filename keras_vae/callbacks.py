@@ -65,6 +65,8 @@ class ImageGrids(keras.callbacks.Callback):
         self._seed = seed
 
     def on_train_begin(self, logs=None):
+        if self.model.condition_dim is not None and self._labels is None:
+            raise ValueError("`images` must be `Images` with labels: the model is conditional. Received: no labels")
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
         self._writer = None if self._log_dir is None else tf.summary.create_file_writer(self._log_dir)
@@ -152,7 +154,7 @@ class NaNGuard(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self.term is not None:
             return
-        if all(_is_finite(variable) for variable in self.model.trainable_variables):
+        if all(_is_finite(variable) for variable in self.model.weights):
             self._keep()
         else:
             self._stop("weights")
@@ -177,4 +179,6 @@ class NaNGuard(keras.callbacks.Callback):
 
 
 def _is_finite(variable) -> bool:
-    return bool(tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(variable))))
+    return not tf.as_dtype(variable.dtype).is_floating or bool(
+        tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(variable)))
+    )

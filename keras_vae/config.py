@@ -157,6 +157,15 @@ class Config:
                 "`upper_latent_dims` needs posterior=diagonal and a prior other than vamp. Received: "
                 f"upper_latent_dims={self.upper_latent_dims}, posterior={self.posterior!r}, prior={self.prior!r}"
             )
+        factorises = self.objective in ("free_bits", "beta_tcvae")
+        if self.upper_latent_dims and (
+            factorises or self.objective == "dreg" or self.kl_estimator == "path_derivative"
+        ):
+            raise ValueError(
+                "`upper_latent_dims` needs another objective than free_bits, beta_tcvae and dreg, and another "
+                f"kl_estimator than path_derivative. Received: objective={self.objective!r}, "
+                f"kl_estimator={self.kl_estimator!r}"
+            )
         if self.strategy == "multi_worker" and not self.run_dir:
             raise ValueError("`run_dir` must be given with strategy=multi_worker, the same for all. Received: ''")
         if self.seed >= 2**31:
@@ -193,13 +202,13 @@ class Config:
                 f"`run_dir` must not hold a run that has ended: nothing is overwritten. Received: {folder}"
             )
         try:
-            before = read_json(folder / "config.json")
+            before = Config.from_dict(read_json(folder / "config.json")).to_dict()
             others = [
                 f"{name}={before[name]!r}, now {value!r}"
                 for name, value in self.to_dict().items()
                 if name not in _FREE_ON_RESUME and before[name] != value
             ]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, TypeError) as error:
             raise ValueError(f"`run_dir` must hold a readable config.json. Received: {folder} ({error})") from error
         if others:
             raise ValueError(

@@ -107,8 +107,10 @@ def draw(vae, dataset, report: dict) -> dict:
     test = dataset.test[:NUM_PICTURES]
     condition = None if vae.condition_dim is None else test.labels
     start = evaluation.posterior_centers(vae, test)[0]
-    kl = report["kl_per_dimension"] or [0.0] * vae.latent_dim
-    busiest = np.argsort(kl)[::-1][:NUM_PICTURES]
+    # Without a KL of each dimension, those that vary most; of a hierarchical z, the layer that the decoder sees.
+    kl = report["kl_per_dimension"]
+    activity = kl or evaluation.posterior_centers(vae, dataset.test).var(axis=0)[: vae.decoder.latent_dim]
+    busiest = np.argsort(activity)[::-1][:NUM_PICTURES]
     values = np.linspace(-3.0, 3.0, 11)
     rows = [
         vae.decode(codes, None if condition is None else np.repeat(condition[:1], len(codes))).mean().numpy()
@@ -121,7 +123,7 @@ def draw(vae, dataset, report: dict) -> dict:
         "traversal": plotting.traversal_grid(np.stack(rows), values, busiest),
         "neighbours": plotting.neighbours(samples, training[index]),
     }
-    if report["kl_per_dimension"]:
+    if kl:
         figures["kl_per_dimension"] = plotting.kl_bars(np.array(kl))
     return figures
 

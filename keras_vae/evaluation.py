@@ -141,7 +141,7 @@ def reconstruction_error(vae: VAE, data) -> float:
 def active_units(loc: np.ndarray, threshold: float = ACTIVE_VARIANCE) -> int:
     """Counts latent dimensions whose posterior mean varies with x: Var_x(E_q[z_d]) > `threshold`.
 
-    Burda, Grosse and Salakhutdinov (2016), section 5.2.
+    Burda, Grosse and Salakhutdinov (2016), section 5.2. Of a hierarchical z all layers count together.
 
     Args:
       loc: posterior means `(count, latent_dim)`.

@@ -55,5 +55,5 @@ def file_written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 def sync(path: pathlib.Path) -> None:
     """Waits until a file is on the disk."""
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # Windows syncs only what may be written
         os.fsync(file.fileno())

@@ -31,6 +31,8 @@ _MAX_FEATURES = 1 << 26
 _MODULES = ("activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics", "optimizers")
 _MODULES += ("optimizers.schedules", "regularizers")
 _FROM_KERAS = {"DTypePolicy", "Functional", "Model", "Sequential"}
+# What Keras writes by other names than those it is known by.
+_BY_PLACE = {("keras.src.models.functional", "Functional"), ("keras.random", "SeedGenerator")}
 # Code, other runtimes, and files beside the model.
 _NO_LAYERS = {"FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup", "TFSMLayer", "TextVectorization"}
 _NO_LAYERS |= {"HashedCrossing", "TorchModuleWrapper"}
@@ -133,6 +135,8 @@ def _is_part_of_keras(module, name):
         return module == "builtins"  # of a fixed list, by name
     if module.startswith("keras.src.ops."):
         return True  # Keras takes only its operations there
+    if (module, name) in _BY_PLACE:
+        return True
     if module == "keras":
         return name in _FROM_KERAS
     place = module.removeprefix("keras.")
@@ -155,7 +159,11 @@ def count_weights(content: bytes) -> int:
         file.visititems(lambda _, item: items.append(item))
         arrays = [item for item in items if isinstance(item, h5py.Dataset)]
         for array in arrays:
-            if array.dtype.kind not in "biuf" or array.external or array.is_virtual or array.chunks:
+            # HDF5 has no bfloat16: Keras writes its two bytes, and says so beside them.
+            is_number = array.dtype.kind in "biuf" or (
+                array.dtype == "V2" and array.attrs.get("dtype") in ("bfloat16", b"bfloat16")
+            )
+            if not is_number or array.external or array.is_virtual or array.chunks:
                 raise ValueError(f"the weights must be plain arrays of numbers. Received: {array.name}, {array.dtype}")
         size = sum(array.nbytes for array in arrays)
         if size > len(content):

@@ -124,6 +124,11 @@ class VAE(ArrayModel):
 
     def train_step(self, data):
         noise = Noise(self.seed, self.train_steps + 1, strategies.replica())
+        if strategies.replica()[1] > 1 and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            # It looks for infinities in the gradients of one replica alone.
+            raise ValueError(
+                "`optimizer` must not scale the loss under several replicas: use mixed_bfloat16, not float16"
+            )
         with tf.GradientTape() as tape:
             # A share of the loss: the optimiser sums gradients over replicas.
             loss, update = self._loss(data, noise, training=True)

@@ -239,3 +239,15 @@ def test_a_run_of_other_settings_is_not_resumed(tmp_path):
 def test_rates_are_above_0(name, value):
     with pytest.raises(ValueError, match=f"`{name}` must be"):
         Config(**{name: value})
+
+
+def test_a_run_begun_before_a_setting_existed_goes_on_with_its_default(tmp_path):
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    config = Config(run_dir=str(run_dir))
+    settings = config.to_dict()
+    del settings["upper_latent_dims"], settings["strategy"]
+    (run_dir / "config.json").write_text(json.dumps(settings))
+    assert config.run_folder(resume=True) == run_dir
+    with pytest.raises(ValueError, match=r"begun with upper_latent_dims=\[\], now \[2\]"):
+        Config(run_dir=str(run_dir), upper_latent_dims=(2,)).run_folder(resume=True)

@@ -173,3 +173,11 @@ def test_the_prior_of_the_top_layer_must_fit_it():
 def test_settings_that_do_not_go_with_layers_are_refused(settings):
     with pytest.raises(ValueError, match="`upper_latent_dims` needs posterior=diagonal and a prior other than vamp"):
         Config(upper_latent_dims=(2,), **settings)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"objective": "free_bits"}, {"objective": "dreg"}, {"kl_estimator": "path_derivative"}]
+)
+def test_objectives_that_need_a_factorised_posterior_are_refused(settings):
+    with pytest.raises(ValueError, match="`upper_latent_dims` needs another objective than"):
+        Config(upper_latent_dims=(2,), **settings)

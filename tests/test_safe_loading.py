@@ -20,6 +20,7 @@ from conftest import make_vae
 from fuzz import EXAMPLES, FUZZ, altered, damaged, outcome, replaced
 from hypothesis import given, settings
 
+import keras_vae as kv
 from export import exporter
 from keras_vae import checkpoints, evaluate, safe_loading, training
 
@@ -473,3 +474,33 @@ def test_the_weights_of_one_thread_are_not_counted_in_another(parts, tmp_path):
         thread.join()
     assert len(again) == 4
     assert keras.layers.Layer.add_weight is made
+
+
+def functional_trunk():
+    inputs = keras.Input((4, 4, 1))
+    return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(inputs)))
+
+
+HONEST = {
+    "functional": functional_trunk,
+    "bfloat16": lambda: keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3, dtype="bfloat16")]),
+    "seed generator": lambda: keras.Sequential(
+        [
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, kernel_initializer=keras.initializers.GlorotUniform(keras.random.SeedGenerator(1))),
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("make", HONEST.values(), ids=HONEST)
+def test_an_honest_trunk_of_a_users_own_is_loaded(tmp_path, make):
+    vae = kv.VAE(
+        kv.Encoder(make(), kv.posteriors.DiagonalGaussian(2)),
+        kv.Decoder(kv.networks.mlp((3,)), kv.likelihoods.Bernoulli((4, 4, 1))),
+        seed=0,
+    )
+    vae.save(tmp_path / "m.keras")
+    x = np.random.default_rng(0).random((3, 4, 4, 1)).astype(np.float32)
+    copy = safe_loading.load(tmp_path / "m.keras")
+    np.testing.assert_array_equal(copy.encode(x).mean(), vae.encode(x).mean())

@@ -90,7 +90,8 @@ def _clusters(count):
 def work(workload: dict, data: str, core: int) -> float:
     """Trains one epoch to compile and then two to measure; returns images a second."""
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[core % os.cpu_count()]})
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[core % len(cores)]})
     import keras
     import numpy as np
     import tensorflow as tf

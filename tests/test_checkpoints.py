@@ -240,12 +240,20 @@ def test_a_run_that_has_ended_is_never_touched(whole, data, monkeypatch):
         training.run(SETTINGS)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"epochs": 12}'])
-def test_a_damaged_config_is_one_error(here, text):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        *((text, r"hold a readable config\.json") for text in ("", "{", "[]", '{"no_setting": 1}', '{"epochs": -1}')),
+        # What is not in the file was the default.
+        *((text, "not exist, or hold a run of the same settings") for text in ("{}", '{"epochs": 12}')),
+    ],
+)
+def test_a_damaged_config_is_one_error(here, text, message):
     pathlib.Path("run").mkdir()
     pathlib.Path("run/config.json").write_text(text)
-    with pytest.raises(ValueError, match=r"`run_dir` must hold a readable config\.json"):
+    with pytest.raises(ValueError, match=f"`run_dir` must {message}"):
         training.run(SETTINGS, resume=True)
+    assert [path.name for path in pathlib.Path("run").iterdir()] == ["config.json"]
 
 
 def test_no_checkpoint_holds_weights_that_are_not_finite(here):

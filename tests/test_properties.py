@@ -46,7 +46,8 @@ def good(field):
 def consistent(values):
     """Returns settings without those that do not go with others."""
     if values.get("upper_latent_dims"):
-        values = {**values, "posterior": "diagonal", "prior": "mixture"}
+        layers = {"posterior": "diagonal", "prior": "mixture", "objective": "elbo", "kl_estimator": "monte_carlo"}
+        values = {**values, **layers}
     return {**values, "run_dir": "run"} if values.get("strategy") == "multi_worker" else values
 
 

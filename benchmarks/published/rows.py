@@ -46,7 +46,7 @@ ROWS = {
         "test_log_likelihood",
         -86.76,
         BURDA,
-        _config("iwae-paper", epochs=600, **_PAPER),
+        _config("iwae-paper", epochs=1000, **_PAPER),
         _SHORTER,
     ),
     "vae-2": Row(
@@ -54,7 +54,7 @@ ROWS = {
         "test_log_likelihood",
         -85.33,
         BURDA,
-        _config("iwae-paper-2-layers", epochs=300, **{**_PAPER, "learning_rate": 1e-3}),
+        _config("iwae-paper-2-layers", epochs=800, **_PAPER),
         _SHORTER,
     ),
     "iwae-5": Row(
@@ -62,7 +62,7 @@ ROWS = {
         "test_log_likelihood",
         -85.54,
         BURDA,
-        _config("iwae-paper", epochs=300, objective="iwae", num_samples=5, **_PAPER),
+        _config("iwae-paper", epochs=700, objective="iwae", num_samples=5, **_PAPER),
         _SHORTER,
     ),
     "dense-10-minutes": Row("any dense VAE, k = 1", "test_log_likelihood", -86.76, BURDA, _config(epochs=120), _OTHER),

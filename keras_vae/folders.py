@@ -43,8 +43,8 @@ def file_written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
     When the block fails, nothing is left behind, and what had that name is still there.
     """
-    # One name for all: what a kill leaves is overwritten by the next.
-    work = path.with_name(f".unfinished{path.suffix}")
+    # Always the same for one path: what a kill leaves is overwritten by the next.
+    work = path.with_name(f".unfinished-{path.name}")
     try:
         yield work
         sync(work)

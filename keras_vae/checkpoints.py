@@ -66,6 +66,8 @@ def save(model: keras.Model, folder: pathlib.Path, epoch: int) -> None:
       OSError: if it cannot be written; what was there before is still there.
     """
     folder.mkdir(exist_ok=True)
+    for left in folder.glob(".unfinished-*"):  # by a kill
+        left.unlink()
     with file_written_whole(path_of(folder, epoch)) as work:
         model.save(work)
     for old in epochs_saved(folder)[_KEPT:]:

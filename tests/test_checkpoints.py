@@ -473,6 +473,21 @@ def test_tensorboard_has_each_point_once(here, whole, monkeypatch):
     assert len(events(whole)) == len(set(events(whole))) > 100
 
 
+def test_what_a_kill_left_of_a_checkpoint_goes_with_the_next(tmp_path):
+    (tmp_path / ".unfinished-epoch-000007.keras").write_bytes(b"half")
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    checkpoints.save(model, tmp_path, 8)
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-000008.keras"]
+
+
+def test_two_files_can_be_written_at_once_in_a_folder(tmp_path):
+    first, second = tmp_path / "a.json", tmp_path / "b.json"
+    with folders.file_written_whole(first) as work, folders.file_written_whole(second) as other:
+        work.write_text("1")
+        other.write_text("2")
+    assert (first.read_text(), second.read_text()) == ("1", "2")
+
+
 def test_what_is_written_whole_is_there_or_not(tmp_path):
     path = tmp_path / "x.json"
     with pytest.raises(IsADirectoryError), folders.file_written_whole(path) as work:

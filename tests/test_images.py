@@ -155,6 +155,11 @@ def test_blocks_hold_exactly_the_batches(block_size, counts, initial_epoch, shuf
     assert_same(batches, images.batches(4, *settings).take(10).as_numpy_iterator())
 
 
+@pytest.mark.parametrize("make", [lambda images: images.batches(4), lambda images: images.blocks(4, 2)])
+def test_no_thread_that_tunes_is_waited_for_when_an_iterator_ends(make):
+    assert make(Images(np.zeros((9, 2), np.uint8))).options().autotune.enabled is False
+
+
 def test_the_filling_of_a_partial_block_weighs_nothing():
     block = next(numbered().blocks(4, 5).as_numpy_iterator())
     assert block.count == 3

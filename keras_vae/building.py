@@ -65,13 +65,14 @@ def _condition_dim(config, dataset):
 
 
 def _trunks(config, event_shape):
-    if config.network == "conv":
-        return (
-            networks.conv_encoder(activation=config.activation),
-            networks.conv_decoder(event_shape, activation=config.activation),
-        )
-    widths = config.hidden_units
-    return networks.mlp(widths, config.activation), networks.mlp(widths[::-1], config.activation)
+    widths, options = config.hidden_units, {"activation": config.activation}
+    make = {
+        "mlp": lambda: (networks.mlp(widths, **options), networks.mlp(widths[::-1], **options)),
+        "conv": lambda: (networks.conv_encoder(**options), networks.conv_decoder(event_shape, **options)),
+        "tfp": lambda: (networks.tfp_encoder(event_shape, **options), networks.tfp_decoder(event_shape, **options)),
+        "cvae": lambda: (networks.cvae_encoder(**options), networks.cvae_decoder(event_shape, **options)),
+    }
+    return make[config.network]()
 
 
 def _posterior(config):
@@ -89,12 +90,11 @@ def _layers(config):
 
 
 def _likelihood(config, event_shape):
-    if config.likelihood not in ("gaussian", "laplace"):
-        return LIKELIHOODS[config.likelihood](event_shape)
-    scale = config.likelihood_scale
-    return LIKELIHOODS[config.likelihood](
-        event_shape, scale=scale if scale in ("shared", "per_value") else float(scale)
-    )
+    options = {"kernel_size": 5} if config.network == "tfp" else {}
+    if config.likelihood in ("gaussian", "laplace"):
+        scale = config.likelihood_scale
+        options["scale"] = scale if scale in ("shared", "per_value") else float(scale)
+    return LIKELIHOODS[config.likelihood](event_shape, **options)
 
 
 def _prior(config, dataset):

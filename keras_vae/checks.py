@@ -46,3 +46,11 @@ def shape(name: str, value) -> tuple[int, ...]:
         return tuple(positive_int(name, d) for d in value)
     except (TypeError, ValueError):
         raise ValueError(f"`{name}` must be a tuple of positive integers. Received: {name}={value!r}") from None
+
+
+def image_shape(name: str, value) -> tuple[int, int, int]:
+    """Returns `value` as a tuple, or raises `ValueError` unless it is (height, width, channels)."""
+    dimensions = shape(name, value)
+    if len(dimensions) != 3:
+        raise ValueError(f"`{name}` must be (height, width, channels). Received: {name}={value!r}")
+    return dimensions

@@ -17,6 +17,7 @@ from benchmarks.published.rows import ROWS
 from benchmarks.speed import machine
 
 RESULTS = pathlib.Path(__file__).parent.parent / "results" / "published"
+PLOT = pathlib.Path(__file__).parent.parent.parent / "docs" / "published.png"
 
 
 def run(name: str, folder: pathlib.Path, results: pathlib.Path) -> dict:
@@ -66,11 +67,12 @@ def table(results: list[dict]) -> str:
             f"(S = {settings['num_importance_samples']:,})"
         )
         elbo = f"{report['test_elbo']:.2f}"
+        units = sum((settings["latent_dim"], *settings["upper_latent_dims"]))
         is_elbo = result["measure"] == "test_elbo"
         reached, other = (elbo, likelihood) if is_elbo else (likelihood, f"ELBO {elbo}")
         lines.append(
             f"| {result['title']} | {'ELBO ' if is_elbo else ''}{result['published']:.2f} [{result['source']}] "
-            f"| **{reached}** | {other} | {report['active_units']} of {settings['latent_dim']} | {settings['epochs']} "
+            f"| **{reached}** | {other} | {report['active_units']} of {units} | {settings['epochs']} "
             f"| {report['train_seconds']:.0f} s | {result['remark']} |"
         )
     return "\n".join(lines)
@@ -101,6 +103,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print the table of the results, and draw the plot")
     parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs/published"), help="folder of the runs")
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--plot", type=pathlib.Path, default=PLOT, help="where --table draws the plot")
     flags = parser.parse_args()
     logging.set_verbosity(logging.INFO)
     if not flags.rows and not flags.table:
@@ -111,7 +114,7 @@ def main() -> None:
         paths = (flags.results / f"{name}.json" for name in ROWS)
         results = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
         print(table(results))
-        figure(results).savefig(flags.results / "published.png", dpi=110)
+        figure(results).savefig(flags.plot, dpi=110)
 
 
 if __name__ == "__main__":

@@ -34,12 +34,13 @@ def inner_mean(mean: np.ndarray) -> np.ndarray:
 class Likelihood(keras.layers.Layer):
     """Base of the likelihood heads: projects features to parameters and makes a distribution of them.
 
-    Feature maps `(batch, height, width, filters)` of the data's own height and width are projected by a 3x3
+    Feature maps `(batch, height, width, filters)` of the data's own height and width are projected by a
     convolution, anything else is flattened and projected by a dense layer. A subclass implements `distribution`, and
     names its `support`, the range of x, and its `mean_range`, the range of the mean of p(x|z) (None: unbounded).
 
     Args:
       event_shape: shape of one x, for example `(28, 28, 1)`.
+      kernel_size: height and width of the kernel of that convolution.
     """
 
     # Whether log p(x|z) is of a density rather than of a probability mass.
@@ -49,9 +50,10 @@ class Likelihood(keras.layers.Layer):
     # Whether `validate` must see every value, and not only the smallest and the largest.
     validates_each_value = False
 
-    def __init__(self, event_shape, **kwargs):
+    def __init__(self, event_shape, *, kernel_size: int = 3, **kwargs):
         super().__init__(**kwargs)
         self.event_shape = checks.shape("event_shape", event_shape)
+        self.kernel_size = checks.positive_int("kernel_size", kernel_size)
 
     @property
     def num_parameters(self) -> int:
@@ -76,7 +78,7 @@ class Likelihood(keras.layers.Layer):
         options = {"dtype": "float32", "name": "parameters"}
         if self._is_map:
             filters = self.event_shape[-1] * self.num_parameters
-            self._projection = keras.layers.Conv2D(filters, 3, padding="same", **options)
+            self._projection = keras.layers.Conv2D(filters, self.kernel_size, padding="same", **options)
             self._projection.build(input_shape)
         else:
             self._flatten = keras.layers.Flatten()
@@ -116,4 +118,4 @@ class Likelihood(keras.layers.Layer):
         return tfd.Independent(distribution, len(self.event_shape))
 
     def get_config(self):
-        return {**super().get_config(), "event_shape": list(self.event_shape)}
+        return {**super().get_config(), "event_shape": list(self.event_shape), "kernel_size": self.kernel_size}

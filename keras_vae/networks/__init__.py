@@ -1,6 +1,15 @@
 """Trunks: tensor -> features. Any Keras layer or model may take their place."""
 
 from keras_vae.networks.conv import conv_decoder, conv_encoder
+from keras_vae.networks.examples import cvae_decoder, cvae_encoder, tfp_decoder, tfp_encoder
 from keras_vae.networks.mlp import mlp
 
-__all__ = ["conv_decoder", "conv_encoder", "mlp"]
+__all__ = [
+    "conv_decoder",
+    "conv_encoder",
+    "cvae_decoder",
+    "cvae_encoder",
+    "mlp",
+    "tfp_decoder",
+    "tfp_encoder",
+]

@@ -53,7 +53,7 @@ def conv_decoder(
     Returns:
       A `keras.Sequential`, (batch, latent_dim) -> (batch, height, width, filters[-1]).
     """
-    height, width = checks.shape("event_shape", event_shape)[:2]
+    height, width = checks.image_shape("event_shape", event_shape)[:2]
     filters = [checks.positive_int("filters", f) for f in filters]
     step = 2 ** len(filters)
     start = (-(-height // step), -(-width // step), filters[0])

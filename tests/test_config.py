@@ -14,8 +14,8 @@ from keras_vae.config import PRESETS, Config
 
 CHOICES = {
     "binarization": ("auto", "dynamic", "static", "threshold", "none"),
-    "network": ("mlp", "conv"),
-    "activation": ("gelu", "glu", "relu", "silu", "tanh"),
+    "network": ("mlp", "conv", "tfp", "cvae"),
+    "activation": ("gelu", "glu", "leaky_relu", "relu", "silu", "tanh"),
     "likelihood": ("bernoulli", "gaussian"),
     "on_bad_image": ("stop", "skip"),
 }
@@ -143,6 +143,12 @@ def test_the_default_split_is_that_of_the_data(name):
 @pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda field: field.name)
 def test_every_field_has_a_help_text(field):
     assert field.metadata["help"].strip()
+
+
+@pytest.mark.parametrize("network", ["tfp", "cvae"])
+def test_the_networks_of_examples_are_not_gated(network):
+    with pytest.raises(ValueError, match=rf"^`activation` must not be glu with network={network}. Received: 'glu'$"):
+        Config(network=network, activation="glu")
 
 
 @pytest.mark.parametrize("name", PRESETS)

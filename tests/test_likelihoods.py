@@ -71,6 +71,18 @@ def test_unit_gaussian_is_half_the_squared_distance_plus_a_constant(random):
     )
 
 
+def test_maps_are_projected_by_a_kernel_of_the_size_asked_for(random):
+    maps = random.normal(size=(2, 6, 7, 3)).astype(np.float32)
+    head = kv.likelihoods.Gaussian((6, 7, 1), kernel_size=5)
+    head = type(head).from_config(head.get_config())
+    mean = head(maps).mean().numpy()
+    kernel, bias = head.get_weights()
+    assert kernel.shape == (5, 5, 3, 1)
+    padded = np.pad(maps, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5), axis=(1, 2))
+    np.testing.assert_allclose(mean, np.einsum("bhwcij,ijco->bhwo", windows, kernel) + bias, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("features", [(5,), (4, 3, 2)], ids=["flat", "map"])
 @pytest.mark.parametrize("head", [kv.likelihoods.Bernoulli, kv.likelihoods.Gaussian])
 def test_adapt_starts_at_the_mean_of_the_data(head, features):

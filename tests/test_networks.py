@@ -1,5 +1,7 @@
 """Trunks for any size of image."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -39,6 +41,49 @@ def test_conv_encoder_counts_its_parameters():
     trunk.build((None, 7, 10, 3))
     maps = 2 * 3 * 3  # 7 x 10 halved twice, rounding up, three filters
     assert trunk.count_params() == (27 * 4 + 4) + (36 * 3 + 3) + (maps * 8 + 8)
+
+
+def test_the_networks_of_the_examples_have_their_layers():
+    """Parameters layer by layer, as the sizes of kernels and strides say."""
+    counts = []
+    for trunk, shape in (
+        (networks.tfp_encoder((28, 28, 1)), (None, 28, 28, 1)),
+        (networks.tfp_decoder((28, 28, 1)), (None, 16)),
+        (networks.cvae_encoder(), (None, 28, 28, 1)),
+        (networks.cvae_decoder((28, 28, 1)), (None, 2)),
+    ):
+        trunk.build(shape)
+        counts.append([layer.count_params() for layer in trunk.layers if layer.count_params()])
+    assert counts == [
+        [25 * 32 + 32, 25 * 32 * 32 + 32, 25 * 32 * 64 + 64, 25 * 64 * 64 + 64, 49 * 64 * 64 + 64],
+        [49 * 16 * 64 + 64, *(2 * [25 * 64 * 64 + 64]), 25 * 64 * 32 + 32, *(2 * [25 * 32 * 32 + 32])],
+        [9 * 32 + 32, 9 * 32 * 64 + 64],
+        [2 * 1568 + 1568, 9 * 32 * 64 + 64, 9 * 64 * 32 + 32],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "features", "maps"),
+    [
+        (networks.tfp_encoder((8, 12, 3), depth=2, units=5), networks.tfp_decoder((8, 12, 3), depth=2), (1, 1, 5), 2),
+        (networks.cvae_encoder(), networks.cvae_decoder((8, 12, 3)), (128,), 32),
+    ],
+)
+def test_the_networks_of_the_examples_take_images_of_any_size_they_can_halve_twice(encoder, decoder, features, maps):
+    assert encoder(tf.zeros((2, 8, 12, 3))).shape == (2, *features)
+    assert decoder(tf.zeros((2, 6))).shape == (2, 8, 12, maps)
+
+
+@pytest.mark.parametrize("shape", [(28, 30, 1), (27, 28, 1), (28, 28), (784,)])
+@pytest.mark.parametrize("make", [networks.tfp_encoder, networks.tfp_decoder, networks.cvae_decoder])
+def test_a_shape_a_network_cannot_draw_is_named(make, shape):
+    with pytest.raises(ValueError, match=re.escape(f"Received: {shape}") + "|" + re.escape(f"event_shape={shape}")):
+        make(shape)
+
+
+def test_a_conv_decoder_wants_the_shape_of_an_image():
+    with pytest.raises(ValueError, match=r"`event_shape` must be \(height, width, channels\). Received: .*\(784,\)"):
+        networks.conv_decoder((784,))
 
 
 @pytest.mark.parametrize("units", [[0], [-3], [2.5], ["a"]])

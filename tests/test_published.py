@@ -25,8 +25,11 @@ def small(monkeypatch):
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_is_measured_as_published(name):
     row = ROWS[name]
-    assert (row.config.dataset, row.config.binarization) == ("mnist", "auto")
-    assert row.config.num_importance_samples == 5000
+    assert row.config.dataset == "mnist"
+    assert row.config.binarization == {"tfp-advi": "static", "cvae-tutorial": "threshold"}.get(
+        name.removesuffix("-5k").removesuffix("-10k"), "auto"
+    )
+    assert row.config.num_importance_samples == 5000 or row.measure == "test_elbo"
     assert row.measure in ("test_elbo", "test_log_likelihood")
     assert row.published < 0
 
@@ -69,7 +72,8 @@ def test_the_table_shows_the_measure_that_was_published(small):
     assert re.search(
         r"ELBO -104.00 .*\*\*-103.12\*\* \| -98.46 \+- 0.25 \(S = 5,000\) \| 13 of 20 \| 10 \| 42 s", lines[2]
     )
-    assert "| **-98.46 +- 0.25 (S = 5,000)** | ELBO -103.12 | 13 of 50 | 600 |" in lines[3]
+    assert "| **-98.46 +- 0.25 (S = 5,000)** | ELBO -103.12 | 13 of 50 | 1000 |" in lines[3]
+    assert "| 13 of 150 |" in lines[4]  # of both layers
 
 
 def test_a_row_that_was_killed_goes_on(small, tmp_path, monkeypatch):

@@ -98,3 +98,20 @@ def test_a_row_killed_after_its_run_has_the_machine(small, tmp_path, monkeypatch
     assert (tmp_path / "runs" / "flax" / "report.json").exists()
     result = published.run("flax", tmp_path / "runs", tmp_path / "results")
     assert result["machine"]["python"] == result["report"]["versions"]["python"]
+
+
+def test_the_plot_has_a_curve_and_a_test_value_of_every_dynamic_row():
+    report = {"train_seconds": 9.0, "test_log_likelihood": -88.0}
+    results = [
+        {
+            "row": name,
+            "settings": {"binarization": kind},
+            "report": report,
+            "curve": {"seconds": [1, 9], "val_elbo": [-99, -91]},
+        }
+        for name, kind in (("a", "auto"), ("b", "static"), ("c", "auto"))
+    ]
+    axes = published.figure(results).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "c", "test"]
+    curves = [line.get_xydata().tolist() for line in axes.lines if len(line.get_xydata())]
+    assert curves == 2 * [[[1, 99], [9, 91]], [[9, 88]]]

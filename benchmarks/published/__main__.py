@@ -15,6 +15,7 @@ from absl import logging
 
 from benchmarks.published.rows import ROWS
 from benchmarks.speed import machine
+from keras_vae.config import Config
 
 RESULTS = pathlib.Path(__file__).parent.parent / "results" / "published"
 PLOT = pathlib.Path(__file__).parent.parent.parent / "docs" / "published.png"
@@ -61,18 +62,19 @@ def table(results: list[dict]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for result in results:
-        report, settings = result["report"], result["settings"]
+        # Settings that came later have their defaults.
+        report, config = result["report"], Config.from_dict(result["settings"])
         likelihood = (
             f"{report['test_log_likelihood']:.2f} +- {report['test_log_likelihood_standard_error']:.2f} "
-            f"(S = {settings['num_importance_samples']:,})"
+            f"(S = {config.num_importance_samples:,})"
         )
         elbo = f"{report['test_elbo']:.2f}"
-        units = sum((settings["latent_dim"], *settings["upper_latent_dims"]))
+        units = sum((config.latent_dim, *config.upper_latent_dims))
         is_elbo = result["measure"] == "test_elbo"
         reached, other = (elbo, likelihood) if is_elbo else (likelihood, f"ELBO {elbo}")
         lines.append(
             f"| {result['title']} | {'ELBO ' if is_elbo else ''}{result['published']:.2f} [{result['source']}] "
-            f"| **{reached}** | {other} | {report['active_units']} of {units} | {settings['epochs']} "
+            f"| **{reached}** | {other} | {report['active_units']} of {units} | {config.epochs} "
             f"| {report['train_seconds']:.0f} s | {result['remark']} |"
         )
     return "\n".join(lines)

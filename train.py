@@ -10,10 +10,10 @@ import sys
 from absl import app, flags, logging
 
 from export import early
-from export.command_line import cause, fail, machine_errors, parse, quiet_tensorflow
+from export.command_line import parse
 from export.errors import ExportError
 
-presets = early.load("presets")
+command_line, presets = early.load("command_line"), early.load("presets")
 Config = early.load("config").Config
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
@@ -86,7 +86,7 @@ def main(_) -> None:
         if config.strategy != "multi_worker":  # there the chief looks, when all workers are there
             config = dataclasses.replace(config, run_dir=str(config.run_folder(flags.FLAGS.resume)))
         logging.set_verbosity(logging.INFO)
-        quiet_tensorflow(config.strategy != "multi_worker")
+        command_line.quiet_tensorflow(config.strategy != "multi_worker")
         from export import exporter
         from keras_vae import training
 
@@ -99,9 +99,9 @@ def main(_) -> None:
         if config.export:
             exporter.export_run(run_dir)
     except (ValueError, ExportError) as error:
-        fail(error)
-    except machine_errors() as error:
-        fail(f"{cause(error)}{go_on}")
+        command_line.fail(error)
+    except command_line.machine_errors() as error:
+        command_line.fail(f"{command_line.cause(error)}{go_on}")
     except _Stopped as error:
         print(f"stopped by {error.args[0].name}{go_on}", file=sys.stderr)
         sys.exit(128 + error.args[0])

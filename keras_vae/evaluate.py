@@ -6,14 +6,12 @@ a traversal, and samples beside their nearest training images.
 """
 
 import pathlib
-import signal
-import sys
 
 import numpy as np
 from absl import logging
 
 from keras_vae import evaluation, latent, plotting
-from keras_vae.command_line import Parser
+from keras_vae.command_line import Parser, begin, one_line_errors
 from keras_vae.config import Config
 from keras_vae.disentanglement import disentanglement_scores, scikit_learn
 from keras_vae.folders import written_whole
@@ -135,14 +133,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--num_importance_samples", type=int, default=500, help="samples an image (default 500)")
     parser.add_argument("--overwrite", action="store_true", help="replace RUN_DIR/evaluation if it exists")
     arguments = parser.parse_args(argv)
-    logging.set_verbosity(logging.INFO)
-    # An exit, unlike a kill, leaves nothing half written.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    try:
+    begin()
+    with one_line_errors():
         folder = evaluate_run(arguments.run_dir, arguments.num_importance_samples, arguments.overwrite)
-    except (ValueError, ImportError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     logging.info("done: see %s", folder / "evaluation.json")
 
 

@@ -7,12 +7,11 @@ network. `huggingface-cli upload OWNER/NAME FOLDER` puts it on the Hub.
 import json
 import pathlib
 import shutil
-import sys
 
 from absl import logging
 
 from keras_vae import training
-from keras_vae.command_line import Parser
+from keras_vae.command_line import Parser, begin, one_line_errors
 from keras_vae.config import read_json
 from keras_vae.folders import written_whole
 from keras_vae.vae import VAE
@@ -156,12 +155,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("folder", metavar="FOLDER", help="must not exist, or be empty")
     parser.add_argument("--license", help="licence of the model as the Hub names them, for example mit")
     arguments = parser.parse_args(argv)
-    logging.set_verbosity(logging.INFO)
-    try:
+    begin()
+    with one_line_errors():
         folder = save_pretrained(arguments.run_dir, arguments.folder, arguments.license)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     logging.info("see %s", folder / "README.md")
 
 

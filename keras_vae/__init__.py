@@ -1,8 +1,8 @@
 """Variational autoencoders for Keras 3 whose every part is a TensorFlow Probability distribution."""
 
-from keras_vae.command_line import is_of, quiet_tensorflow
+from keras_vae.command_line import quiet_tensorflow, runs_a_module_of
 
-if is_of("keras_vae"):
+if runs_a_module_of("keras_vae"):
     # Before the command itself runs, which could only be quiet about what comes later.
     quiet_tensorflow()
 

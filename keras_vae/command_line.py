@@ -59,7 +59,7 @@ def cause(error: Exception) -> str:
     return getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def is_of(package: str) -> bool:
+def runs_a_module_of(package: str) -> bool:
     """Returns whether `package` is imported because a module of it is about to run: `python -m PACKAGE.MODULE`."""
     return sys.argv[:1] == ["-m"] and any(word.startswith(f"{package}.") for word in sys.orig_argv)
 

@@ -78,7 +78,7 @@ def test_without_a_place_to_hold_it_stderr_is_as_it_was(capfd, monkeypatch):
 def test_a_command_of_the_package_is_told_from_its_import(monkeypatch, argv, words, expected):
     monkeypatch.setattr(sys, "argv", argv)
     monkeypatch.setattr(sys, "orig_argv", words)
-    assert command_line.is_of("keras_vae") == expected
+    assert command_line.runs_a_module_of("keras_vae") == expected
 
 
 def test_modules_that_are_loaded_early_are_those_of_the_package():

@@ -83,7 +83,8 @@ def log_measures(report: dict) -> None:
             report["num_importance_samples"],
             report["measure"],
         )
-    logging.info("active units %d, squared error %.4g", report["active_units"], report["reconstruction_error"])
+    active = evaluation.describe_active_units(report)
+    logging.info("active units %s, squared error %.4g", active, report["reconstruction_error"])
     if "classifier_frechet" in report:
         logging.info("Frechet distance of samples %.4g", report["classifier_frechet"]["frechet_distance"])
 
@@ -107,7 +108,7 @@ def draw(vae, dataset, report: dict) -> dict:
     start = evaluation.posterior_centers(vae, test)[0]
     # Without a KL of each dimension, those that vary most; of a hierarchical z, the layer that the decoder sees.
     kl = report["kl_per_dimension"]
-    activity = kl or evaluation.posterior_centers(vae, dataset.test).var(axis=0)[: vae.decoder.latent_dim]
+    activity = kl or report["variance_per_dimension"][: vae.decoder.latent_dim]
     busiest = np.argsort(activity)[::-1][:NUM_PICTURES]
     values = np.linspace(-3.0, 3.0, 11)
     rows = [

@@ -10,7 +10,7 @@ import shutil
 
 from absl import logging
 
-from keras_vae import training
+from keras_vae import evaluation, training
 from keras_vae.command_line import Parser, begin, one_line_errors
 from keras_vae.config import read_json
 from keras_vae.folders import written_whole
@@ -132,7 +132,7 @@ def _measures(report):
             rows.append((label, f"{report[key]:.2f} ± {report[f'{key}_standard_error']:.2f}"))
         if report["test_bits_per_dimension"] is not None:
             rows.append(("bits/dim", f"{report['test_bits_per_dimension']:.4f}"))
-    rows.append(("active units", str(report["active_units"])))
+    rows.append(("active units", evaluation.describe_active_units(report)))
     rows.append(("squared reconstruction error", f"{report['test_reconstruction_error']:.2f}"))
     return rows
 

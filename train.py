@@ -4,37 +4,23 @@ Writes a run directory with the model, its test log likelihood in nats, figures,
 """
 
 import dataclasses
-import importlib.util
-import pathlib
 import signal
 import sys
 
 from absl import app, flags, logging
 
-from export.command_line import cause, fail, machine_errors, parse, quiet_tensorflow
+from export import early
+from export.command_line import parse
 from export.errors import ExportError
 
-
-def _load_config_module():
-    # `import keras_vae` brings TensorFlow, which takes seconds; flags are answered before that.
-    if "keras_vae.config" in sys.modules:
-        return sys.modules["keras_vae.config"]
-    package = pathlib.Path(importlib.util.find_spec("keras_vae").origin).parent
-    spec = importlib.util.spec_from_file_location("keras_vae.config", package / "config.py")
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-config_module = _load_config_module()
-FIELDS = {field.name: field for field in dataclasses.fields(config_module.Config)}
+command_line, presets = early.load("command_line"), early.load("presets")
+Config = early.load("config").Config
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 
 def define_flags() -> None:
     """Defines one flag for each field of `Config`, and --preset."""
-    flags.DEFINE_enum(
-        "preset", "default", list(config_module.PRESETS), "settings to start from; other flags override them"
-    )
+    flags.DEFINE_enum("preset", "default", list(presets.PRESETS), "settings to start from; other flags override them")
     for name, field in FIELDS.items():
         text, choices = field.metadata["help"], field.metadata["choices"]
         if choices:
@@ -59,8 +45,8 @@ def define_flags() -> None:
 
 def help_text() -> str:
     """Returns what --help prints above the flags."""
-    presets = "\n".join(f"  {name}: {preset.description}" for name, preset in config_module.PRESETS.items())
-    return f"{__doc__}\nPresets:\n{presets}"
+    lines = "\n".join(f"  {name}: {preset.description}" for name, preset in presets.PRESETS.items())
+    return f"{__doc__}\nPresets:\n{lines}"
 
 
 def make_config():
@@ -69,7 +55,7 @@ def make_config():
     for name, value in given.items():
         if isinstance(value, list):
             given[name] = tuple(_integer(name, item) for item in value)
-    return config_module.Config(**{**config_module.PRESETS[flags.FLAGS.preset].settings, **given})
+    return Config(**{**presets.PRESETS[flags.FLAGS.preset].settings, **given})
 
 
 def _integer(name: str, text: str) -> int:
@@ -100,7 +86,7 @@ def main(_) -> None:
         if config.strategy != "multi_worker":  # there the chief looks, when all workers are there
             config = dataclasses.replace(config, run_dir=str(config.run_folder(flags.FLAGS.resume)))
         logging.set_verbosity(logging.INFO)
-        quiet_tensorflow(config.strategy != "multi_worker")
+        command_line.quiet_tensorflow(config.strategy != "multi_worker")
         from export import exporter
         from keras_vae import training
 
@@ -113,9 +99,9 @@ def main(_) -> None:
         if config.export:
             exporter.export_run(run_dir)
     except (ValueError, ExportError) as error:
-        fail(error)
-    except machine_errors() as error:
-        fail(f"{cause(error)}{go_on}")
+        command_line.fail(error)
+    except command_line.machine_errors() as error:
+        command_line.fail(f"{command_line.cause(error)}{go_on}")
     except _Stopped as error:
         print(f"stopped by {error.args[0].name}{go_on}", file=sys.stderr)
         sys.exit(128 + error.args[0])

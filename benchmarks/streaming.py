@@ -22,7 +22,10 @@ def work(gigabytes: float) -> dict:
     import keras_vae as kv
 
     steps = math.ceil(gigabytes * 2**30 / (4 * math.prod(SHAPE) * BATCH_SIZE))
-    batch = lambda i: tf.random.stateless_uniform((BATCH_SIZE, *SHAPE), (0, i), alg="philox")  # noqa: E731
+
+    def batch(i):
+        return tf.random.stateless_uniform((BATCH_SIZE, *SHAPE), (0, i), alg="philox")
+
     vae = kv.VAE(
         kv.Encoder(kv.networks.mlp((16,)), kv.posteriors.DiagonalGaussian(4)),
         kv.Decoder(kv.networks.mlp((16,)), kv.likelihoods.Gaussian(SHAPE)),

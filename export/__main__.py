@@ -4,15 +4,14 @@ Writes RUN_DIR/export with a SavedModel, TensorFlow Lite files of the decoder, t
 model card; every file is loaded again, run in its own runtime and compared with Keras before it is left there.
 """
 
-import signal
-import sys
-
 from absl import app, flags, logging
 
-from export.command_line import cause, fail, machine_errors, parse, quiet_tensorflow
+from export import early
+from export.command_line import parse
 from export.errors import ExportError
 from export.paths import check_run_dir
 
+command_line = early.load("command_line")
 OF_THE_EXPORT = ("num_samples", "batch_size", "variants", "max_nats", "overwrite", "onnx", "litertjs")
 
 
@@ -62,19 +61,17 @@ def make_options():
 
 def main(argv: list[str]) -> None:
     """Runs the export."""
-    logging.set_verbosity(logging.INFO)
-    # An exit, unlike a kill, leaves nothing half written.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    command_line.begin()
     values = flags.FLAGS
     only_serve = values.serve and not values.web
-    try:
+    with command_line.one_line_errors(ExportError):
         if only_serve and (given := [name for name in OF_THE_EXPORT if values[name].present]):
             raise ValueError(
                 f"--serve without --web serves an earlier page and exports nothing. Received: --{given[0]}"
             )
         folder = check_run_dir(argv[1], values.overwrite or only_serve)
         if not only_serve:
-            quiet_tensorflow()
+            command_line.quiet_tensorflow()
             from export import exporter
 
             exporter.export_run(argv[1], make_options(), values.overwrite)
@@ -83,10 +80,6 @@ def main(argv: list[str]) -> None:
             from export import webpage
 
             webpage.serve(folder / "web", values.port)
-    except (ValueError, ImportError, ExportError) as error:
-        fail(error)
-    except machine_errors() as error:
-        fail(cause(error))
 
 
 def cli() -> None:

@@ -58,6 +58,8 @@ def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, op
         "keras_vae": __version__,
         "event_shape": list(vae.event_shape),
         "latent_dim": vae.latent_dim,
+        # Of a hierarchical z, the decoder sees the lowest layer: the first so many dimensions.
+        "decoder_latent_dim": vae.decoder.latent_dim or vae.latent_dim,
         "condition_dim": vae.condition_dim,
         "value_range": likelihood.mean_range and list(likelihood.mean_range),
         "likelihood": type(likelihood).__name__,

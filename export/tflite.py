@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from export.errors import ExportError
 from export.signatures import Signatures
+from keras_vae.command_line import stderr_held_back
 
 
 def convert(signatures: Signatures, names, batch_size: int | None) -> bytes:
@@ -26,7 +27,9 @@ def convert(signatures: Signatures, names, batch_size: int | None) -> bytes:
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(names))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:
-            return converter.convert()
+            # TensorFlow folds casts and then complains of what it left of them ("NodeDef mentions attribute Truncate").
+            with stderr_held_back():
+                return converter.convert()
         except Exception as error:  # the converter's own exception class is not public
             raise ExportError(_explain(str(error))) from error
 

@@ -17,6 +17,7 @@ from absl import logging
 
 from keras_vae import checks, plotting
 from keras_vae.data.images import Images
+from keras_vae.finite import weights_are_finite
 from keras_vae.fitting import as_images
 
 _DPI = 100
@@ -154,7 +155,7 @@ class NaNGuard(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self.term is not None:
             return
-        if all(_is_finite(variable) for variable in self.model.weights):
+        if weights_are_finite(self.model):
             self._keep()
         else:
             self._stop("weights")
@@ -176,9 +177,3 @@ class NaNGuard(keras.callbacks.Callback):
 
     def _state(self):
         return [*self.model.weights, *self.model.optimizer.variables]
-
-
-def _is_finite(variable) -> bool:
-    return not tf.as_dtype(variable.dtype).is_floating or bool(
-        tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(variable)))
-    )

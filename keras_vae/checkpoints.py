@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import math
 import os
 import pathlib
 import re
@@ -10,10 +11,10 @@ import time
 from collections.abc import Callable
 
 import keras
-import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from keras_vae.finite import weights_are_finite
 from keras_vae.folders import file_written_whole, sync
 
 try:
@@ -186,7 +187,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _save(self):
         # A model that has diverged is nothing to go on from.
-        if not np.isfinite(self._loss) or not all(np.isfinite(weight).all() for weight in self.model.get_weights()):
+        if not (math.isfinite(self._loss) and weights_are_finite(self.model)):
             return
         for path in (self._times, self._run_dir / "metrics.csv"):
             sync(path)

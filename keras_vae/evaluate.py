@@ -6,14 +6,12 @@ a traversal, and samples beside their nearest training images.
 """
 
 import pathlib
-import signal
-import sys
 
 import numpy as np
 from absl import logging
 
 from keras_vae import evaluation, latent, plotting
-from keras_vae.command_line import Parser
+from keras_vae.command_line import Parser, begin, one_line_errors
 from keras_vae.config import Config
 from keras_vae.disentanglement import disentanglement_scores, scikit_learn
 from keras_vae.folders import written_whole
@@ -85,7 +83,8 @@ def log_measures(report: dict) -> None:
             report["num_importance_samples"],
             report["measure"],
         )
-    logging.info("active units %d, squared error %.4g", report["active_units"], report["reconstruction_error"])
+    active = evaluation.describe_active_units(report)
+    logging.info("active units %s, squared error %.4g", active, report["reconstruction_error"])
     if "classifier_frechet" in report:
         logging.info("Frechet distance of samples %.4g", report["classifier_frechet"]["frechet_distance"])
 
@@ -109,7 +108,7 @@ def draw(vae, dataset, report: dict) -> dict:
     start = evaluation.posterior_centers(vae, test)[0]
     # Without a KL of each dimension, those that vary most; of a hierarchical z, the layer that the decoder sees.
     kl = report["kl_per_dimension"]
-    activity = kl or evaluation.posterior_centers(vae, dataset.test).var(axis=0)[: vae.decoder.latent_dim]
+    activity = kl or report["variance_per_dimension"][: vae.decoder.latent_dim]
     busiest = np.argsort(activity)[::-1][:NUM_PICTURES]
     values = np.linspace(-3.0, 3.0, 11)
     rows = [
@@ -135,14 +134,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--num_importance_samples", type=int, default=500, help="samples an image (default 500)")
     parser.add_argument("--overwrite", action="store_true", help="replace RUN_DIR/evaluation if it exists")
     arguments = parser.parse_args(argv)
-    logging.set_verbosity(logging.INFO)
-    # An exit, unlike a kill, leaves nothing half written.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    try:
+    begin()
+    with one_line_errors():
         folder = evaluate_run(arguments.run_dir, arguments.num_importance_samples, arguments.overwrite)
-    except (ValueError, ImportError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     logging.info("done: see %s", folder / "evaluation.json")
 
 

@@ -11,7 +11,7 @@ from keras_vae.data.images import Images
 from keras_vae.fitting import as_images
 from keras_vae.likelihoods.levels import Levels
 from keras_vae.objectives.terms import kl_per_dimension
-from keras_vae.posteriors import Deterministic
+from keras_vae.posteriors import Deterministic, Hierarchical
 from keras_vae.sampling import center
 from keras_vae.vae import VAE
 
@@ -34,16 +34,20 @@ def evaluate(vae: VAE, data, num_importance_samples: int = 500, seed: int = 0, c
       each with the `_standard_error` of that mean; `measure`, what they are the logarithm of (`describe_measure`);
       `bits_per_dimension`, the same in bits for each value of x, None where it is no probability;
       `kl_per_dimension`, None where posterior or prior do not factorise; `reconstruction_error`, the squared distance
-      summed over the values of x. `active_units` is a count of dimensions.
+      summed over the values of x. `active_units` is a count of dimensions, of a hierarchical posterior
+      `active_units_per_layer` too, z_1 first; `variance_per_dimension` is that of the posterior centres over examples.
     """
     images = as_images(data, condition)
     if images.noise is not None:
         # One draw for all figures.
         images = dataclasses.replace(images, values=images.numpy(seed), divisor=1.0, noise=None)
+    centers = posterior_centers(vae, images)
     return {
         **likelihood(vae, images, num_importance_samples, seed),
         "num_examples": len(images),
-        "active_units": active_units(posterior_centers(vae, images)),
+        "active_units": active_units(centers),
+        **active_units_per_layer(vae, centers),
+        "variance_per_dimension": np.var(centers, axis=0).tolist(),
         "kl_per_dimension": mean_kl_per_dimension(vae, images),
         "reconstruction_error": reconstruction_error(vae, images),
     }
@@ -141,10 +145,31 @@ def reconstruction_error(vae: VAE, data) -> float:
 def active_units(loc: np.ndarray, threshold: float = ACTIVE_VARIANCE) -> int:
     """Counts latent dimensions whose posterior mean varies with x: Var_x(E_q[z_d]) > `threshold`.
 
-    Burda, Grosse and Salakhutdinov (2016), section 5.2. Of a hierarchical z all layers count together.
+    Burda, Grosse and Salakhutdinov (2016), section 5.2. Of a hierarchical z all layers count together; see
+    `active_units_per_layer`.
 
     Args:
       loc: posterior means `(count, latent_dim)`.
       threshold: least variance of an active dimension.
     """
     return int((np.var(loc, axis=0) > threshold).sum())
+
+
+def active_units_per_layer(vae: VAE, loc: np.ndarray) -> dict[str, list[int]]:
+    """Returns the active units of each layer of a hierarchical posterior, z_1 first; empty for any other.
+
+    Args:
+      vae: the model.
+      loc: posterior means `(count, latent_dim)`.
+    """
+    posterior = vae.encoder.posterior
+    if not isinstance(posterior, Hierarchical):
+        return {}
+    layers = np.split(loc, np.cumsum(posterior.latent_dims)[:-1], axis=1)
+    return {"active_units_per_layer": [active_units(layer) for layer in layers]}
+
+
+def describe_active_units(report: dict) -> str:
+    """Returns the count of a report of `evaluate` as text, for example "24", or "24 (19 of z_1, 5 of z_2)"."""
+    layers = [f"{count} of z_{i}" for i, count in enumerate(report.get("active_units_per_layer", ()), start=1)]
+    return str(report["active_units"]) + (f" ({', '.join(layers)})" if layers else "")

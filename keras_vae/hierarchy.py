@@ -7,9 +7,8 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae import checks
+from keras_vae import checks, positive
 from keras_vae.networks import gated
-from keras_vae.positive import UNIT, softplus
 from keras_vae.sampling import draw
 
 tfd = tfp.distributions
@@ -104,7 +103,7 @@ class Transition(keras.layers.Layer):
         # Called inside a distribution, at whatever leading dimensions it has: not through Keras's layer call.
         for layer in self._network.layers:
             a = layer(a)
-        scale = softplus(a[..., self._size :] + UNIT) + self._min_scale
+        scale = positive.scale(a[..., self._size :], self._min_scale)
         return tfd.Independent(tfd.Normal(a[..., : self._size], scale), reinterpreted_batch_ndims=1)
 
 

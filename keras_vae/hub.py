@@ -7,12 +7,11 @@ network. `huggingface-cli upload OWNER/NAME FOLDER` puts it on the Hub.
 import json
 import pathlib
 import shutil
-import sys
 
 from absl import logging
 
-from keras_vae import training
-from keras_vae.command_line import Parser
+from keras_vae import evaluation, training
+from keras_vae.command_line import Parser, begin, one_line_errors
 from keras_vae.config import read_json
 from keras_vae.folders import written_whole
 from keras_vae.vae import VAE
@@ -133,7 +132,7 @@ def _measures(report):
             rows.append((label, f"{report[key]:.2f} ± {report[f'{key}_standard_error']:.2f}"))
         if report["test_bits_per_dimension"] is not None:
             rows.append(("bits/dim", f"{report['test_bits_per_dimension']:.4f}"))
-    rows.append(("active units", str(report["active_units"])))
+    rows.append(("active units", evaluation.describe_active_units(report)))
     rows.append(("squared reconstruction error", f"{report['test_reconstruction_error']:.2f}"))
     return rows
 
@@ -156,12 +155,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("folder", metavar="FOLDER", help="must not exist, or be empty")
     parser.add_argument("--license", help="licence of the model as the Hub names them, for example mit")
     arguments = parser.parse_args(argv)
-    logging.set_verbosity(logging.INFO)
-    try:
+    begin()
+    with one_line_errors():
         folder = save_pretrained(arguments.run_dir, arguments.folder, arguments.license)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     logging.info("see %s", folder / "README.md")
 
 

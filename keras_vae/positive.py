@@ -1,5 +1,6 @@
 """From any number to a positive one."""
 
+import numpy as np
 import tensorflow as tf
 
 # softplus(UNIT) = 1: a head that outputs zeros starts at scale 1.
@@ -10,6 +11,19 @@ def softplus(x: tf.Tensor) -> tf.Tensor:
     """Returns log(1 + exp(x)), finite for every finite x in TFLite too, whose own is infinite from 89."""
     # In these words its gradient is the sigmoid at 0 too, where `maximum` and `abs` take sides, and exact far below 0.
     return tf.nn.relu(x) + tf.math.log1p(tf.exp(tf.minimum(x, -x)))
+
+
+def scale(raw: tf.Tensor, min_scale: float) -> tf.Tensor:
+    """Returns softplus(raw + UNIT) + min_scale: positive, and 1 + min_scale where `raw` is 0."""
+    return softplus(raw + UNIT) + min_scale
+
+
+def raw_of_scale(scale: np.ndarray, min_scale: float) -> np.ndarray:
+    """Returns the `raw` of which `scale` makes these numbers; of those below min_scale + 1e-6 it makes that.
+
+    log(exp(scale - min_scale) - 1) - UNIT
+    """
+    return np.log(np.expm1(np.maximum(scale - min_scale, 1e-6))) - UNIT
 
 
 # So many factors of a product, each in [1, 2]: below 2^16, which float32 holds with an error of some units of 6e-8.

@@ -6,10 +6,9 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae import checks
+from keras_vae import checks, positive
 from keras_vae.flows import CouplingFlow
 from keras_vae.hierarchy import Chain, Transition, check_latent_dims
-from keras_vae.positive import UNIT, softplus
 
 tfd = tfp.distributions
 register = keras.saving.register_keras_serializable(package="keras_vae.posteriors")
@@ -70,7 +69,7 @@ class ScaledPosterior(Posterior):
 
     def scale(self, raw: tf.Tensor) -> tf.Tensor:
         """Returns positive scales; about 1 where `raw` is 0."""
-        return softplus(raw + UNIT) + self.min_scale
+        return positive.scale(raw, self.min_scale)
 
     def get_config(self):
         return {**super().get_config(), "min_scale": self.min_scale}

@@ -7,10 +7,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae import checks
+from keras_vae import checks, positive
 from keras_vae.flows import CouplingFlow
 from keras_vae.hierarchy import Chain, Transition, check_latent_dims
-from keras_vae.positive import UNIT, softplus
 
 tfd = tfp.distributions
 register = keras.saving.register_keras_serializable(package="keras_vae.priors")
@@ -84,7 +83,7 @@ class MixtureOfGaussians(Prior):
         super().build(input_shape)
 
     def distribution(self):
-        scale = softplus(self.raw_scale + UNIT) + self.min_scale
+        scale = positive.scale(self.raw_scale, self.min_scale)
         components = tfd.Independent(tfd.Normal(tf.convert_to_tensor(self.loc), scale), reinterpreted_batch_ndims=1)
         return tfd.MixtureSameFamily(tfd.Categorical(logits=tf.convert_to_tensor(self.logits)), components)
 
@@ -92,7 +91,7 @@ class MixtureOfGaussians(Prior):
         """Sets weights `(components,)` that sum to 1, means and standard deviations `(components, latent_dim)`."""
         self.logits.assign(np.log(weights))
         self.loc.assign(loc)
-        self.raw_scale.assign(np.log(np.expm1(np.maximum(scale - self.min_scale, 1e-6))) - UNIT)
+        self.raw_scale.assign(positive.raw_of_scale(scale, self.min_scale))
 
     def get_config(self):
         return {**super().get_config(), "num_components": self.num_components, "min_scale": self.min_scale}

@@ -120,9 +120,9 @@ def _run(vae, config, dataset, run_dir, checkpoint_seconds):
             *(report[f"test_{key}"] for key in ("elbo", "log_likelihood", "log_likelihood_standard_error", "measure")),
         )
     logging.info(
-        "test reconstruction error %.2f, %d of %d units active, %.0f s of training",
+        "test reconstruction error %.2f, %s of %d units active, %.0f s of training",
         report["test_reconstruction_error"],
-        report["active_units"],
+        evaluation.describe_active_units(report),
         vae.latent_dim,
         train_seconds,
     )

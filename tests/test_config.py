@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from keras_vae import config, data
-from keras_vae.config import PRESETS, Config
+from keras_vae import config, data, presets
+from keras_vae.config import Config
+from keras_vae.presets import PRESETS
 
 CHOICES = {
     "binarization": ("auto", "dynamic", "static", "threshold", "none"),
@@ -211,8 +212,9 @@ def test_a_run_folder_is_named_by_data_set_and_time(monkeypatch, tmp_path, datas
     assert Config(dataset=dataset).run_folder() == pathlib.Path("runs", f"{expected}-<%Y%m%d-%H%M%S>")
 
 
-def test_only_the_standard_library_is_imported():
-    nodes = list(ast.walk(ast.parse(pathlib.Path(config.__file__).read_text(encoding="utf-8"))))
+@pytest.mark.parametrize("module", [config, presets])
+def test_only_the_standard_library_is_imported(module):
+    nodes = list(ast.walk(ast.parse(pathlib.Path(module.__file__).read_text(encoding="utf-8"))))
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)]
     assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names

@@ -1,14 +1,17 @@
 """Several stochastic layers: densities, draws, and a model whose evidence is known."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
 import reference
 import tensorflow as tf
-from conftest import make_binary
+from conftest import make_binary, make_vae
 
 import keras_vae as kv
 from export import exporter
+from keras_vae import evaluation
 from keras_vae.config import Config
 from keras_vae.information import split_kl
 from keras_vae.noise import Noise
@@ -141,6 +144,35 @@ def test_it_trains_saves_loads_and_exports(top, tmp_path):
     np.testing.assert_array_equal(copy.sample(3, seed=1), vae.sample(3, seed=1))
     # Compares each signature with Keras, `score` among them, and raises where they differ.
     exporter.export_model(vae, tmp_path / "export", exporter.Options(num_samples=2))
+    card = json.loads((tmp_path / "export" / "model_card.json").read_text(encoding="utf-8"))
+    assert (card["latent_dim"], card["decoder_latent_dim"]) == (9, 4)
+
+
+def test_active_units_are_counted_for_each_layer():
+    keras.utils.set_random_seed(0)
+    vae = kv.VAE(
+        kv.Encoder(kv.networks.mlp(()), kv.posteriors.Hierarchical(DIMS, hidden_units=())),
+        kv.Decoder(kv.networks.mlp(()), kv.likelihoods.Gaussian((WIDTH,)), latent_dim=DIMS[0]),
+        prior=kv.priors.Hierarchical(DIMS, hidden_units=()),
+    )
+    first = vae.encoder.posterior._first._projection
+    kernel = np.zeros(first.kernel.shape)
+    kernel[0, 0], kernel[1, 1] = 1.0, 2.0  # z_1 follows two values of x in two of its three dimensions
+    first.kernel.assign(kernel)
+    second = vae.encoder.posterior._transitions[0]._network.layers[-1]
+    kernel = np.zeros(second.kernel.shape)
+    kernel[1, 0] = 0.5  # and z_2 the second of them in one of its two
+    second.kernel.assign(kernel)
+    x = np.random.default_rng(6).normal(size=(200, WIDTH)).astype(np.float32)
+    report = evaluation.evaluate(vae, x, 2)
+    assert (report["active_units"], report["active_units_per_layer"]) == (3, [2, 1])
+    assert evaluation.describe_active_units(report) == "3 (2 of z_1, 1 of z_2)"
+    variances = x.astype(np.float64).var(axis=0)[:2]
+    expected = [variances[0], 4 * variances[1], 0.0, variances[1], 0.0]
+    np.testing.assert_allclose(report["variance_per_dimension"], expected, rtol=1e-4, atol=1e-10)
+    one_layer = evaluation.evaluate(make_vae(), make_binary(), 2)
+    assert "active_units_per_layer" not in one_layer
+    assert evaluation.describe_active_units(one_layer) == str(one_layer["active_units"])
 
 
 def test_the_trunk_sees_the_lowest_layer_alone():

@@ -1,6 +1,11 @@
 """A finished run as a folder for the Hub."""
 
+import errno
 import json
+import os
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +14,8 @@ from conftest import make_binary
 
 from keras_vae import hub, training
 from keras_vae.config import Config
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +81,27 @@ def test_a_damaged_report_is_named(run_dir, tmp_path):
     with pytest.raises(ValueError, match=r"report\.json is damaged"):
         hub.save_pretrained(broken, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_command_says_where_the_card_is_and_nothing_else(run_dir, tmp_path):
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    result = subprocess.run(
+        (sys.executable, "-m", "keras_vae.hub", str(run_dir), str(tmp_path / "out")),
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (0, "", 1), result.stderr
+    assert result.stderr.endswith(f"see {tmp_path / 'out' / 'README.md'}\n")
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(run_dir, tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "model.keras")
+
+    monkeypatch.setattr(hub.shutil, "copy", full)
+    with pytest.raises(SystemExit) as stopped:
+        hub.main([str(run_dir), str(tmp_path / "out")])
+    assert (stopped.value.code, capsys.readouterr().err) == (2, "error: No space left on device\n")
+    assert not list(tmp_path.iterdir())

@@ -25,6 +25,7 @@ def test_card_says_what_the_model_is(exported):
     card, vae = exported.card, exported.vae
     assert card["event_shape"] == list(vae.event_shape)
     assert (card["latent_dim"], card["condition_dim"]) == (vae.latent_dim, vae.condition_dim)
+    assert card["decoder_latent_dim"] == vae.latent_dim
     assert (card["num_samples"], card["batch_size_in_tflite"]) == (exported.num_samples, exported.batch_size)
     assert {key: card[key] for key in REPORT} == REPORT
     assert (card["keras_vae"], card["unit"]) == (kv.__version__, "nats per image")

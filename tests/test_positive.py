@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_vae.positive import UNIT, softplus, softplus_sum
+from keras_vae.positive import UNIT, raw_of_scale, scale, softplus, softplus_sum
 
 # The least normal float32 is 1e-38: below, zero will do.
 X = np.array([-100.0, -20.0, -1.0, -1e-3, 0.0, 1e-3, 1.0, 20.0, 89.0, 100.0, 1e30])
@@ -21,6 +21,21 @@ def test_gradient_is_the_sigmoid_at_zero_too():
         tape.watch(x)
         y = softplus(x)
     np.testing.assert_allclose(tape.gradient(y, x), 1.0 / (1.0 + np.exp(-X)), rtol=1e-6, atol=1e-37)
+
+
+def test_a_scale_is_softplus_plus_its_floor_and_starts_at_one():
+    np.testing.assert_allclose(
+        scale(tf.constant(X, tf.float32), 1e-3), np.logaddexp(0.0, X + UNIT) + 1e-3, rtol=1e-6, atol=1e-37
+    )
+    np.testing.assert_allclose(scale(tf.constant(0.0), 0.25), 1.25, rtol=1e-6)
+
+
+def test_raw_numbers_make_the_scales_they_were_made_of():
+    scales = np.array([0.002, 0.1, 1.0, 7.0, 80.0])
+    made = scale(tf.constant(raw_of_scale(scales, 1e-3), tf.float32), 1e-3)
+    np.testing.assert_allclose(made, scales, rtol=1e-5)
+    # What is too small for the floor gets the least scale, and no NaN.
+    np.testing.assert_allclose(scale(tf.constant(raw_of_scale(np.array([0.0, 1e-3]), 1e-3)), 1e-3), 1e-3 + 1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1,), (3, 15), (3, 16), (2, 3, 17), (4, 784), (0, 5)])

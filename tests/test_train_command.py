@@ -24,7 +24,8 @@ from PIL import Image
 
 import keras_vae as kv
 from keras_vae import evaluation, plotting, training
-from keras_vae.config import PRESETS, Config
+from keras_vae.config import Config
+from keras_vae.presets import PRESETS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TRAIN = (sys.executable, str(ROOT / "train.py"))

@@ -3,7 +3,8 @@ import pytest
 
 from keras_vae import training
 from keras_vae.building import build_model
-from keras_vae.config import PRESETS, Config
+from keras_vae.config import Config
+from keras_vae.presets import PRESETS
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from keras_vae.config import PRESETS, Config
+from keras_vae.config import Config
+from keras_vae.presets import PRESETS
 
 BURDA = "Burda, Grosse and Salakhutdinov (2016), table 1"
 FLAX = "flax, examples/vae, README"

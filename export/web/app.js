@@ -25,6 +25,9 @@ const state = {
 };
 let card, decoder;
 
+/** How many dimensions the decoder sees: of a hierarchical z its lowest layer, the first ones. */
+const seen = () => card.decoder_latent_dim ?? card.latent_dim;
+
 // Loading.
 
 async function load() {
@@ -69,8 +72,9 @@ function build() {
     button.addEventListener("click", shown(() => choose(index)));
     $("grid").append(button);
   }
-  for (let index = 0; index < card.latent_dim; index++) $("sliders").append(slider(index));
-  $("count").textContent = `${card.latent_dim} ${card.latent_dim === 1 ? "dimension" : "dimensions"}`;
+  for (let index = 0; index < seen(); index++) $("sliders").append(slider(index));
+  const others = seen() === card.latent_dim ? "" : ` of ${card.latent_dim}, those that the decoder sees`;
+  $("count").textContent = `${seen()} ${seen() === 1 ? "dimension" : "dimensions"}${others}`;
   const classes = card.condition_dim ?? 0;
   for (let index = 0; index < classes; index++) $("class").append(new Option(index, index));
   $("class-field").hidden = classes === 0;
@@ -179,7 +183,7 @@ async function choose(index) {
 }
 
 function showSliders() {
-  state.picture.z.forEach((value, index) => {
+  state.picture.z.slice(0, seen()).forEach((value, index) => {
     const input = $(`z${index}`);
     // Learned priors and high temperatures reach further than N(0, 1) does.
     input.max = Math.max(SLIDER_LIMIT, Math.ceil(Math.abs(value)));

@@ -4,9 +4,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae import checks
+from keras_vae import checks, positive
 from keras_vae.likelihoods.head import Likelihood, register
-from keras_vae.positive import UNIT, softplus
 
 tfd = tfp.distributions
 
@@ -41,11 +40,9 @@ class ScaledLikelihood(Likelihood):
     def loc_and_scale(self, parameters):
         """Returns location `(batch, *event_shape)` and scale, a scalar where one is shared by all values."""
         if self.scale == "per_value":
-            return parameters[..., 0], self._positive(parameters[..., 1])
-        return tf.squeeze(parameters, -1), self._positive(self.raw_scale) if self.scale == "shared" else self.scale
-
-    def _positive(self, raw):
-        return softplus(raw + UNIT) + self.min_scale
+            return parameters[..., 0], positive.scale(parameters[..., 1], self.min_scale)
+        shared = self.scale == "shared"
+        return tf.squeeze(parameters, -1), positive.scale(self.raw_scale, self.min_scale) if shared else self.scale
 
     def initial_parameters(self, mean):
         return np.stack([mean] + [np.zeros_like(mean)] * (self.num_parameters - 1), axis=-1)

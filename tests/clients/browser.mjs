@@ -151,6 +151,7 @@ async function visit(page) {
   await page.setViewportSize(DESK);
   result.overflow.desk = await overflow(page);
   result.note = await page.textContent("#note");
+  result.count = await page.textContent("#count");
   result.checks = await page.textContent("#checks");
   return result;
 }

@@ -13,6 +13,7 @@ from client_pages import drive, serve_all, served
 
 from export import tflite
 from export.signatures import Signatures
+from keras_vae.noise import Noise
 
 prepared_folder()
 
@@ -47,6 +48,20 @@ def refuses(result, *parts):
     assert result["ready"] == result["error"]
     for part in parts:
         assert part in result["error"]
+
+
+def test_only_dimensions_that_the_decoder_sees_have_sliders(altered):
+    result = altered(card=lambda card: {**card, "decoder_latent_dim": 2}, task="visit")
+    assert (result["console"], result["count"]) == ([], "2 dimensions of 3, those that the decoder sees")
+    z = Noise(12).normal((NUM_SAMPLES, 3)).numpy()[2, :2]
+    # Sliders have steps of 0.01.
+    np.testing.assert_allclose(result["chosen"]["z"], z, atol=0.0051)
+    np.testing.assert_allclose(result["nudged"], z + 0.3 * Noise(0, stream=1).normal((1, 3))[0, :2], atol=0.0051)
+
+
+def test_a_card_that_does_not_say_what_the_decoder_sees_has_a_slider_for_each_dimension(altered):
+    result = altered(card=lambda card: {k: v for k, v in card.items() if k != "decoder_latent_dim"}, task="visit")
+    assert (result["console"], result["count"], len(result["chosen"]["z"])) == ([], "3 dimensions", 3)
 
 
 def test_missing_decoder(altered):

@@ -62,10 +62,11 @@ def test_every_combination_trains_saves_loads_samples_and_exports(posterior, pri
     vae.save(tmp_path / "m.keras")
     copy = keras.saving.load_model(tmp_path / "m.keras")
     np.testing.assert_array_equal(copy.sample(2, seed=1, output="sample"), vae.sample(2, seed=1, output="sample"))
-    # The whole export of each part is in test_export.py; here, that the two learned ends work together on a device.
-    (tmp_path / "decoder.tflite").write_bytes(pack(tflite.convert(Signatures(vae, 2), ("sample",), 1)))
-    run = runtimes.litert_runner(tmp_path / "decoder.tflite")
-    assert verification.Parity(run, vae, num_samples=2, batch_size=1).check("sample")["max_difference"] < 1e-4
+    if posterior == "diagonal" or prior == "vamp":  # `sample` sees no posterior, but in a VampPrior
+        # The whole export of each part is in test_export.py; here, that the two learned ends work together on a device.
+        (tmp_path / "decoder.tflite").write_bytes(pack(tflite.convert(Signatures(vae, 2), ("sample",), 1)))
+        run = runtimes.litert_runner(tmp_path / "decoder.tflite")
+        assert verification.Parity(run, vae, num_samples=2, batch_size=1).check("sample")["max_difference"] < 1e-4
 
 
 def test_a_vamp_prior_exports_without_the_encoder(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import pathlib
 import re
 
 import pytest
@@ -8,6 +9,7 @@ pytest.importorskip("matplotlib")
 
 from benchmarks.published import __main__ as published
 from benchmarks.published.rows import ROWS
+from keras_vae.config import Config
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def test_a_row_is_measured_as_published(name):
     row = ROWS[name]
     assert row.config.dataset == "mnist"
     assert row.config.binarization == {"tfp-advi": "static", "cvae-tutorial": "threshold"}.get(
-        name.removesuffix("-5k").removesuffix("-10k"), "auto"
+        name.removesuffix("-5k").removesuffix("-10k").removesuffix("-1e-3"), "auto"
     )
     assert row.config.num_importance_samples == 5000 or row.measure == "test_elbo"
     assert row.measure in ("test_elbo", "test_log_likelihood")
@@ -57,12 +59,14 @@ def test_the_table_shows_the_measure_that_was_published(small):
     }
     results = [
         {
+            "row": name,
             "title": row.title,
             "measure": row.measure,
             "published": row.published,
             "source": row.source,
             "remark": row.remark,
             "settings": ROWS[name].config.to_dict(),
+            "machine": {"cores": 2},
             "report": report,
         }
         for name, row in ROWS.items()
@@ -70,7 +74,7 @@ def test_the_table_shows_the_measure_that_was_published(small):
     lines = published.table(results).splitlines()
     assert len(lines) == 2 + len(ROWS)
     assert re.search(
-        r"ELBO -104.00 .*\*\*-103.12\*\* \| -98.46 \+- 0.25 \(S = 5,000\) \| 13 of 20 \| 10 \| 42 s", lines[2]
+        r"ELBO -104.00 .*\*\*-103.12\*\* \| -98.46 \+- 0.25 \(S = 5,000\) \| 13 of 20 \| 10 \| 42 s on 2", lines[2]
     )
     assert "| **-98.46 +- 0.25 (S = 5,000)** | ELBO -103.12 | 13 of 50 | 1000 |" in lines[3]
     assert "| 13 of 150 |" in lines[4]  # of both layers
@@ -115,3 +119,15 @@ def test_the_plot_has_a_curve_and_a_test_value_of_every_dynamic_row():
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "c", "test"]
     curves = [line.get_xydata().tolist() for line in axes.lines if len(line.get_xydata())]
     assert curves == 2 * [[[1, 99], [9, 91]], [[9, 88]]]
+
+
+def test_the_readme_shows_the_table_of_what_was_run():
+    lines = published.table(published.read_results(published.RESULTS)).splitlines()
+    assert len(lines) > 2
+    text = (pathlib.Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    assert "\n".join(lines) in text
+
+
+def test_every_result_is_of_the_settings_of_its_row():
+    for result in published.read_results(published.RESULTS):
+        assert Config.from_dict(result["settings"]) == dataclasses.replace(ROWS[result["row"]].config, run_dir="")

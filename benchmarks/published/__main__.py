@@ -55,10 +55,16 @@ def run(name: str, folder: pathlib.Path, results: pathlib.Path) -> dict:
     return result
 
 
+def read_results(folder: pathlib.Path) -> list[dict]:
+    """Returns the results in a folder, in the order of `ROWS`."""
+    paths = (folder / f"{name}.json" for name in ROWS)
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+
+
 def table(results: list[dict]) -> str:
     """Returns the results as a Markdown table; log likelihoods with their standard error over the test images."""
     lines = [
-        "| row | published | reached | other bound | active units | epochs | training | remark |",
+        "| row | published | reached | other bound | active units | epochs | training, cores | how it differs |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for result in results:
@@ -73,9 +79,11 @@ def table(results: list[dict]) -> str:
         is_elbo = result["measure"] == "test_elbo"
         reached, other = (elbo, likelihood) if is_elbo else (likelihood, f"ELBO {elbo}")
         lines.append(
-            f"| {result['title']} | {'ELBO ' if is_elbo else ''}{result['published']:.2f} [{result['source']}] "
+            f"| `{result['row']}`: {result['title']} "
+            f"| {'ELBO ' if is_elbo else ''}{result['published']:.2f} [{result['source']}] "
             f"| **{reached}** | {other} | {report['active_units']} of {units} | {config.epochs} "
-            f"| {report['train_seconds']:.0f} s | {result['remark']} |"
+            f"| {report['train_seconds']:.0f} s on {result['machine']['cores']} "
+            f"| {result['remark']} |"
         )
     return "\n".join(lines)
 
@@ -120,8 +128,7 @@ def main() -> None:
     for name in flags.rows:
         run(name, flags.runs, flags.results)
     if flags.table:
-        paths = (flags.results / f"{name}.json" for name in ROWS)
-        results = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+        results = read_results(flags.results)
         print(table(results))
         figure(results).savefig(flags.plot, dpi=110)
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_vae.finite import weights_are_finite
-from keras_vae.folders import file_written_whole, sync
+from keras_vae.folders import file_written_whole, remove_unfinished, sync
 
 try:
     import fcntl
@@ -67,8 +67,7 @@ def save(model: keras.Model, folder: pathlib.Path, epoch: int) -> None:
       OSError: if it cannot be written; what was there before is still there.
     """
     folder.mkdir(exist_ok=True)
-    for left in folder.glob(".unfinished-*"):  # by a kill
-        left.unlink()
+    remove_unfinished(folder)  # each epoch has a name of its own, so no other file would take its place
     with file_written_whole(path_of(folder, epoch)) as work:
         model.save(work)
     for old in epochs_saved(folder)[_KEPT:]:

@@ -7,6 +7,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
+_UNFINISHED = ".unfinished-"
+
 
 @contextlib.contextmanager
 def written_whole(folder: pathlib.Path) -> Iterator[pathlib.Path]:
@@ -44,13 +46,19 @@ def file_written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
     When the block fails, nothing is left behind, and what had that name is still there.
     """
     # Always the same for one path: what a kill leaves is overwritten by the next.
-    work = path.with_name(f".unfinished-{path.name}")
+    work = path.with_name(f"{_UNFINISHED}{path.name}")
     try:
         yield work
         sync(work)
         work.replace(path)
     finally:
         work.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: pathlib.Path) -> None:
+    """Removes what kills in `file_written_whole` left in a folder to which nobody writes now."""
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        path.unlink()
 
 
 def sync(path: pathlib.Path) -> None:

@@ -1,4 +1,4 @@
-"""Every posterior x prior x likelihood that makes sense trains, saves, loads, samples and exports."""
+"""Every posterior x prior x likelihood that makes sense trains, saves, loads and samples, and every decoder exports."""
 
 import itertools
 
@@ -51,7 +51,9 @@ def make(posterior, prior, likelihood, encoder_units=8):
 
 
 @pytest.mark.parametrize(("posterior", "prior", "likelihood"), COMBINATIONS, ids=map("-".join, COMBINATIONS))
-def test_every_combination_trains_saves_loads_samples_and_exports(posterior, prior, likelihood, tmp_path, monkeypatch):
+def test_every_combination_trains_saves_loads_and_samples_and_every_decoder_exports(
+    posterior, prior, likelihood, tmp_path, monkeypatch
+):
     monkeypatch.setattr(verification, "NUM_CHECKS", 8)
     x = make_binary(64, SHAPE)
     vae = make(posterior, prior, likelihood)

@@ -27,11 +27,10 @@ def small(monkeypatch):
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_is_measured_as_published(name):
     row = ROWS[name]
-    assert row.config.dataset == "mnist"
-    assert row.config.binarization == {"tfp-advi": "static", "cvae-tutorial": "threshold"}.get(
-        name.removesuffix("-5k").removesuffix("-10k").removesuffix("-1e-3"), "auto"
-    )
-    assert row.config.num_importance_samples == 5000 or row.measure == "test_elbo"
+    # The rows of convolutions are ELBOs, which need few samples: 5,000 of each image would take hours.
+    others = {"tfp-advi": ("static", 10), "cvae-tutorial": ("threshold", 50)}
+    expected = others.get(re.sub("-(5k|10k|1e-3)$", "", name), ("auto", 5000))
+    assert (row.config.dataset, row.config.binarization, row.config.num_importance_samples) == ("mnist", *expected)
     assert row.measure in ("test_elbo", "test_log_likelihood")
     assert row.published < 0
 

@@ -21,10 +21,10 @@ def mnist():
         ("iwae-paper", 425_284),
         # Its layers of 100 in place of 50, and (100-100-100-(2 x 50)) up, 50-100-100-(2 x 100) down.
         ("iwae-paper-2-layers", 425_284 + 200 * 100 + 100 + 50 * 200 + 30_300 + 35_400),
-        # 784-(2 x 300)-(2 x 300)-(2 x 40), 40-(2 x 300)-(2 x 300)-784, and 500 pseudo-inputs.
         # Encoder and decoder; test_networks has the layers.
         ("tfp-advi", 390_840 + 358_465),
         ("cvae-tutorial", 28_036 + 41_953),
+        # 784-(2 x 300)-(2 x 300)-(2 x 40), 40-(2 x 300)-(2 x 300)-784, and 500 pseudo-inputs.
         ("vamp", 471_000 + 180_600 + 24_080 + 24_600 + 180_600 + 235_984 + 500 * 784),
         ("default", 1_391_456),
     ],

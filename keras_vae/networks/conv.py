@@ -52,6 +52,9 @@ def conv_decoder(
 
     Returns:
       A `keras.Sequential`, (batch, latent_dim) -> (batch, height, width, filters[-1]).
+
+    Raises:
+      ValueError: if `event_shape` is not that of an image.
     """
     height, width = checks.image_shape("event_shape", event_shape)[:2]
     filters = [checks.positive_int("filters", f) for f in filters]

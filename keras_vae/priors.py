@@ -10,6 +10,7 @@ import tensorflow_probability as tfp
 from keras_vae import checks, positive
 from keras_vae.flows import CouplingFlow
 from keras_vae.hierarchy import Chain, Transition, check_latent_dims
+from keras_vae.mixtures import MixtureOfNormals
 
 tfd = tfp.distributions
 register = keras.saving.register_keras_serializable(package="keras_vae.priors")
@@ -85,7 +86,7 @@ class MixtureOfGaussians(Prior):
     def distribution(self):
         scale = positive.scale(self.raw_scale, self.min_scale)
         components = tfd.Independent(tfd.Normal(tf.convert_to_tensor(self.loc), scale), reinterpreted_batch_ndims=1)
-        return tfd.MixtureSameFamily(tfd.Categorical(logits=tf.convert_to_tensor(self.logits)), components)
+        return MixtureOfNormals(tfd.Categorical(logits=tf.convert_to_tensor(self.logits)), components)
 
     def set_mixture(self, weights: np.ndarray, loc: np.ndarray, scale: np.ndarray) -> None:
         """Sets weights `(components,)` that sum to 1, means and standard deviations `(components, latent_dim)`."""
@@ -136,7 +137,9 @@ class VampPrior(Prior):
 
     def __call__(self, encoder=None):
         components = encoder(tf.clip_by_value(tf.convert_to_tensor(self.pseudo_inputs), self.low, self.high))
-        return tfd.MixtureSameFamily(tfd.Categorical(logits=tf.zeros(self.num_components)), components)
+        diagonal = isinstance(components, tfd.Independent) and isinstance(components.distribution, tfd.Normal)
+        mixture = MixtureOfNormals if diagonal else tfd.MixtureSameFamily
+        return mixture(tfd.Categorical(logits=tf.zeros(self.num_components)), components)
 
     def get_config(self):
         own = {"event_shape": list(self.event_shape), "num_components": self.num_components}

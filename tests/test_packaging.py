@@ -21,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 LAYERS = (
     ("checks", "command_line", "conditions", "config", "finite", "folders", "noise"),
     ("positive", "presets", "strategies"),
-    ("checkpoints", "sampling", "data", "flows", "networks", "hierarchy"),
+    ("checkpoints", "sampling", "data", "flows", "networks", "hierarchy", "mixtures"),
     ("posteriors", "likelihoods", "priors", "schedules"),
     ("stack", "encoder", "decoder", "objectives", "safe_loading"),
     ("fitting",),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.speed import __main__ as command_line
-from benchmarks.speed import gemm, report, scaling, summary, workloads
+from benchmarks.speed import gemm, profile, report, scaling, summary, workloads
 from benchmarks.speed.processes import MissingError, Worker, WorkerError
 from benchmarks.speed.rounds import Contestant, Field
 
@@ -147,7 +147,8 @@ def made_up_report():
         "many_samples": None,
     }
     machine = {"processor": "X", "cores": 2, "instruction_sets": ["avx2"], "load_average_at_start": [0.5, 0.5, 0.5]}
-    return {"machine": machine, "training": [row], "evaluation": [evaluation]}
+    parts = {"key": DENSE.key, "ms": {"products": {"median": 1.0}, "fit, drawn images": {"median": 2.34}}}
+    return {"machine": machine, "training": [row], "profile": [parts], "evaluation": [evaluation]}
 
 
 def test_tables_hold_rates_ratios_shares_and_name_who_is_missing():
@@ -163,6 +164,7 @@ def test_tables_hold_rates_ratios_shares_and_name_who_is_missing():
     assert "PyTorch is failed: MemoryError" not in text
     assert "PyTorch failed: MemoryError" in text
     assert "| keras_vae | 2.000 |" in text
+    assert "| products | 1.00 |\n| fit, drawn images | 2.34 |" in text
     assert "X, 2 cores (avx2), load average 0.5" in text
 
 
@@ -222,7 +224,7 @@ def test_missing_and_failing_contestants_are_named():
 
 
 def test_a_quick_run_gives_plausible_numbers(tmp_path):
-    flags = ("--quick", "--only=keras_vae", "--sections=training", f"--output={tmp_path}")
+    flags = ("--quick", "--only=keras_vae", "--sections=training,profile", f"--output={tmp_path}")
     result = subprocess.run(
         [sys.executable, "-m", "benchmarks.speed", *flags],
         cwd=ROOT,
@@ -243,4 +245,9 @@ def test_a_quick_run_gives_plausible_numbers(tmp_path):
     assert ours["versions"]["tensorflow"]
     assert measured["machine"]["cores"] >= 1
     assert "| **keras_vae** | " in result.stdout
+    (parts,) = measured["profile"]
+    assert list(parts["ms"]) == ["products", *profile.PARTS]
+    times = {part: ms["min"] for part, ms in parts["ms"].items()}
+    # As the parts grow; with room for other jobs of the machine.
+    assert 0 < times["products in XLA"] < 2 * times["step, Adam"] < 4 * times["fit, drawn images"]
     assert (tmp_path / "speed.png").stat().st_size > 1000

@@ -24,7 +24,7 @@ from benchmarks.speed.rounds import OURS, TRAINERS
 from benchmarks.speed.summary import NotTheSameWorkError
 
 RESULTS = ROOT / "benchmarks/results"
-SECTIONS = ("training", "evaluation", "command", "workers")
+SECTIONS = ("training", "profile", "evaluation", "command", "workers")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +103,7 @@ def measure(settings: Settings, sections) -> dict:
     """Runs the sections; returns the report."""
     import numpy as np
 
-    from benchmarks.speed import command, evaluation, gemm, training, workers, workloads
+    from benchmarks.speed import command, evaluation, gemm, profile, training, workers, workloads
     from keras_vae.data import mnist
 
     # Whose interpreters, not where they lie.
@@ -118,10 +118,13 @@ def measure(settings: Settings, sections) -> dict:
         networks = list({job.name: job for job in jobs if job.network == "dense"}.values())
         products = [(job.key, gemm.training_step(job)) for job in jobs if job.network == "dense"]
         products += [(evaluation.bound_key(job), gemm.decoding(job, evaluation.ROWS)) for job in networks]
-        if set(sections) & {"training", "evaluation"}:
+        if set(sections) & {"training", "profile", "evaluation"}:
             result["gemm"] = training.measure_products(settings, products)
         if "training" in sections:
             result["training"] = [training.measure(settings, job, data, result["gemm"]) for job in jobs]
+        if "profile" in sections:
+            dense = [job for job in jobs if job.network == "dense"]
+            result["profile"] = [profile.measure(settings, job, data, result["gemm"]) for job in dense]
         if "evaluation" in sections:
             result["evaluation"] = [evaluation.measure(settings, job, data, test, result["gemm"]) for job in networks]
         if "workers" in sections:

@@ -68,6 +68,12 @@ def first_epoch_table(rows: list[dict]) -> str:
     return markdown(["first epoch, with compilation", *(row["key"] for row in rows)], table)
 
 
+def profile_table(rows: list[dict]) -> str:
+    """Returns milliseconds a step of each part: a row a part, a column a workload."""
+    table = [[part, *(f"{row['ms'][part]['median']:.2f}" for row in rows)] for part in rows[0]["ms"]]
+    return markdown(["ms a step", *(row["key"] for row in rows)], table)
+
+
 def evaluation_table(rows: list[dict]) -> str:
     """Returns microseconds an image and sample."""
     table = []
@@ -143,6 +149,8 @@ def table(report: dict) -> str:
     parts = []
     if report.get("training"):
         parts += [training_table(report["training"]), first_epoch_table(report["training"])]
+    if report.get("profile"):
+        parts.append(profile_table(report["profile"]))
     if report.get("evaluation"):
         parts.append(evaluation_table(report["evaluation"]))
     if report.get("workers"):

@@ -267,7 +267,9 @@ class ArrayModel(keras.Model):
             def of_worker(context):
                 rows, size = strategies.rows_of(context, batch_size)
                 batches = images.batches(batch_size, shuffle, seed, initial_epoch, rows)
-                return batches.rebatch(size, drop_remainder=True).prefetch(2)
+                batches = batches.rebatch(size, drop_remainder=True).prefetch(2)
+                # Known to be endless, workers need not ask one another before each step whether there is a next one.
+                return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
             return self.distribute_strategy.distribute_datasets_from_function(of_worker), steps
         if size == 1:

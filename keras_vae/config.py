@@ -67,7 +67,7 @@ class Config:
     )
     activation: str = _option(
         "gelu",
-        "activation of the trunks; glu, of mlp and conv: h * sigmoid(g), gated",
+        "activation of the trunks; glu: h * sigmoid(g), gated",
         choices=("gelu", "glu", "leaky_relu", "relu", "silu", "tanh"),
     )
     latent_dim: int = _option(40, "dimension of z", minimum=1)
@@ -173,8 +173,6 @@ class Config:
                 f"kl_estimator than path_derivative. Received: objective={self.objective!r}, "
                 f"kl_estimator={self.kl_estimator!r}"
             )
-        if self.activation == "glu" and self.network in ("tfp", "cvae"):
-            raise ValueError(f"`activation` must not be glu with network={self.network}. Received: 'glu'")
         if self.strategy == "multi_worker" and not self.run_dir:
             raise ValueError("`run_dir` must be given with strategy=multi_worker, the same for all. Received: ''")
         if self.seed >= 2**31:

@@ -146,12 +146,6 @@ def test_every_field_has_a_help_text(field):
     assert field.metadata["help"].strip()
 
 
-@pytest.mark.parametrize("network", ["tfp", "cvae"])
-def test_the_networks_of_examples_are_not_gated(network):
-    with pytest.raises(ValueError, match=rf"^`activation` must not be glu with network={network}. Received: 'glu'$"):
-        Config(network=network, activation="glu")
-
-
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_valid_and_changes_what_it_names(name):
     made = dataclasses.asdict(Config(**PRESETS[name].settings))

@@ -1,5 +1,6 @@
 """Trunks for any size of image."""
 
+import functools
 import re
 
 import keras
@@ -111,12 +112,19 @@ def test_gated_layers_multiply_one_half_by_the_sigmoid_of_the_other():
     np.testing.assert_allclose(trunk(x), h / (1.0 + np.exp(-g)), rtol=1e-5, atol=1e-6)
 
 
-def test_gated_convolutions_have_as_many_filters_as_plain_ones():
-    for make, shape in (
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
         (networks.conv_encoder, (1, 9, 7, 2)),
-        (lambda **settings: networks.conv_decoder((9, 7, 2), **settings), (1, 3)),
-    ):
-        x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-        plain, gated = make(activation="relu"), make(activation="glu")
-        assert gated(x).shape == plain(x).shape
-        assert gated.count_params() > 1.9 * plain.count_params()
+        (functools.partial(networks.conv_decoder, (9, 7, 2)), (1, 3)),
+        (functools.partial(networks.tfp_encoder, (8, 12, 2), 4, 6), (1, 8, 12, 2)),
+        (functools.partial(networks.tfp_decoder, (8, 12, 2), 4), (1, 3)),
+        (networks.cvae_encoder, (1, 9, 7, 2)),
+        (functools.partial(networks.cvae_decoder, (8, 12, 2)), (1, 3)),
+    ],
+)
+def test_gated_convolutions_have_as_many_filters_as_plain_ones(make, shape):
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    plain, gated = make(activation="relu"), make(activation="glu")
+    assert gated(x).shape == plain(x).shape
+    assert gated.count_params() > 1.9 * plain.count_params()

@@ -103,6 +103,13 @@ def test_a_row_killed_after_its_run_has_the_machine(small, tmp_path, monkeypatch
     assert result["machine"]["python"] == result["report"]["versions"]["python"]
 
 
+def test_a_row_that_goes_on_keeps_the_machine_it_began_on(small, tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/flax.machine.json").write_text('{"cores": 1024}')
+    assert published.run("flax", tmp_path / "runs", tmp_path / "results")["machine"] == {"cores": 1024}
+
+
 def test_the_plot_has_a_curve_and_a_test_value_of_every_dynamic_row():
     report = {"train_seconds": 9.0, "test_log_likelihood": -88.0}
     results = [

@@ -29,9 +29,10 @@ def run(name: str, folder: pathlib.Path, results: pathlib.Path) -> dict:
     run_dir, machine_file = folder / name, folder / f"{name}.machine.json"
     config = dataclasses.replace(row.config, run_dir=str(run_dir))
     if not (run_dir / "report.json").exists():
-        # First, and beside the run: one that has ended has it, whenever it was killed.
+        # First, and beside the run: one that has ended has it, whenever it was killed. Once: of where it began.
         folder.mkdir(parents=True, exist_ok=True)
-        training.write_json(machine_file, machine.describe())
+        if not machine_file.exists():
+            training.write_json(machine_file, machine.describe())
         training.run(config, resume=True)
     elif (before := training.load_config(run_dir)) != config:
         raise SystemExit(f"error: {run_dir} holds a run of other settings: {before}")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from keras_vae import checks
+from keras_vae.networks.gated import layers
 
 
 def tfp_encoder(
@@ -18,7 +19,7 @@ def tfp_encoder(
       event_shape: (height, width, channels) of the image, height and width divisible by 4.
       depth: channels of the first two convolutions; the next two have twice as many.
       units: channels of the last convolution, whose maps are of one pixel.
-      activation: anything `keras.layers.Conv2D` accepts.
+      activation: anything Keras's layers accept; "glu" makes gated layers.
       name: name of the model.
 
     Returns:
@@ -28,18 +29,12 @@ def tfp_encoder(
       ValueError: if height or width is not divisible by 4.
     """
     start = _quarter(event_shape)
-    options = {"kernel_size": 5, "padding": "same", "activation": activation}
     depth, units = checks.positive_int("depth", depth), checks.positive_int("units", units)
-    return keras.Sequential(
-        [
-            *(
-                keras.layers.Conv2D(filters, strides=strides, **options)
-                for filters, strides in ((depth, 1), (depth, 2), (2 * depth, 1), (2 * depth, 2))
-            ),
-            keras.layers.Conv2D(units, start, activation=activation),
-        ],
-        name=name,
-    )
+    result = []
+    for filters, strides in ((depth, 1), (depth, 2), (2 * depth, 1), (2 * depth, 2)):
+        result += layers(keras.layers.Conv2D, filters, activation, kernel_size=5, strides=strides, padding="same")
+    result += layers(keras.layers.Conv2D, units, activation, kernel_size=start)
+    return keras.Sequential(result, name=name)
 
 
 def tfp_decoder(
@@ -52,7 +47,7 @@ def tfp_decoder(
     Args:
       event_shape: (height, width, channels) of the image, height and width divisible by 4.
       depth: channels of the last three transposed convolutions; those before have twice as many.
-      activation: anything `keras.layers.Conv2DTranspose` accepts.
+      activation: anything Keras's layers accept; "glu" makes gated layers.
       name: name of the model.
 
     Returns:
@@ -62,19 +57,11 @@ def tfp_decoder(
       ValueError: if height or width is not divisible by 4.
     """
     start = _quarter(event_shape)
-    options = {"kernel_size": 5, "padding": "same", "activation": activation}
-    depth = checks.positive_int("depth", depth)
-    return keras.Sequential(
-        [
-            keras.layers.Reshape((1, 1, -1)),
-            keras.layers.Conv2DTranspose(2 * depth, start, activation=activation),
-            *(
-                keras.layers.Conv2DTranspose(filters, strides=strides, **options)
-                for filters, strides in ((2 * depth, 1), (2 * depth, 2), (depth, 1), (depth, 2), (depth, 1))
-            ),
-        ],
-        name=name,
-    )
+    depth, make = checks.positive_int("depth", depth), keras.layers.Conv2DTranspose
+    result = [keras.layers.Reshape((1, 1, -1)), *layers(make, 2 * depth, activation, kernel_size=start)]
+    for filters, strides in ((2 * depth, 1), (2 * depth, 2), (depth, 1), (depth, 2), (depth, 1)):
+        result += layers(make, filters, activation, kernel_size=5, strides=strides, padding="same")
+    return keras.Sequential(result, name=name)
 
 
 def cvae_encoder(activation="relu", name: str | None = None) -> keras.Sequential:
@@ -83,16 +70,16 @@ def cvae_encoder(activation="relu", name: str | None = None) -> keras.Sequential
     Two 3x3 convolutions of 32 and 64 channels with stride 2 and no padding.
 
     Args:
-      activation: anything `keras.layers.Conv2D` accepts.
+      activation: anything Keras's layers accept; "glu" makes gated layers.
       name: name of the model.
 
     Returns:
       A `keras.Sequential`, (batch, height, width, channels) -> (batch, features); images of 7 x 7 pixels or more.
     """
-    options = {"kernel_size": 3, "strides": 2, "activation": activation}
-    return keras.Sequential(
-        [keras.layers.Conv2D(32, **options), keras.layers.Conv2D(64, **options), keras.layers.Flatten()], name=name
-    )
+    result = []
+    for filters in (32, 64):
+        result += layers(keras.layers.Conv2D, filters, activation, kernel_size=3, strides=2)
+    return keras.Sequential([*result, keras.layers.Flatten()], name=name)
 
 
 def cvae_decoder(event_shape: Sequence[int], activation="relu", name: str | None = None) -> keras.Sequential:
@@ -102,7 +89,7 @@ def cvae_decoder(event_shape: Sequence[int], activation="relu", name: str | None
 
     Args:
       event_shape: (height, width, channels) of the image, height and width divisible by 4.
-      activation: anything `keras.layers.Conv2DTranspose` accepts.
+      activation: anything Keras's layers accept; "glu" makes gated layers.
       name: name of the model.
 
     Returns:
@@ -112,16 +99,11 @@ def cvae_decoder(event_shape: Sequence[int], activation="relu", name: str | None
       ValueError: if height or width is not divisible by 4.
     """
     height, width = _quarter(event_shape)
-    options = {"kernel_size": 3, "strides": 2, "padding": "same", "activation": activation}
-    return keras.Sequential(
-        [
-            keras.layers.Dense(height * width * 32, activation=activation),
-            keras.layers.Reshape((height, width, 32)),
-            keras.layers.Conv2DTranspose(64, **options),
-            keras.layers.Conv2DTranspose(32, **options),
-        ],
-        name=name,
-    )
+    result = layers(keras.layers.Dense, height * width * 32, activation)
+    result.append(keras.layers.Reshape((height, width, 32)))
+    for filters in (64, 32):
+        result += layers(keras.layers.Conv2DTranspose, filters, activation, kernel_size=3, strides=2, padding="same")
+    return keras.Sequential(result, name=name)
 
 
 def _quarter(event_shape):

@@ -79,29 +79,26 @@ def main(_) -> None:
     """Trains, and exports."""
     go_on = ""
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _stop)
-        config = make_config()
-        # Raises early if it exists.
-        if config.strategy != "multi_worker":  # there the chief looks, when all workers are there
-            config = dataclasses.replace(config, run_dir=str(config.run_folder(flags.FLAGS.resume)))
-        logging.set_verbosity(logging.INFO)
-        command_line.quiet_tensorflow(config.strategy != "multi_worker")
-        from export import exporter
-        from keras_vae import training
+        with command_line.one_line_errors(ExportError, hint=lambda: go_on):
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, _stop)
+            config = make_config()
+            # Raises early if it exists.
+            if config.strategy != "multi_worker":  # there the chief looks, when all workers are there
+                config = dataclasses.replace(config, run_dir=str(config.run_folder(flags.FLAGS.resume)))
+            logging.set_verbosity(logging.INFO)
+            command_line.quiet_tensorflow(config.strategy != "multi_worker")
+            from export import exporter
+            from keras_vae import training
 
-        go_on = f". The same command with --run_dir={config.run_dir} goes on from the last checkpoint"
-        run_dir = training.run(config, flags.FLAGS.resume)
-        if run_dir is None:
-            logging.info("done: the chief measures and exports")
-            return
-        go_on = f". The run has ended; `python -m export {run_dir}` exports it"
-        if config.export:
-            exporter.export_run(run_dir)
-    except (ValueError, ExportError) as error:
-        command_line.fail(error)
-    except command_line.machine_errors() as error:
-        command_line.fail(f"{command_line.cause(error)}{go_on}")
+            go_on = f". The same command with --run_dir={config.run_dir} goes on from the last checkpoint"
+            run_dir = training.run(config, flags.FLAGS.resume)
+            if run_dir is None:
+                logging.info("done: the chief measures and exports")
+                return
+            go_on = f". The run has ended; `python -m export {run_dir}` exports it"
+            if config.export:
+                exporter.export_run(run_dir)
     except _Stopped as error:
         print(f"stopped by {error.args[0].name}{go_on}", file=sys.stderr)
         sys.exit(128 + error.args[0])

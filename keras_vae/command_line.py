@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from absl import flags, logging
 
@@ -38,14 +38,19 @@ def begin() -> None:
 
 
 @contextlib.contextmanager
-def one_line_errors(*mistakes: type) -> Iterator[None]:
-    """Within this context `ValueError`, `ImportError`, `mistakes` and a full disk or memory end in `fail`."""
+def one_line_errors(*mistakes: type, hint: Callable[[], str] = str) -> Iterator[None]:
+    """Within this context `ValueError`, `ImportError`, `mistakes` and a full disk or memory end in `fail`.
+
+    Args:
+      *mistakes: further classes of errors that say what was wrong.
+      hint: asked when disk or memory are full, for what follows their text: how to go on.
+    """
     try:
         yield
     except (ValueError, ImportError, *mistakes) as error:
         fail(error)
     except machine_errors() as error:
-        fail(cause(error))
+        fail(f"{cause(error)}{hint()}")
 
 
 def machine_errors() -> tuple[type, ...]:

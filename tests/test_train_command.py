@@ -68,17 +68,13 @@ def poison(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(
-    ("command", "code", "message"),
-    [((*TRAIN, "--run_dir=new"), 1, "\nImportError: "), ((*EXPORT, "run"), 2, "error: ")],
-    ids=["train", "export"],
-)
-def test_poison_works_and_real_work_does_need_tensorflow(tmp_path, poison, command, code, message):
+@pytest.mark.parametrize("command", [(*TRAIN, "--run_dir=new"), (*EXPORT, "run")], ids=["train", "export"])
+def test_poison_works_and_real_work_does_need_tensorflow(tmp_path, poison, command):
     (tmp_path / "run").mkdir()
     (tmp_path / "run/model.keras").touch()
     result = run(command, tmp_path, poison)
-    assert result.returncode == code
-    assert re.search(rf"{message}(tensorflow|keras) was imported", result.stderr)
+    assert result.returncode == 2
+    assert re.fullmatch(r"error: (tensorflow|keras) was imported\n", result.stderr)
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h", "--helpfull"])

@@ -126,7 +126,6 @@ PRESETS = {
             "prior": "vamp",
             "num_components": 500,
             "objective": "dreg",
-            "num_samples": 5,
             "epochs": 60,
             "num_importance_samples": 5000,
         },

@@ -91,7 +91,9 @@ def main(_) -> None:
             from export import exporter
             from keras_vae import training
 
-            go_on = f". The same command with --run_dir={config.run_dir} goes on from the last checkpoint"
+            go_on = (
+                f". The same command with --run_dir={config.run_dir} goes on from the last checkpoint, if there is one"
+            )
             run_dir = training.run(config, flags.FLAGS.resume)
             if run_dir is None:
                 logging.info("done: the chief measures and exports")

@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import logging as std_logging
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -61,7 +62,8 @@ def machine_errors() -> tuple[type, ...]:
 
 def cause(error: Exception) -> str:
     """Returns what a machine error says, as one line."""
-    return getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+    line = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+    return re.sub(r"^{{function_node .*?}} | \[Op:.*", "", line)  # TensorFlow's names of its own parts
 
 
 def runs_a_module_of(package: str) -> bool:

@@ -55,7 +55,9 @@ class Config:
         1 / 6, "part of the data kept for the test where they have no test set, between 0 and 1"
     )
     validation_fraction: float = _option(1 / 12, "part of the training set kept for validation, between 0 and 1")
-    run_dir: str = _option("", "folder for the results, must not exist; empty: runs/<dataset>-<time>")
+    run_dir: str = _option(
+        "", "folder for the results: a new one, or that of a run to go on with; empty: runs/<dataset>-<time>"
+    )
     network: str = _option(
         "mlp",
         "trunks of encoder and decoder; 'tfp' and 'cvae' are those of TensorFlow Probability's example and of "

@@ -41,7 +41,15 @@ class Prior(keras.layers.Layer):
     def __call__(self, encoder=None):
         """Returns p(z); `encoder` is the model's, for the priors that are made of it."""
         # Not through Keras's layer call, which needs an input: most priors have none.
-        return self.distribution()
+        distribution = self.distribution()
+        shapes = distribution.batch_shape, distribution.event_shape
+        if not (shapes[0].is_compatible_with(()) and shapes[1].is_compatible_with((self.latent_dim,))):
+            # Densities would be broadcast, and the KL be that of something else.
+            raise ValueError(
+                f"`distribution` of {type(self).__name__} must have batch shape () and event shape "
+                f"({self.latent_dim},), as `tfd.Independent` gives them. Received: {shapes[0]} and {shapes[1]}"
+            )
+        return distribution
 
     def adapt(self, images) -> None:
         """Starts the prior from training examples, `keras_vae.data.Images`, if it has use for them."""

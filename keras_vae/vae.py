@@ -41,8 +41,9 @@ class VAE(ArrayModel):
       prior: `Prior`; None is the standard normal.
       objective: `keras_vae.objectives.Objective`, what training maximises; None is the ELBO.
       kl_weight: factor on the KL term of the loss, a number of at least 0 or a `Schedule` over training steps.
-      seed: seed of all noise in training; the same seed gives the same history. None draws one from Python's `random`,
-        which `keras.utils.set_random_seed` sets. Initial weights follow the seeds of their initialisers.
+      seed: seed of all noise in training; from the same initial weights, which follow the seeds of their initialisers,
+        the same seed gives the same history. None draws one from Python's `random`, which
+        `keras.utils.set_random_seed` sets, as it does those of the initialisers.
 
     Raises:
       ValueError: if the parts do not fit together.

@@ -316,7 +316,8 @@ def test_a_signal_ends_the_run_with_one_line(here, number):
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    message = f"stopped by {number.name}. The same command with --run_dir=run goes on from the last checkpoint"
+    advice = "The same command with --run_dir=run goes on from the last checkpoint, if there is one"
+    message = f"stopped by {number.name}. {advice}"
     assert errors.splitlines()[-1] == message
     assert "Traceback" not in errors
 

@@ -24,6 +24,10 @@ class Other(Exception):
         (Other("mine"), "mine"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "file"), "No space left on device"),
         (tf.errors.ResourceExhaustedError(None, None, "out of memory\nin detail"), "out of memory"),
+        (
+            tf.errors.ResourceExhaustedError(None, None, "{{function_node __wrapped__A}} OOM [Op:A] name: "),
+            "OOM",
+        ),
     ],
 )
 def test_an_expected_error_is_one_line_with_exit_code_2(capsys, error, line):

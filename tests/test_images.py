@@ -44,6 +44,12 @@ def assert_same(batches, expected):
             np.testing.assert_array_equal(part, other_part)
 
 
+@pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf])
+def test_weights_that_are_none_are_named(bad):
+    with pytest.raises(ValueError, match=r"^`weights`, the `sample_weight` of `fit`, must be finite and at least 0\."):
+        grey(weights=np.array([1.0] * 9 + [bad]))
+
+
 @pytest.mark.parametrize("name", ["labels", "weights"])
 def test_a_part_of_another_length_is_refused_by_name(name):
     with pytest.raises(ValueError, match=rf"`{name}` must have one entry for each of the 4 .*{name} with 3"):

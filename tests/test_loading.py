@@ -427,6 +427,12 @@ def test_a_folder_goes_before_a_prepared_data_set_unless_data_dir_is_given(prepa
     assert data.load("mnist").event_shape == (28, 28, 1)
 
 
+@pytest.mark.parametrize("name", ["photos", "../photos"])
+def test_a_folder_that_is_not_there_is_not_called_no_folder_of_images(name):
+    with pytest.raises(ValueError, match=rf"^There is no folder or file {name} \(from "):
+        data.load(name, image_size=9)
+
+
 @pytest.mark.parametrize("name", ["mnist", "sprites", "digits", "tiny_digits"])
 def test_an_image_size_is_for_folders_of_images_only(prepared, name):
     with pytest.raises(

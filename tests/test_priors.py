@@ -6,6 +6,7 @@ import pytest
 import reference
 import scipy.stats
 import tensorflow as tf
+import tensorflow_probability as tfp
 from conftest import SHAPE, make_binary, make_vae
 from test_flows import shake
 
@@ -15,6 +16,7 @@ from keras_vae.data.images import Images
 from keras_vae.noise import Noise, Tempered
 from keras_vae.sampling import draw
 
+tfd = tfp.distributions
 WEIGHTS = np.array([0.5, 0.2, 0.3])
 LOC = np.array([[-4.0, 0.0], [0.0, 5.0], [4.0, -1.0]])
 SCALE = np.array([[0.5, 1.0], [0.2, 0.4], [1.0, 0.3]])
@@ -50,6 +52,16 @@ def vamp_vae(posterior="DiagonalGaussian", num_components=5, **kwargs):
     head.set_weights([w + np.random.default_rng(1).normal(0, 0.5, w.shape) for w in head.get_weights()])
     vae.compile(keras.optimizers.Adam(1e-2))
     return vae
+
+
+@pytest.mark.parametrize("scale", [1.0, np.ones(3, np.float32)])
+def test_a_prior_of_another_shape_is_named(scale):
+    class Own(priors.Prior):
+        def distribution(self):
+            return tfd.Normal(0.0, scale)
+
+    with pytest.raises(ValueError, match=r"^`distribution` of Own must have batch shape \(\) and event shape \(3,\)"):
+        Own(3)()
 
 
 # Densities.

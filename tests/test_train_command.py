@@ -180,6 +180,13 @@ def test_mistake_in_export_is_one_line_before_tensorflow(tmp_path, poison, argum
     assert list(tmp_path.iterdir()) == []
 
 
+def test_serving_a_page_that_was_not_exported_is_one_line_before_tensorflow(tmp_path, poison):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/model.keras").touch()
+    result = run((*EXPORT, "run", "--serve"), tmp_path, poison)
+    assert the_error(result).startswith("error: --serve needs an export with --web. Received: ")
+
+
 # Real runs. Each costs seconds for importing TensorFlow, so all are made once, two at a time.
 
 

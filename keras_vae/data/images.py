@@ -55,6 +55,11 @@ class Images:
                 )
         if not len(self.values):
             raise ValueError("`values` must hold at least one example. Received: an empty array")
+        if self.weights is not None and not (np.isfinite(self.weights).all() and np.min(self.weights) >= 0):
+            raise ValueError(
+                "`weights`, the `sample_weight` of `fit`, must be finite and at least 0. "
+                f"Received: weights from {np.min(self.weights):g} to {np.max(self.weights):g}"
+            )
 
     def __len__(self) -> int:
         return len(self.values)

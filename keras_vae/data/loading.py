@@ -172,14 +172,13 @@ def _read(name, data_dir, image_size, on_bad_image):
     here = name not in readers and (data_dir is None or _is_path(name))
     if here and os.path.isdir(path):
         return _read_folder(path, image_size, on_bad_image)
+    exists = here and os.path.exists(path)
+    if not exists and (_is_path(name) or (here and image_size is not None)):
+        raise ValueError(f"There is no folder or file {path} (from {pathlib.Path.cwd()}). A data set is {POSSIBLE}")
     _check_no_size(image_size, name)
     if name in readers:
         return readers[name]()
-    if here and os.path.exists(path):
-        return _read_file(path)
-    if _is_path(name):
-        raise ValueError(f"There is no folder or file {path} (from {pathlib.Path.cwd()}). A data set is {POSSIBLE}")
-    return _read_prepared(name, data_dir)
+    return _read_file(path) if exists else _read_prepared(name, data_dir)
 
 
 def _check_no_size(image_size, name):

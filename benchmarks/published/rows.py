@@ -100,5 +100,12 @@ ROWS = {
         _config("vamp", epochs=60, kl_warmup_steps=3300),
         _FEWER,
     ),
-    "best": Row("VAE + VampPrior, this package's best", "test_log_likelihood", -82.38, VAMP, _config("best"), _BEST),
+    "best": Row(
+        "VAE + VampPrior, this package's best",
+        "test_log_likelihood",
+        -82.38,
+        VAMP,
+        _config("best", num_importance_samples=5000),
+        _BEST,
+    ),
 }

@@ -4,6 +4,7 @@ import functools
 
 import tensorflow as tf
 
+from keras_vae.mixtures import in_single_precision
 from keras_vae.noise import EVALUATION_STREAM, Noise, Tempered
 from keras_vae.objectives.terms import importance_weighted_bound, log_weight
 from keras_vae.sampling import center, draw
@@ -47,8 +48,9 @@ class Signatures:
     def __init__(self, vae: VAE, num_samples: int):
         self._vae = vae
         self._num_samples = num_samples
-        # Made once, outside the graph: a prior that is made of the encoder does not bring the encoder along.
-        self._prior = vae.prior(vae.encoder)
+        # Made once, outside the graph: a prior that is made of the encoder does not bring the encoder along. TFLite has
+        # no products in float64.
+        self._prior = in_single_precision(vae.prior(vae.encoder))
         self._concrete = {}
 
     def _decode(self, z, condition=None):

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import checks, positive
+from keras_vae.mixtures import in_single_precision
 from keras_vae.networks import gated
 from keras_vae.sampling import draw
 
@@ -76,6 +77,11 @@ class Chain(tfd.Distribution):
 @draw.register(Chain)
 def _(distribution, noise, sample_shape=()):
     return distribution.draw(noise, sample_shape)
+
+
+@in_single_precision.register(Chain)
+def _(distribution):
+    return distribution.copy(first=in_single_precision(distribution.parameters["first"]))
 
 
 class Transition(keras.layers.Layer):

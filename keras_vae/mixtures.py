@@ -1,5 +1,6 @@
-"""Mixtures of diagonal Gaussians whose gradient is made of matrix products."""
+"""Mixtures of diagonal Gaussians whose density and gradient are made of matrix products."""
 
+import functools
 import math
 
 import tensorflow as tf
@@ -8,12 +9,17 @@ import tensorflow_probability as tfp
 tfd = tfp.distributions
 
 
+def is_diagonal_normal(distribution) -> bool:
+    """Whether it is a Gaussian of independent dimensions, `tfd.Independent(tfd.Normal(...))`."""
+    return isinstance(distribution, tfd.Independent) and isinstance(distribution.distribution, tfd.Normal)
+
+
 class MixtureOfNormals(tfd.MixtureSameFamily):
     """p(z) = sum_k w_k N(z; loc_k, diag(scale_k^2)), of components `tfd.Independent(tfd.Normal(loc, scale), 1)`.
 
-    One mixture, not a batch of them. Draws and densities are those of `tfd.MixtureSameFamily`. There the gradient of n
-    densities under K components in d dimensions takes several arrays of (n, K, d); here it takes products of (n, K)
-    with (n, d) and (K, d) matrices.
+    One mixture, not a batch of them. Draws and densities are those of `tfd.MixtureSameFamily`. There n densities under
+    K components in d dimensions take several arrays of (n, K, d), and so does their gradient; here both take products
+    of (n, K), (n, d) and (K, d) matrices.
     """
 
     def _log_prob(self, x):
@@ -26,12 +32,24 @@ class MixtureOfNormals(tfd.MixtureSameFamily):
         return tf.reshape(tf.reduce_logsumexp(log_probs + log_weights, axis=-1), tf.shape(x)[:-1])
 
 
+@functools.singledispatch
+def in_single_precision(distribution):
+    """Returns the same distribution with densities that take no float64, for the formats that lack it."""
+    return distribution
+
+
+@in_single_precision.register(MixtureOfNormals)
+def _(distribution):
+    return tfd.MixtureSameFamily(distribution.mixture_distribution, distribution.components_distribution)
+
+
 @tf.custom_gradient
 def _normal_log_probs(z: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor):
     """Returns log N(z_n; loc_k, diag(scale_k^2)), `(n, components)`, of z `(n, d)` and loc and scale `(components, d)`.
 
-    With p = 1 / scale^2 and g_nk the gradient with respect to the result:
+    With p = 1 / scale^2, the sums over the dimensions, and g_nk the gradient with respect to the result:
 
+        log N     = -1/2 (sum z_n^2 p_k - 2 sum z_n loc_k p_k + sum loc_k^2 p_k) - sum log scale_k - d/2 log(2 pi)
         d z_n     = sum_k g_nk loc_k p_k - z_n sum_k g_nk p_k
         d loc_k   = (sum_n g_nk z_n - loc_k sum_n g_nk) p_k
         d scale_k = ((sum_n g_nk z_n^2 - 2 loc_k sum_n g_nk z_n + loc_k^2 sum_n g_nk) p_k - sum_n g_nk) / scale_k
@@ -39,18 +57,25 @@ def _normal_log_probs(z: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor):
     Where z is near loc these terms cancel but for (scale / z)^2 of them, more than float32 has digits for: they are
     float64.
     """
+    dtype = z.dtype
+    z, loc, scale = (tf.cast(value, tf.float64) for value in (z, loc, scale))
+    precision = 1.0 / tf.square(scale)
     constant = tf.reduce_sum(tf.math.log(scale), axis=-1) + 0.5 * math.log(2.0 * math.pi) * z.shape[-1]
-    log_probs = -0.5 * tf.reduce_sum(tf.square((z[:, None] - loc) / scale), axis=-1) - constant
+    distance = (
+        tf.matmul(tf.square(z), precision, transpose_b=True)
+        - 2.0 * tf.matmul(z, loc * precision, transpose_b=True)
+        + tf.reduce_sum(tf.square(loc) * precision, axis=-1)
+    )
 
     def gradient(upstream):
-        g, z_, loc_, scale_ = (tf.cast(value, tf.float64) for value in (upstream, z, loc, scale))
-        precision, total = 1.0 / tf.square(scale_), tf.reduce_sum(g, axis=0)[:, None]
-        first, second = (tf.matmul(g, power, transpose_a=True) for power in (z_, tf.square(z_)))
+        g = tf.cast(upstream, tf.float64)
+        total = tf.reduce_sum(g, axis=0)[:, None]
+        first, second = (tf.matmul(g, power, transpose_a=True) for power in (z, tf.square(z)))
         gradients = (
-            tf.matmul(g, loc_ * precision) - z_ * tf.matmul(g, precision),
-            (first - loc_ * total) * precision,
-            ((second - 2.0 * loc_ * first + tf.square(loc_) * total) * precision - total) / scale_,
+            tf.matmul(g, loc * precision) - z * tf.matmul(g, precision),
+            (first - loc * total) * precision,
+            ((second - 2.0 * loc * first + tf.square(loc) * total) * precision - total) / scale,
         )
-        return tuple(tf.cast(value, z.dtype) for value in gradients)
+        return tuple(tf.cast(value, dtype) for value in gradients)
 
-    return log_probs, gradient
+    return tf.cast(-0.5 * distance - constant, dtype), gradient

@@ -10,7 +10,7 @@ import tensorflow_probability as tfp
 from keras_vae import checks, positive
 from keras_vae.flows import CouplingFlow
 from keras_vae.hierarchy import Chain, Transition, check_latent_dims
-from keras_vae.mixtures import MixtureOfNormals
+from keras_vae.mixtures import MixtureOfNormals, is_diagonal_normal
 
 tfd = tfp.distributions
 register = keras.saving.register_keras_serializable(package="keras_vae.priors")
@@ -145,8 +145,7 @@ class VampPrior(Prior):
 
     def __call__(self, encoder=None):
         components = encoder(tf.clip_by_value(tf.convert_to_tensor(self.pseudo_inputs), self.low, self.high))
-        diagonal = isinstance(components, tfd.Independent) and isinstance(components.distribution, tfd.Normal)
-        mixture = MixtureOfNormals if diagonal else tfd.MixtureSameFamily
+        mixture = MixtureOfNormals if is_diagonal_normal(components) else tfd.MixtureSameFamily
         return mixture(tfd.Categorical(logits=tf.zeros(self.num_components)), components)
 
     def get_config(self):

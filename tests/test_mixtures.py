@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import keras_vae as kv
-from keras_vae.mixtures import MixtureOfNormals
+from keras_vae.mixtures import MixtureOfNormals, in_single_precision
 
 tfd = tfp.distributions
 SHAPE = (2, 8)
@@ -69,7 +69,7 @@ def test_single_precision_is_as_good_as_that_of_tfp(scale, away):
     given = parameters(scale, away, np.float32)
     exact = log_prob_and_gradient(tfd.MixtureSameFamily, *(tf.cast(value, tf.float64) for value in given))
     ours = log_prob_and_gradient(MixtureOfNormals, *given)
-    np.testing.assert_allclose(ours[0], exact[0], rtol=1e-4)
+    np.testing.assert_allclose(ours[0], exact[0], rtol=1e-6, atol=1e-6)
     assert_close(ours[1], exact[1], 1e-5)
 
 
@@ -98,3 +98,18 @@ def test_the_priors_are_such_mixtures_where_their_components_are_diagonal(head, 
     learned = kv.priors.MixtureOfGaussians(2, 3)
     learned.build()
     assert isinstance(learned(), MixtureOfNormals)
+
+
+def test_in_single_precision_no_float64_is_left_and_the_density_is_the_same():
+    learned = kv.priors.MixtureOfGaussians(2, 3)
+    z = tf.constant(np.random.default_rng(0).normal(size=(5, 4)), tf.float32)
+    for prior in (learned, kv.priors.Hierarchical((2, 2), top=learned, hidden_units=(4,))):
+        prior.build()
+        distribution, code = prior(), z[:, : prior.latent_dim]
+        lean = in_single_precision(distribution)
+        np.testing.assert_allclose(lean.log_prob(code), distribution.log_prob(code), rtol=1e-5)
+        graphs = [tf.function(p.log_prob).get_concrete_function(code).graph for p in (distribution, lean)]
+        types = [{output.dtype for op in graph.get_operations() for output in op.outputs} for graph in graphs]
+        assert [tf.float64 in each for each in types] == [True, False]
+    normal = kv.priors.StandardNormal(2)()
+    assert in_single_precision(normal) is normal

@@ -3,22 +3,20 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from keras_vae.mixtures import is_diagonal_normal
+
 tfd = tfp.distributions
 
 
 def _analytic_kl(posterior, prior):
     """Returns TFP's closed form of KL(posterior || prior), or None where it has none."""
-    if isinstance(posterior, tfd.MultivariateNormalTriL) and _is_diagonal_normal(prior):
+    if isinstance(posterior, tfd.MultivariateNormalTriL) and is_diagonal_normal(prior):
         # The same distribution in the family that TFP has a closed form for.
         prior = tfd.MultivariateNormalDiag(prior.distribution.loc, prior.distribution.scale)
     try:
         return tfd.kl_divergence(posterior, prior)
     except NotImplementedError:
         return None
-
-
-def _is_diagonal_normal(distribution) -> bool:
-    return isinstance(distribution, tfd.Independent) and isinstance(distribution.distribution, tfd.Normal)
 
 
 def is_deterministic(distribution) -> bool:

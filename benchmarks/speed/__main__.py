@@ -115,15 +115,15 @@ def measure(settings: Settings, sections) -> dict:
         np.save(data, train_images.reshape(len(train_images), -1))
         evaluation.write_test_images(test, test_images, max(settings.num_images, settings.many_images))
         jobs = workloads.training(settings.images)[: 1 if settings.quick else None]
-        networks = list({job.name: job for job in jobs if job.network == "dense"}.values())
-        products = [(job.key, gemm.training_step(job)) for job in jobs if job.network == "dense"]
+        dense = [job for job in jobs if job.network == "dense"]
+        networks = list({job.name: job for job in dense}.values())
+        products = [(job.key, gemm.training_step(job)) for job in dense]
         products += [(evaluation.bound_key(job), gemm.decoding(job, evaluation.ROWS)) for job in networks]
         if set(sections) & {"training", "profile", "evaluation"}:
             result["gemm"] = training.measure_products(settings, products)
         if "training" in sections:
             result["training"] = [training.measure(settings, job, data, result["gemm"]) for job in jobs]
         if "profile" in sections:
-            dense = [job for job in jobs if job.network == "dense"]
             result["profile"] = [profile.measure(settings, job, data, result["gemm"]) for job in dense]
         if "evaluation" in sections:
             result["evaluation"] = [evaluation.measure(settings, job, data, test, result["gemm"]) for job in networks]

@@ -21,7 +21,7 @@ class Profile:
 
     Args:
       workload: fields of a `Workload`.
-      values: uint8 images `(count, 784)` in an .npy file.
+      data: uint8 images `(count, 784)` in an .npy file.
       cores: how many threads to use; TensorFlow takes all of them.
     """
 

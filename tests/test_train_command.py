@@ -184,7 +184,7 @@ def test_serving_a_page_that_was_not_exported_is_one_line_before_tensorflow(tmp_
     (tmp_path / "run").mkdir()
     (tmp_path / "run/model.keras").touch()
     result = run((*EXPORT, "run", "--serve"), tmp_path, poison)
-    assert the_error(result).startswith("error: `folder` must hold a page, which `write_site` and --web write. Received: ")
+    assert the_error(result).startswith("error: `folder` must hold a page, which `write_site` and --web write. ")
 
 
 # Real runs. Each costs seconds for importing TensorFlow, so all are made once, two at a time.

@@ -40,6 +40,13 @@ def one_of(name: str, value, choices: Collection):
     return value
 
 
+def instance(name: str, value, kind: type):
+    """Returns `value`, or raises `ValueError` unless it is an instance of `kind`."""
+    if not isinstance(value, kind):
+        raise ValueError(f"`{name}` must be a {kind.__name__}. Received: {name}={value!r}")
+    return value
+
+
 def shape(name: str, value) -> tuple[int, ...]:
     """Returns `value` as a tuple, or raises `ValueError` unless it is a sequence of positive integers."""
     try:

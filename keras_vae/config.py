@@ -14,9 +14,12 @@ import time
 from typing import Any
 
 
-def _option(default: Any, text: str, choices: tuple = (), minimum: float | None = None, above=None):
+def _option(default: Any, text: str, choices: tuple = (), minimum: float | None = None, above=None, acts_with=None):
+    """A field; without one of the values of another that `acts_with` names it does nothing, () for any but default."""
     limits = {"minimum": minimum, "above": above}
-    return dataclasses.field(default=default, metadata={"help": text, "choices": choices, **limits})
+    return dataclasses.field(
+        default=default, metadata={"help": text, "choices": choices, "acts_with": acts_with, **limits}
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +68,10 @@ class Config:
         choices=("mlp", "conv", "tfp", "cvae"),
     )
     hidden_units: tuple = _option(
-        (512, 512), "widths of the dense layers of network=mlp, separated by commas", minimum=1
+        (512, 512),
+        "widths of the dense layers of network=mlp, separated by commas",
+        minimum=1,
+        acts_with=("network", ("mlp",)),
     )
     activation: str = _option(
         "gelu",
@@ -80,13 +86,21 @@ class Config:
         minimum=1,
     )
     upper_hidden_units: tuple = _option(
-        (100, 100), "widths of the dense layers from one stochastic layer to the next", minimum=1
+        (100, 100),
+        "widths of the dense layers from one stochastic layer to the next",
+        minimum=1,
+        acts_with=("upper_latent_dims", ()),
     )
     posterior: str = _option(
         "diagonal", "q(z|x)", choices=("diagonal", "isotropic", "full", "laplace", "flow", "deterministic")
     )
     prior: str = _option("normal", "p(z); all but 'normal' are learned", choices=("normal", "mixture", "vamp", "flow"))
-    num_components: int = _option(100, "components of prior=mixture, pseudo-inputs of prior=vamp", minimum=1)
+    num_components: int = _option(
+        100,
+        "components of prior=mixture, pseudo-inputs of prior=vamp",
+        minimum=1,
+        acts_with=("prior", ("mixture", "vamp")),
+    )
     likelihood: str = _option(
         "bernoulli",
         "p(x|z)",
@@ -95,6 +109,7 @@ class Config:
     likelihood_scale: str = _option(
         "1",
         "scale of likelihood=gaussian and laplace: a number, 'shared' (one learned) or 'per_value' (a function of z)",
+        acts_with=("likelihood", ("gaussian", "laplace")),
     )
     conditional: bool = _option(False, "condition encoder and decoder on the label")
     objective: str = _option(
@@ -103,20 +118,39 @@ class Config:
         choices=("elbo", "free_bits", "capacity", "iwae", "dreg", "beta_tcvae", "wae", "reconstruction"),
     )
     kl_estimator: str = _option(
-        "analytic", "KL of objective=elbo", choices=("analytic", "monte_carlo", "path_derivative")
+        "analytic",
+        "KL of objective=elbo",
+        choices=("analytic", "monte_carlo", "path_derivative"),
+        acts_with=("objective", ("elbo",)),
     )
-    num_samples: int = _option(5, "samples an image in objective=iwae and dreg", minimum=1)
-    free_bits: float = _option(0.1, "nats of each dimension that cost nothing in objective=free_bits", minimum=0)
-    capacity: float = _option(25.0, "nats the KL is held at in objective=capacity, after kl_warmup_steps", minimum=0)
+    num_samples: int = _option(
+        5, "samples an image in objective=iwae and dreg", minimum=1, acts_with=("objective", ("iwae", "dreg"))
+    )
+    free_bits: float = _option(
+        0.1,
+        "nats of each dimension that cost nothing in objective=free_bits",
+        minimum=0,
+        acts_with=("objective", ("free_bits",)),
+    )
+    capacity: float = _option(
+        25.0,
+        "nats the KL is held at in objective=capacity, after kl_warmup_steps",
+        minimum=0,
+        acts_with=("objective", ("capacity",)),
+    )
     penalty: float = _option(
         0.0,
         "weight of the total correlation in objective=beta_tcvae, of the MMD in wae, of the distance in capacity; "
         "0 is the objective's own: 6, 100, 100",
         minimum=0,
+        acts_with=("objective", ("beta_tcvae", "wae", "capacity")),
     )
     kl_weight: float = _option(1.0, "factor on the KL term of the loss; 1 is the ELBO, above 1 the beta-VAE", minimum=0)
     kl_schedule: str = _option(
-        "linear", "how the KL weight rises in kl_warmup_steps", choices=("linear", "cosine", "cyclic")
+        "linear",
+        "how the KL weight rises in kl_warmup_steps",
+        choices=("linear", "cosine", "cyclic"),
+        acts_with=("kl_warmup_steps", ()),
     )
     kl_warmup_steps: int = _option(0, "steps in which the KL weight (or the capacity) rises from 0", minimum=0)
     epochs: int = _option(40, "passes over the training set", minimum=1)
@@ -128,7 +162,12 @@ class Config:
         "one before (Burda et al., 2016)",
         choices=("cosine", "constant", "stages"),
     )
-    warmup_steps: int = _option(500, "steps in which the learning rate of a cosine rises from 0", minimum=0)
+    warmup_steps: int = _option(
+        500,
+        "steps in which the learning rate of a cosine rises from 0",
+        minimum=0,
+        acts_with=("learning_rate_schedule", ("cosine",)),
+    )
     epsilon: float = _option(1e-7, "epsilon of Adam, above 0", above=0)
     seed: int = _option(0, "seed of everything random in the run", minimum=0)
     num_importance_samples: int = _option(500, "samples an image in the test log likelihood", minimum=1)
@@ -224,6 +263,18 @@ class Config:
                 "`run_dir` must not exist, or hold a run of the same settings that did not end. "
                 f"Received: {folder}, begun with {'; '.join(others)}"
             )
+
+    def without_effect(self) -> list[str]:
+        """Returns what was set other than by default and does nothing with the other settings, as sentences."""
+        fields = {field.name: field for field in dataclasses.fields(self)}
+        sentences = []
+        for name, field in fields.items():
+            value, (other, values) = getattr(self, name), field.metadata["acts_with"] or (name, ())
+            found, default = getattr(self, other), fields[other].default
+            if value != field.default and (found == default if not values else found not in values):
+                needed = " or ".join(f"{other}={needed}" for needed in values) or f"{other} other than {default}"
+                sentences.append(f"{name}={value} does nothing with {other}={found}: it acts with {needed}")
+        return sentences
 
     def size(self) -> tuple[int, int] | None:
         """Returns `image_size` as (height, width), None if it is empty."""

@@ -85,6 +85,10 @@ def log_measures(report: dict) -> None:
         )
     active = evaluation.describe_active_units(report)
     logging.info("active units %s, squared error %.4g", active, report["reconstruction_error"])
+    if "disentanglement" in report:
+        scores = report["disentanglement"]
+        values = tuple(scores[key] for key in ("mig", "sap", "dci_disentanglement", "factor_vae_score"))
+        logging.info("MIG %.3f, SAP %.3f, DCI disentanglement %.3f, FactorVAE score %.3f", *values)
     if "classifier_frechet" in report:
         logging.info("Frechet distance of samples %.4g", report["classifier_frechet"]["frechet_distance"])
 

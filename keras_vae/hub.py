@@ -5,6 +5,7 @@ network. `huggingface-cli upload OWNER/NAME FOLDER` puts it on the Hub.
 """
 
 import json
+import os
 import pathlib
 import shutil
 
@@ -39,19 +40,32 @@ def save_pretrained(run_dir, folder, license: str | None = None) -> pathlib.Path
         raise ValueError(f"`folder` must not exist, or be empty. Received: {folder}")
     if not folder.absolute().parent.is_dir():
         raise ValueError(f"`folder` must lie in a folder that exists. Received: {folder}")
-    vae, report = training.load_model(run_dir), read_json(run_dir / "report.json")
+    vae = training.load_model(run_dir)
     figures = [name for name in FIGURES if (run_dir / "figures" / name).is_file()]
     try:
-        text = card(vae, report, training.load_config(run_dir).to_dict(), figures, license, folder.name)
-    except (KeyError, TypeError) as error:
+        settings, report = _without_paths(training.load_config(run_dir).to_dict(), read_json(run_dir / "report.json"))
+        text = card(vae, report, settings, figures, license, folder.name)
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{run_dir / 'report.json'} is damaged: {error}") from error
     with written_whole(folder) as work:
-        for name in FILES:
-            shutil.copy(run_dir / name, work)
+        shutil.copy(run_dir / "model.keras", work)
+        training.write_json(work / "config.json", settings)
+        training.write_json(work / "report.json", report)
         for name in figures:
             shutil.copy(run_dir / "figures" / name, work)
         (work / "README.md").write_text(text, encoding="utf-8")
     return folder
+
+
+def _without_paths(settings, report):
+    """Returns settings and report without where data and run lie on this machine: of paths, the last part."""
+    name = pathlib.Path(settings["dataset"]).name or "data"
+    paths = (os.path.expanduser(settings["dataset"]), settings["dataset"])
+    data = dict(report["data"])
+    for key in ("name", "source"):
+        for path in paths:
+            data[key] = data[key].replace(path, name)
+    return {**settings, "dataset": name, "data_dir": "", "run_dir": ""}, {**report, "data": data}
 
 
 def from_pretrained(folder) -> VAE:

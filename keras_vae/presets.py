@@ -122,6 +122,14 @@ PRESETS = {
     "best": Preset(
         "the default with a VampPrior of 500 pseudo-inputs, 50 epochs: the best test log likelihood of these presets "
         "that was measured. mnist: about 6 minutes; test ELBO -87.6, log likelihood -84.9 (50 samples)",
-        {"prior": "vamp", "num_components": 500, "epochs": 50, "num_importance_samples": 50},
+        {
+            "hidden_units": (300, 300),
+            "activation": "glu",
+            "prior": "vamp",
+            "num_components": 500,
+            "objective": "dreg",
+            "epochs": 100,
+            "num_importance_samples": 50,
+        },
     ),
 }

@@ -16,8 +16,8 @@ class Stack(keras.layers.Layer):
 
     def __init__(self, trunk: keras.layers.Layer, head: keras.layers.Layer, condition_dim: int | None = None, **kwargs):
         super().__init__(**kwargs)
-        self.trunk = trunk
-        setattr(self, self.head_name, head)
+        self.trunk = checks.instance("trunk", trunk, keras.layers.Layer)
+        setattr(self, self.head_name, checks.instance(self.head_name, head, keras.layers.Layer))
         self.condition_dim = None if condition_dim is None else checks.positive_int("condition_dim", condition_dim)
 
     @property

@@ -84,6 +84,8 @@ def _run(vae, config, dataset, run_dir, checkpoint_seconds):
         checkpoints.cut_rows(run_dir / name, epochs_before)
     iterations = int(keras.ops.convert_to_numpy(vae.optimizer.iterations)) if epochs_before else 0
     checkpoints.cut_events(run_dir / "tensorboard", epochs_before, iterations)
+    for sentence in config.without_effect():
+        logging.warning("%s", sentence)
     kl_method, parameters = vae.kl_method, sum(int(np.prod(v.shape)) for v in vae.trainable_variables)
     logging.info("data: %s", dataset.describe())
     logging.info("model: %d parameters, KL %s; writing to %s", parameters, kl_method, run_dir)

@@ -153,6 +153,30 @@ def test_a_preset_is_valid_and_changes_what_it_names(name):
     assert {key: value for key, value in made.items() if value != default[key]} == PRESETS[name].settings
 
 
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_all_that_a_preset_sets_has_an_effect(name):
+    assert Config(**PRESETS[name].settings).without_effect() == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "needed"),
+    [
+        ({"free_bits": 0.5}, {"objective": "free_bits"}),
+        ({"num_samples": 3, "objective": "elbo"}, {"objective": "dreg"}),
+        ({"num_components": 7}, {"prior": "vamp"}),
+        ({"hidden_units": (8,), "network": "conv"}, {"network": "mlp"}),
+        ({"upper_hidden_units": (8,)}, {"upper_latent_dims": (3,)}),
+        ({"kl_schedule": "cosine"}, {"kl_warmup_steps": 10}),
+    ],
+)
+def test_what_does_nothing_with_the_other_settings_is_named(settings, needed):
+    (sentence,) = Config(**settings).without_effect()
+    (name, value), (other, wanted) = next(iter(settings.items())), next(iter(needed.items()))
+    assert sentence.startswith(f"{name}={value} does nothing with {other}=")
+    assert str(wanted) in sentence or sentence.endswith(f"{other} other than {getattr(Config(), other)}")
+    assert Config(**{**settings, **needed}).without_effect() == []
+
+
 def test_the_default_preset_changes_nothing():
     assert PRESETS["default"].settings == {}
 

@@ -42,6 +42,7 @@ def evaluated(run_dir):
     report = json.loads(path.read_text(encoding="utf-8"))
     assert f"ELBO {report['elbo']:.2f}, log likelihood {report['log_likelihood']:.2f}" in result.stderr
     assert f"active units {report['active_units']}" in result.stderr
+    assert f"MIG {report['disentanglement']['mig']:.3f}, SAP " in result.stderr
     return report
 
 

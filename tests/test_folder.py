@@ -78,6 +78,14 @@ def test_pixels_and_labels_are_those_on_disk(tmp_path, pixels, suffix):
     assert described["source"] == f"images in {tmp_path}"
 
 
+def test_webp_is_read(tmp_path):
+    for i, pixels in enumerate(COLOUR[:12]):
+        Image.fromarray(pixels).save(tmp_path / f"{i:02}.webp", lossless=True)
+    loaded = data.load(str(tmp_path))
+    found = [i for part in parts(loaded) for i in numbers(part, COLOUR)]
+    assert sorted(found) == list(range(12))
+
+
 def test_the_split_is_that_of_the_fractions_and_the_seed(tmp_path):
     save_all(tmp_path, COLOUR)
     first, again, other = (data.load(str(tmp_path), seed=seed, test_fraction=0.25) for seed in (0, 0, 1))
@@ -439,7 +447,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path, side):
 def test_another_format_under_a_name_of_these_is_a_bad_image(tmp_path):
     save_all(tmp_path, COLOUR)
     Image.fromarray(COLOUR[0]).save(tmp_path / "fake.png", format="TIFF")
-    with pytest.raises(ValueError, match=r"fake.png \(not a PNG, JPEG, BMP or GIF image\)"):
+    with pytest.raises(ValueError, match=r"fake.png \(not a PNG, JPEG, BMP, GIF or WebP image\)"):
         data.load(str(tmp_path))
 
 
@@ -472,6 +480,7 @@ def encoded(form, pixels, **options):
     | damaged(encoded("JPEG", COLOUR[0]))
     | damaged(encoded("GIF", GREY[0]))
     | damaged(encoded("BMP", COLOUR[0]))
+    | damaged(encoded("WEBP", COLOUR[0]))
     | st.binary(max_size=60)
 )
 def test_a_damaged_image_is_a_bad_one_or_harmless(tmp_path, content):

@@ -34,10 +34,20 @@ def saved(run_dir):
 def test_the_folder_holds_the_model_its_settings_its_figures_and_a_card(run_dir, saved):
     names = {"README.md", "config.json", "model.keras", "report.json", "reconstructions.png", "samples.png"}
     assert {path.name for path in saved.iterdir()} == names
-    for name in hub.FILES:
-        assert (saved / name).read_bytes() == (run_dir / name).read_bytes()
+    assert (saved / "model.keras").read_bytes() == (run_dir / "model.keras").read_bytes()
+    for name, changed in (("config.json", {"dataset", "run_dir"}), ("report.json", {"data"})):
+        before, after = (json.loads((folder / name).read_text()) for folder in (run_dir, saved))
+        assert before.keys() == after.keys()
+        assert {key for key in after if after[key] != before[key]} == changed
     copy = hub.from_pretrained(saved)
     np.testing.assert_array_equal(copy.sample(3, seed=1), training.load_model(run_dir).sample(3, seed=1))
+
+
+def test_nothing_of_the_folder_tells_where_data_and_run_lay(run_dir, saved):
+    for path in saved.iterdir():
+        assert str(run_dir.parent).encode() not in path.read_bytes()
+    assert json.loads((saved / "config.json").read_text())["dataset"] == "data.npy"
+    assert json.loads((saved / "report.json").read_text())["data"]["source"] == "arrays in data.npy"
 
 
 def test_the_card_has_the_figures_of_the_report(saved):

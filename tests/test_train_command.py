@@ -426,7 +426,7 @@ def test_a_run_on_a_folder_of_images_says_what_it_read(runs):
 
 def test_a_broken_image_is_one_line_and_leaves_no_run_directory(runs):
     error = the_error(runs.results["bad_data"])
-    assert error.startswith("error: 1 of 25 images in pets cannot be read: pets/b/broken.png (not a PNG, JPEG, BMP or")
+    assert error.startswith("error: 1 of 25 images in pets cannot be read: pets/b/broken.png (not a PNG, JPEG, BMP,")
     assert not (runs.folder / "bad").exists()
 
 

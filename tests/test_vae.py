@@ -173,6 +173,16 @@ def test_parts_that_do_not_fit_are_named():
         kv.VAE(encoder, decoder, kl_weight=-1.0)
 
 
+def test_a_trunk_or_head_that_is_no_layer_is_named_when_it_is_given():
+    trunk, head = kv.networks.mlp([4]), kv.posteriors.DiagonalGaussian(2)
+    with pytest.raises(ValueError, match="`trunk` must be a Layer. Received: trunk='mlp'"):
+        kv.Encoder("mlp", head)
+    with pytest.raises(ValueError, match="`posterior` must be a Layer. Received: posterior='diagonal'"):
+        kv.Encoder(trunk, "diagonal")
+    with pytest.raises(ValueError, match="`likelihood` must be a Layer. Received: likelihood=<class"):
+        kv.Decoder(trunk, kv.likelihoods.Bernoulli)
+
+
 def test_adapt_centres_the_input_and_starts_at_the_mean(vae, binary):
     vae.adapt(binary)
     np.testing.assert_allclose(vae.encoder.input_mean, binary.mean(axis=0), rtol=1e-5)

@@ -28,7 +28,7 @@ class Picture(NamedTuple):
 
 
 def read(folder: pathlib.Path, image_size: tuple[int, int] | None = None, on_bad_image: str = "stop") -> Splits:
-    """Reads a folder of PNG, JPEG, BMP or GIF files.
+    """Reads a folder of PNG, JPEG, BMP, GIF or WebP files.
 
     Args:
       folder: holds pictures, or sub-folders with pictures, whose names are the labels; or sub-folders train, test and

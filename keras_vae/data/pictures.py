@@ -12,9 +12,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from keras_vae.data.limits import reason
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 # Pillow knows dozens of formats by their content; no other is tried, whatever a file is called.
-FORMATS = ("PNG", "JPEG", "BMP", "GIF")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 _EXIF_ORIENTATION = 0x0112
 
 
@@ -37,7 +37,7 @@ class Header(NamedTuple):
 
 
 def read_header(path: pathlib.Path) -> Header:
-    """Returns the header of a PNG, JPEG, BMP or GIF file.
+    """Returns the header of a PNG, JPEG, BMP, GIF or WebP file.
 
     Raises:
       Exception: whatever Pillow raises for a damaged file or one of too many pixels (`PIL.Image.MAX_IMAGE_PIXELS`).
@@ -82,7 +82,7 @@ def _open(path):
     try:
         return Image.open(path, formats=FORMATS)
     except UnidentifiedImageError:
-        raise ValueError("not a PNG, JPEG, BMP or GIF image") from None
+        raise ValueError("not a PNG, JPEG, BMP, GIF or WebP image") from None
 
 
 def _lies_on_its_side(image):

@@ -44,10 +44,13 @@ _AS_TFP = "53,310 training images; the input is centred by its mean, not by 0.5"
 _OTHER = "55,000 training images; another network: 784-512-512-40 GELU"
 _FEWER = (
     "55,000 training images; batch 200, Adam 2e-3 on a cosine of 100 epochs, the KL warmed up over 10, "
-    "for batch 100, 5e-4 and training to an early stop"
+    "instead of batch 100, 5e-4 and training to an early stop"
 )
 _ONE_SEED = "55,000 training images; seeds differ by about 5 nats at this rate"
-_BEST = "55,000 training images; DReG with 5 samples for the ELBO; 100 epochs on a cosine for training to an early stop"
+_BEST = (
+    "55,000 training images; DReG with 5 samples instead of the ELBO, 100 epochs on a cosine instead of training to an "
+    "early stop"
+)
 
 
 def _shorter(batch_size):

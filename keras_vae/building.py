@@ -30,7 +30,7 @@ SCHEDULES = {"linear": schedules.Linear, "cosine": schedules.Cosine, "cyclic": s
 
 
 def build_model(config: Config, dataset: data.Dataset) -> VAE:
-    """Returns the model of a run, adapted to the data but neither compiled nor trained.
+    """Returns the model of a run, adapted to the data if it is to be, but neither compiled nor trained.
 
     Raises:
       ValueError: if the parts do not fit together or the data.
@@ -50,7 +50,8 @@ def build_model(config: Config, dataset: data.Dataset) -> VAE:
         kl_weight=_ramp(config, config.kl_weight) if config.objective != "capacity" else config.kl_weight,
         seed=config.seed,
     )
-    vae.adapt(dataset.train)
+    if config.adapt:
+        vae.adapt(dataset.train)
     return vae
 
 

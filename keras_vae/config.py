@@ -153,6 +153,11 @@ class Config:
         acts_with=("kl_warmup_steps", ()),
     )
     kl_warmup_steps: int = _option(0, "steps in which the KL weight (or the capacity) rises from 0", minimum=0)
+    adapt: bool = _option(
+        True,
+        "start from the training data: the encoder's input centred at its mean, the output there, pseudo-inputs at "
+        "examples",
+    )
     epochs: int = _option(40, "passes over the training set", minimum=1)
     batch_size: int = _option(128, "examples in a batch", minimum=1)
     learning_rate: float = _option(2e-3, "peak learning rate of Adam, above 0", above=0)

@@ -26,12 +26,24 @@ def mnist():
         ("cvae-tutorial", 28_036 + 41_953),
         # 784-(2 x 300)-(2 x 300)-(2 x 40), 40-(2 x 300)-(2 x 300)-784, and 500 pseudo-inputs.
         ("vamp", 471_000 + 180_600 + 24_080 + 24_600 + 180_600 + 235_984 + 500 * 784),
+        ("best", 471_000 + 180_600 + 24_080 + 24_600 + 180_600 + 235_984 + 500 * 784),
         ("default", 1_391_456),
     ],
 )
 def test_a_preset_has_as_many_parameters_as_its_network(mnist, preset, parameters):
     vae = build_model(Config(**PRESETS[preset].settings), mnist)
     assert sum(int(np.prod(v.shape)) for v in vae.trainable_variables) == parameters
+
+
+@pytest.mark.parametrize("adapt", [True, False])
+def test_a_model_starts_from_the_data_if_it_is_to(mnist, adapt):
+    settings = {"hidden_units": (8,), "latent_dim": 2, "prior": "vamp", "num_components": 3, "adapt": adapt}
+    vae = build_model(Config(**settings), mnist)
+    np.testing.assert_allclose(vae.encoder.input_mean, adapt * mnist.train.mean(), rtol=1e-5, atol=1e-7)
+    mean = vae.decode(np.zeros((1, 2), np.float32)).mean().numpy()
+    assert (abs(mean.mean() - mnist.train.mean().mean()) < 0.05) == adapt
+    # Examples are drawn as 0 or 1; before that, uniform numbers.
+    assert np.isin(vae.prior.pseudo_inputs, (0.0, 1.0)).all() == adapt
 
 
 def rate(schedule, num_images=3280, steps=(), **settings):

@@ -15,7 +15,11 @@ from typing import Any
 
 
 def _option(default: Any, text: str, choices: tuple = (), minimum: float | None = None, above=None, acts_with=None):
-    """A field; without one of the values of another that `acts_with` names it does nothing, () for any but default."""
+    """Returns a field.
+
+    `acts_with` is the name of another field and the values of that without which this one does nothing; no values stand
+    for all but its default.
+    """
     limits = {"minimum": minimum, "above": above}
     return dataclasses.field(
         default=default, metadata={"help": text, "choices": choices, "acts_with": acts_with, **limits}
@@ -276,7 +280,8 @@ class Config:
         for name, field in fields.items():
             value, (other, values) = getattr(self, name), field.metadata["acts_with"] or (name, ())
             found, default = getattr(self, other), fields[other].default
-            if value != field.default and (found == default if not values else found not in values):
+            idle = found not in values if values else found == default
+            if value != field.default and idle:
                 needed = " or ".join(f"{other}={needed}" for needed in values) or f"{other} other than {default}"
                 sentences.append(f"{name}={value} does nothing with {other}={found}: it acts with {needed}")
         return sentences

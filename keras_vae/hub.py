@@ -7,6 +7,7 @@ network. `huggingface-cli upload OWNER/NAME FOLDER` puts it on the Hub.
 import json
 import os
 import pathlib
+import re
 import shutil
 
 from absl import logging
@@ -19,6 +20,8 @@ from keras_vae.vae import VAE
 
 FILES = ("model.keras", "config.json", "report.json")
 FIGURES = ("samples.png", "reconstructions.png")
+# How the source of a data set begins that was read from a path.
+_FROM_DISK = re.compile("(arrays|images|IDX files) in ")
 
 
 def save_pretrained(run_dir, folder, license: str | None = None) -> pathlib.Path:
@@ -58,14 +61,14 @@ def save_pretrained(run_dir, folder, license: str | None = None) -> pathlib.Path
 
 
 def _without_paths(settings, report):
-    """Returns settings and report without where data and run lie on this machine: of paths, the last part."""
-    name = pathlib.Path(settings["dataset"]).name or "data"
-    paths = (os.path.expanduser(settings["dataset"]), settings["dataset"])
-    data = dict(report["data"])
-    for key in ("name", "source"):
-        for path in paths:
-            data[key] = data[key].replace(path, name)
-    return {**settings, "dataset": name, "data_dir": "", "run_dir": ""}, {**report, "data": data}
+    """Returns settings and report without where data and run lie on this machine: of a path, ./ and its last part."""
+    settings, data = {**settings, "data_dir": "", "run_dir": ""}, report["data"]
+    kind = _FROM_DISK.match(data["source"])
+    if kind:
+        name = pathlib.Path(os.path.abspath(os.path.expanduser(settings["dataset"]))).name or "data"
+        settings["dataset"] = f"./{name}"
+        data = {**data, "name": name, "source": f"{kind[0]}{name}"}
+    return settings, {**report, "data": data}
 
 
 def from_pretrained(folder) -> VAE:

@@ -17,9 +17,9 @@ def is_diagonal_normal(distribution) -> bool:
 class MixtureOfNormals(tfd.MixtureSameFamily):
     """p(z) = sum_k w_k N(z; loc_k, diag(scale_k^2)), of components `tfd.Independent(tfd.Normal(loc, scale), 1)`.
 
-    One mixture, not a batch of them. Draws and densities are those of `tfd.MixtureSameFamily`. There n densities under
-    K components in d dimensions take several arrays of (n, K, d), and so does their gradient; here both take products
-    of (n, K), (n, d) and (K, d) matrices.
+    One mixture, not a batch of them. Draws, and densities of finite z, are those of `tfd.MixtureSameFamily`. There n
+    densities under K components in d dimensions take several arrays of (n, K, d), and so does their gradient; here both
+    take products of (n, K), (n, d) and (K, d) matrices.
     """
 
     def _log_prob(self, x):
@@ -34,7 +34,10 @@ class MixtureOfNormals(tfd.MixtureSameFamily):
 
 @functools.singledispatch
 def in_single_precision(distribution):
-    """Returns the same distribution with densities that take no float64, for the formats that lack it."""
+    """Returns the same distribution with densities that take no float64, for the formats that lack it.
+
+    Of a `MixtureOfNormals`, and of those that register how they hold one; others come back as they are.
+    """
     return distribution
 
 

@@ -154,6 +154,12 @@ def test_a_preset_is_valid_and_changes_what_it_names(name):
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
+def test_the_epochs_that_a_preset_speaks_of_are_its_own(name):
+    spoken = re.findall(r"([\d,]+) epochs", PRESETS[name].description)
+    assert not spoken or f"{Config(**PRESETS[name].settings).epochs:,}" in spoken
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
 def test_all_that_a_preset_sets_has_an_effect(name):
     assert Config(**PRESETS[name].settings).without_effect() == []
 

@@ -203,7 +203,8 @@ def test_one_bit_is_black_and_white(tmp_path):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_photo_is_turned_the_way_it_was_held(tmp_path, orientation):
+@pytest.mark.parametrize("name", ["a.jpg", "a.webp"])
+def test_a_photo_is_turned_the_way_it_was_held(tmp_path, orientation, name):
     shown = np.zeros((16, 32), np.uint8)
     shown[:8, :8] = 255  # a white corner, top left
     inverse = {5: 5, 6: 8, 7: 7, 8: 6}.get(orientation, orientation)
@@ -212,9 +213,9 @@ def test_a_photo_is_turned_the_way_it_was_held(tmp_path, orientation):
     stored = stored if turn is None else stored.transpose(Image.Transpose(turn))
     exif = Image.Exif()
     exif[0x0112] = orientation
-    stored.save(tmp_path / "a.jpg", exif=exif, quality=95)
-    assert pictures.read_header(tmp_path / "a.jpg")[:2] == (16, 32)
-    np.testing.assert_allclose(pictures.decode(tmp_path / "a.jpg", 16, 32, 1)[..., 0].astype(int), shown, atol=5)
+    stored.save(tmp_path / name, exif=exif, quality=95)
+    assert pictures.read_header(tmp_path / name)[:2] == (16, 32)
+    np.testing.assert_allclose(pictures.decode(tmp_path / name, 16, 32, 1)[..., 0].astype(int), shown, atol=5)
 
 
 # Sizes.

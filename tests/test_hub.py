@@ -46,8 +46,28 @@ def test_the_folder_holds_the_model_its_settings_its_figures_and_a_card(run_dir,
 def test_nothing_of_the_folder_tells_where_data_and_run_lay(run_dir, saved):
     for path in saved.iterdir():
         assert str(run_dir.parent).encode() not in path.read_bytes()
-    assert json.loads((saved / "config.json").read_text())["dataset"] == "data.npy"
+    assert json.loads((saved / "config.json").read_text())["dataset"] == "./data.npy"
     assert json.loads((saved / "report.json").read_text())["data"]["source"] == "arrays in data.npy"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "source", "expected"),
+    [
+        ("/home/me/pets/", "images in /home/me/pets", ("./pets", "pets", "images in pets")),
+        ("~//pets", "images in /home/me/pets", ("./pets", "pets", "images in pets")),
+        ("/home/me/mnist", "IDX files in /home/me/mnist", ("./mnist", "mnist", "IDX files in mnist")),
+        ("../a.npz", "arrays in ../a.npz", ("./a.npz", "a.npz", "arrays in a.npz")),
+        ("mnist", "MNIST as shipped with keras_vae", ("mnist", "mnist", "MNIST as shipped with keras_vae")),
+        ("emnist/letters", "tensorflow-datasets emnist/letters/3.1.0", ("emnist/letters", "emnist/letters", None)),
+    ],
+)
+def test_of_a_path_the_last_part_is_left_and_other_names_are_kept(dataset, source, expected):
+    settings, report = hub._without_paths(
+        Config(dataset=dataset, data_dir="/home/me").to_dict(), {"data": {"name": dataset, "source": source}}
+    )
+    found = settings["dataset"], report["data"]["name"], report["data"]["source"]
+    assert found == (*expected[:2], expected[2] or source)
+    assert settings["data_dir"] == ""
 
 
 def test_the_card_has_the_figures_of_the_report(saved):

@@ -37,7 +37,8 @@ def read(folder: pathlib.Path, image_size: tuple[int, int] | None = None, on_bad
       on_bad_image: "stop" raises for pictures that cannot be read, "skip" goes on without them.
 
     Returns:
-      uint8 `(count, height, width, channels)` presented in [0, 1]: one channel if all pictures are grey, else three.
+      uint8 `(count, height, width, channels)` presented in [0, 1]: one channel if all pictures are grey, else three. A
+      WebP counts as colour: the format has no grey.
 
     Raises:
       ValueError: if there are no pictures, pictures of several sizes and no `image_size`, or bad ones.

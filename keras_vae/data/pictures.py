@@ -16,6 +16,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 # Pillow knows dozens of formats by their content; no other is tried, whatever a file is called.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 _EXIF_ORIENTATION = 0x0112
+_TURNED = ("JPEG", "WEBP")
 
 
 class Header(NamedTuple):
@@ -53,9 +54,9 @@ def read_header(path: pathlib.Path) -> Header:
 def decode(path: pathlib.Path, height: int, width: int, channels: int) -> np.ndarray:
     """Returns a picture as uint8 `(height, width, channels)`.
 
-    A JPEG is turned the way its EXIF orientation says. A picture of another size is cut in the middle to the wanted
-    aspect, then resized with a triangle filter as wide as the step between new pixels. Alpha is dropped; values of 16
-    bits are scaled to 8.
+    A JPEG or WebP is turned the way its EXIF orientation says. A picture of another size is cut in the middle to the
+    wanted aspect, then resized with a triangle filter as wide as the step between new pixels. Alpha is dropped; values
+    of 16 bits are scaled to 8.
 
     Raises:
       Exception: whatever Pillow raises for a damaged file or one of too many pixels.
@@ -66,6 +67,7 @@ def decode(path: pathlib.Path, height: int, width: int, channels: int) -> np.nda
             shown = (image.height, image.width) if _lies_on_its_side(image) else image.size
             if shown != (width, height):
                 image.draft(None, (side, side))  # decodes at 1/2, 1/4 or 1/8 where that is still twice what is wanted
+        if image.format in _TURNED:
             image = ImageOps.exif_transpose(image)
         if _is_deep(image):
             values = np.rint(np.asarray(image) * (255.0 / 65535.0)).clip(0, 255)
@@ -86,7 +88,7 @@ def _open(path):
 
 
 def _lies_on_its_side(image):
-    return image.format == "JPEG" and image.getexif().get(_EXIF_ORIENTATION) in (5, 6, 7, 8)
+    return image.format in _TURNED and image.getexif().get(_EXIF_ORIENTATION) in (5, 6, 7, 8)
 
 
 def _is_deep(image):

@@ -4,6 +4,7 @@ Writes a run directory with the model, its test log likelihood in nats, figures,
 """
 
 import dataclasses
+import os
 import signal
 import sys
 
@@ -102,8 +103,10 @@ def main(_) -> None:
             if config.export:
                 exporter.export_run(run_dir)
     except _Stopped as error:
-        print(f"stopped by {error.args[0].name}{go_on}", file=sys.stderr)
-        sys.exit(128 + error.args[0])
+        print(f"stopped by {error.args[0].name}{go_on}", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        # All is written. TensorFlow's threads, stopped in the middle of a step, may keep the interpreter from ending.
+        os._exit(128 + error.args[0])
     logging.info("done: see %s", run_dir)
 
 

@@ -77,6 +77,8 @@ def main(argv: list[str]) -> None:
             exporter.export_run(argv[1], make_options(), values.overwrite)
             logging.info("done: see %s", folder)
         if values.serve:
+            if only_serve and not (folder / "web/index.html").is_file():
+                raise ValueError(f"--serve needs an export with --web. Received: {folder}")
             from export import webpage
 
             webpage.serve(folder / "web", values.port)

@@ -111,7 +111,7 @@ def make_server(folder, port: int = 0) -> http.server.ThreadingHTTPServer:
     """
     folder = pathlib.Path(folder)
     if not (folder / "index.html").is_file():
-        raise ValueError(f"`folder` must hold a page, which `write_site` and --web write. Received: {folder}")
+        raise ValueError(f"`folder` must hold index.html, which `write_site` writes. Received: {folder}")
     handler = functools.partial(_Handler, directory=str(folder))
     try:
         return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)

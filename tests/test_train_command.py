@@ -96,7 +96,7 @@ def test_help_shows_the_default_of_every_setting(tmp_path, poison):
         assert float(shown.pop(name)) == defaults.pop(name)
     for name in [name for name, value in defaults.items() if isinstance(value, tuple)]:
         assert shown.pop(name) == ",".join(map(str, defaults.pop(name)))
-    for name in ("export", "conditional"):
+    for name in [name for name, value in defaults.items() if isinstance(value, bool)]:
         assert shown.pop(name) == str(defaults.pop(name)).lower()
     assert shown == {name: str(value) for name, value in defaults.items()}
 
@@ -184,7 +184,7 @@ def test_serving_a_page_that_was_not_exported_is_one_line_before_tensorflow(tmp_
     (tmp_path / "run").mkdir()
     (tmp_path / "run/model.keras").touch()
     result = run((*EXPORT, "run", "--serve"), tmp_path, poison)
-    assert the_error(result).startswith("error: `folder` must hold a page, which `write_site` and --web write. ")
+    assert the_error(result).startswith("error: --serve needs an export with --web. Received: ")
 
 
 # Real runs. Each costs seconds for importing TensorFlow, so all are made once, two at a time.

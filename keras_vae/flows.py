@@ -5,11 +5,12 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import checks
+from keras_vae.part import Part
 
 tfb = tfp.bijectors
 
 
-class CouplingNetwork(keras.layers.Layer):
+class CouplingNetwork(Part):
     """The part of z that stays, and a context -> shift and log scale of the part that moves.
 
     `h = tanh(A z + B context + b)`; shift and log scale are linear in h, with the log scale kept within (-2, 2). All
@@ -40,7 +41,7 @@ class CouplingNetwork(keras.layers.Layer):
         return shift, 2.0 * tf.tanh(0.5 * log_scale)
 
 
-class CouplingFlow(keras.layers.Layer):
+class CouplingFlow(Part):
     """Affine coupling layers (Dinh et al., 2017, equation 7): each moves half of z by a function of the other half.
 
         z_b' = z_b * exp(s(z_a, context)) + t(z_a, context),  z_a' = z_a,  halves in turn

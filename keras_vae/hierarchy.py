@@ -10,6 +10,7 @@ import tensorflow_probability as tfp
 from keras_vae import checks, positive
 from keras_vae.mixtures import in_single_precision
 from keras_vae.networks import gated
+from keras_vae.part import Part
 from keras_vae.sampling import draw
 
 tfd = tfp.distributions
@@ -84,7 +85,7 @@ def _(distribution):
     return distribution.copy(first=in_single_precision(distribution.parameters["first"]))
 
 
-class Transition(keras.layers.Layer):
+class Transition(Part):
     """One layer of a chain to the next: N(loc(a), diag(scale(a)^2)), both of a dense network of a.
 
     Args:

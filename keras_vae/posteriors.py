@@ -9,12 +9,13 @@ import tensorflow_probability as tfp
 from keras_vae import checks, positive
 from keras_vae.flows import CouplingFlow
 from keras_vae.hierarchy import Chain, Transition, check_latent_dims
+from keras_vae.part import Part
 
 tfd = tfp.distributions
 register = keras.saving.register_keras_serializable(package="keras_vae.posteriors")
 
 
-class Posterior(keras.layers.Layer):
+class Posterior(Part):
     """Base of the posterior heads: projects features to parameters and makes a distribution of them.
 
     A subclass sets `num_parameters` and implements `distribution`.

@@ -11,12 +11,13 @@ from keras_vae import checks, positive
 from keras_vae.flows import CouplingFlow
 from keras_vae.hierarchy import Chain, Transition, check_latent_dims
 from keras_vae.mixtures import MixtureOfNormals, is_diagonal_normal
+from keras_vae.part import Part
 
 tfd = tfp.distributions
 register = keras.saving.register_keras_serializable(package="keras_vae.priors")
 
 
-class Prior(keras.layers.Layer):
+class Prior(Part):
     """Base of the priors: a layer without input that returns p(z).
 
     A subclass implements `distribution`.

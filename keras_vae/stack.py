@@ -4,9 +4,10 @@ import keras
 import tensorflow as tf
 
 from keras_vae import checks
+from keras_vae.part import Part
 
 
-class Stack(keras.layers.Layer):
+class Stack(Part):
     """A trunk (tensor -> features) followed by a head (features -> distribution), with an optional condition.
 
     A subclass sets `head_name`, the name under which its head is an argument and an attribute, and implements `join`.

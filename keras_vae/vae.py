@@ -16,6 +16,7 @@ from keras_vae.fitting import ArrayModel, as_images, is_array
 from keras_vae.importance import ImportanceSampler
 from keras_vae.noise import EVALUATION_STREAM, Noise, Tempered, as_word
 from keras_vae.objectives.objective import Objective, Pass
+from keras_vae.part import freeze_new_layers, frozen_layers, set_frozen_layers
 from keras_vae.posteriors import Deterministic, Flow
 from keras_vae.priors import Prior, StandardNormal
 from keras_vae.sampling import center, draw
@@ -103,6 +104,7 @@ class VAE(ArrayModel):
             )
 
     def _build_parts(self):
+        known = set(self._flatten_layers())
         for part, shape in (
             (self.encoder, (None, *self.event_shape)),
             (self.decoder, (None, self.latent_dim)),
@@ -110,6 +112,7 @@ class VAE(ArrayModel):
         ):
             if not part.built:
                 part.build(shape)
+        freeze_new_layers(self, known)
         # Not by way of `build`, after which a subclass could add no layer of its own.
         self.built = True
 
@@ -341,13 +344,20 @@ class VAE(ArrayModel):
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         parts = {name: serialize(getattr(self, name)) for name in self._PARTS}
-        return {**super().get_config(), **parts, "seed": self.seed}
+        # Keras keeps the state of the layers that have a configuration of their own, not of those that these make.
+        frozen = {"frozen_layers": indices} if (indices := frozen_layers(self)) else {}
+        return {**super().get_config(), **parts, "seed": self.seed, **frozen}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         deserialize = keras.saving.deserialize_keras_object
         parts = {name: deserialize(config[name], custom_objects) for name in cls._PARTS}
-        return cls(**{**config, **parts})
+        others = dict(config)
+        frozen = others.pop("frozen_layers", None)
+        vae = cls(**{**others, **parts})
+        if frozen is not None:
+            set_frozen_layers(vae, frozen)
+        return vae
 
     _PARTS = ("encoder", "decoder", "prior", "objective", "kl_weight")
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import checks
+from keras_vae.part import Part
 
 tfd = tfp.distributions
 register = keras.saving.register_keras_serializable(package="keras_vae.likelihoods")
@@ -31,7 +32,7 @@ def inner_mean(mean: np.ndarray) -> np.ndarray:
     return 0.01 + 0.98 * np.clip(np.float64(mean), 0.0, 1.0)
 
 
-class Likelihood(keras.layers.Layer):
+class Likelihood(Part):
     """Base of the likelihood heads: projects features to parameters and makes a distribution of them.
 
     Feature maps `(batch, height, width, filters)` of the data's own height and width are projected by a

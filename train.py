@@ -8,10 +8,10 @@ import os
 import signal
 import sys
 
-from absl import app, flags, logging
+from absl import flags, logging
 
 from export import early
-from export.command_line import parse
+from export.command_line import run
 from export.errors import ExportError
 
 command_line, presets = early.load("command_line"), early.load("presets")
@@ -56,6 +56,8 @@ def make_config():
     for name, value in given.items():
         if isinstance(value, list):
             given[name] = tuple(_integer(name, item) for item in value)
+    if "run_dir" in given:
+        given["run_dir"] = os.path.expanduser(given["run_dir"])  # a shell does so for a word that begins with ~ only
     return Config(**{**presets.PRESETS[flags.FLAGS.preset].settings, **given})
 
 
@@ -80,7 +82,7 @@ def main(_) -> None:
     """Trains, and exports."""
     go_on = ""
     try:
-        with command_line.one_line_errors(ExportError, hint=lambda: go_on):
+        with command_line.one_line_errors(ExportError, hint=lambda: go_on), command_line.whole_lines():
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, _stop)
             config = make_config()
@@ -103,7 +105,7 @@ def main(_) -> None:
             if config.export:
                 exporter.export_run(run_dir)
     except _Stopped as error:
-        print(f"stopped by {error.args[0].name}{go_on}", file=sys.stderr, flush=True)
+        print(f"stopped by {error.args[0].name}{command_line.escaped(go_on)}", file=sys.stderr, flush=True)
         sys.stdout.flush()
         # All is written. TensorFlow's threads, stopped in the middle of a step, may keep the interpreter from ending.
         os._exit(128 + error.args[0])
@@ -113,7 +115,7 @@ def main(_) -> None:
 def cli() -> None:
     """The entry point."""
     define_flags()
-    app.run(main, flags_parser=lambda argv: parse(argv, help_text()))
+    run(main, help_text())
 
 
 if __name__ == "__main__":

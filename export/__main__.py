@@ -4,10 +4,12 @@ Writes RUN_DIR/export with a SavedModel, TensorFlow Lite files of the decoder, t
 model card; every file is loaded again, run in its own runtime and compared with Keras before it is left there.
 """
 
-from absl import app, flags, logging
+import os
+
+from absl import flags, logging
 
 from export import early
-from export.command_line import parse
+from export.command_line import run
 from export.errors import ExportError
 from export.paths import check_run_dir
 
@@ -55,7 +57,7 @@ def make_options():
         max_nats=values.max_nats,
         onnx=values.onnx,
         web=values.web,
-        litertjs=values.litertjs or None,
+        litertjs=os.path.expanduser(values.litertjs) or None,
     )
 
 
@@ -87,7 +89,7 @@ def main(argv: list[str]) -> None:
 def cli() -> None:
     """The entry point."""
     define_flags()
-    app.run(main, flags_parser=lambda argv: parse(argv, __doc__, positional="RUN_DIR"))
+    run(main, __doc__, positional="RUN_DIR")
 
 
 if __name__ == "__main__":

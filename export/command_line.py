@@ -1,14 +1,24 @@
 """The command line of `train.py` and `python -m export`: flags, and --help at once."""
 
+import faulthandler
+import os
 import sys
+from collections.abc import Callable
 
 from absl import flags
 
 from export import early
 
-fail = early.load("command_line").fail
+shared = early.load("command_line")
 
 HELP = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
+
+
+def run(main: Callable[[list[str]], None], help_text: str, positional: str = "") -> None:
+    """Runs `main` with what `parse` returns of the command line."""
+    shared.start()
+    faulthandler.enable()
+    main(parse(sys.argv, help_text, positional))
 
 
 def parse(argv: list[str], help_text: str, positional: str = "") -> list[str]:
@@ -20,10 +30,10 @@ def parse(argv: list[str], help_text: str, positional: str = "") -> list[str]:
       positional: name of the one positional argument, empty if there is none.
 
     Returns:
-      Program name and positional argument.
+      Program name and positional argument, a path; in it ~ is the home folder.
     """
     if HELP & set(argv[1:]):
-        print(f"{help_text}\n\nFlags:\n{flags.FLAGS.main_module_help()}")
+        shared.show(f"{help_text}\n\nFlags:\n{flags.FLAGS.main_module_help()}")
         sys.exit(0)
     try:
         rest = flags.FLAGS(argv)
@@ -31,6 +41,10 @@ def parse(argv: list[str], help_text: str, positional: str = "") -> list[str]:
             raise flags.Error(f"unexpected argument {rest[-1]!r}: settings are flags, as in --seed=1")
         if positional and len(rest) == 1:
             raise flags.Error(f"missing argument {positional}")
-    except flags.Error as error:
-        fail(str(error).splitlines()[0])
-    return rest
+    except RecursionError:  # absl looks for similar names, letter by letter
+        shared.fail("unknown command line flag: its name is longer than that of any flag")
+    except UnicodeDecodeError as error:
+        shared.fail(f"--flagfile must be a text file with a flag on each line: {error}")
+    except (flags.Error, ValueError) as error:
+        shared.fail(str(error).removeprefix("ERROR:: "))
+    return [rest[0], *map(os.path.expanduser, rest[1:])]

@@ -9,12 +9,14 @@ import functools
 import http.server
 import pathlib
 import shutil
+import sys
 
 from absl import logging
 
+from export import early
 from export import litertjs as runtime
-from keras_vae.folders import written_whole
 
+written_whole = early.load("folders").written_whole  # so that serving needs no TensorFlow
 PAGE = pathlib.Path(__file__).parent / "web"
 EXPORTED = ("decoder.tflite", "model_card.json")
 # What a folder must hold to be taken for a site that may be replaced.
@@ -81,11 +83,15 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
     }
 
     def send_head(self):
-        path = pathlib.Path(self.translate_path(self.path)).resolve()
-        if not path.is_relative_to(pathlib.Path(self.directory).resolve()):
-            self.send_error(http.HTTPStatus.NOT_FOUND)
-            return None
-        return super().send_head()
+        try:
+            path = pathlib.Path(self.translate_path(self.path)).resolve()
+            inside = path.is_relative_to(pathlib.Path(self.directory).resolve())
+        except (OSError, ValueError, RuntimeError):  # a null byte, links in a circle
+            inside = False
+        if inside:
+            return super().send_head()
+        self.send_error(http.HTTPStatus.NOT_FOUND)
+        return None
 
     def list_directory(self, path):
         self.send_error(http.HTTPStatus.NOT_FOUND)
@@ -97,6 +103,14 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, format, *args):
         logging.debug(format, *args)
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        # A browser may leave at any moment; anything else is a line, not a traceback.
+        error = sys.exc_info()[1]
+        level = logging.DEBUG if isinstance(error, ConnectionError) else logging.WARNING
+        logging.log(level, "a request failed: %s: %s", type(error).__name__, error)
 
 
 def make_server(folder, port: int = 0) -> http.server.ThreadingHTTPServer:
@@ -114,7 +128,7 @@ def make_server(folder, port: int = 0) -> http.server.ThreadingHTTPServer:
         raise ValueError(f"`folder` must hold index.html, which `write_site` writes. Received: {folder}")
     handler = functools.partial(_Handler, directory=str(folder))
     try:
-        return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+        return _Server(("127.0.0.1", port), handler)
     except (OSError, OverflowError) as error:
         raise ValueError(f"`port` must be a free port of this machine, or 0. Received: {port} ({error})") from error
 

@@ -1,10 +1,12 @@
 """Variational autoencoders for Keras 3 whose every part is a TensorFlow Probability distribution."""
 
-from keras_vae.command_line import quiet_tensorflow, runs_a_module_of
+from keras_vae import command_line, parsers
 
-if runs_a_module_of("keras_vae"):
+if _module := command_line.module_to_run("keras_vae"):
     # Before the command itself runs, which could only be quiet about what comes later.
-    quiet_tensorflow()
+    command_line.start()
+    parsers.check(_module)
+    command_line.quiet_tensorflow()
 
 from keras_vae import data, likelihoods, networks, noise, objectives, posteriors, priors, sampling, schedules
 from keras_vae.decoder import Decoder

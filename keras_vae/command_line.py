@@ -6,6 +6,7 @@ and answer --help at once.
 
 import argparse
 import contextlib
+import io
 import logging as std_logging
 import os
 import re
@@ -16,6 +17,9 @@ from collections.abc import Callable, Iterator
 
 from absl import flags, logging
 
+# A longer line says no more; an argument may have a megabyte.
+_MAX_LINE = 2000
+
 
 class Parser(argparse.ArgumentParser):
     """A parser whose usage errors are one line and exit code 2."""
@@ -23,17 +27,71 @@ class Parser(argparse.ArgumentParser):
     def error(self, message):
         fail(message)
 
+    def print_help(self, file=None):
+        show(self.format_help())
+
+
+def escaped(value: object) -> str:
+    """Returns `str(value)` with newlines, terminal escapes and bytes that are no text as a Python string shows them."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+
 
 def fail(message: object) -> None:
     """Ends the program with one line of explanation and exit code 2."""
-    print(f"error: {message}", file=sys.stderr)
+    line = escaped(message)
+    if len(line) > _MAX_LINE:
+        line = f"{line[: _MAX_LINE // 2]} ... {line[-_MAX_LINE // 2 :]}"
+    _flush_stdout()
+    with contextlib.suppress(OSError):
+        print(f"error: {line}", file=sys.stderr, flush=True)
     sys.exit(2)
+
+
+def show(text: str) -> None:
+    """Prints a text that was asked for; a reader who leaves, as `head` does, has seen enough."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _flush_stdout()
+    except OSError as error:
+        fail(f"stdout: {cause(error)}")
+
+
+def _flush_stdout():
+    # What is left for a pipe without a reader or a full disk goes nowhere: Python would complain when it ends.
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def open_streams() -> None:
+    """Opens to nowhere what the shell has closed (`>&-`).
+
+    Printing would fail, and a file that is opened later would get the free number, and with it what C++ prints.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
+            setattr(sys, name, io.TextIOWrapper(io.FileIO(number, "w" if number else "r", closefd=False)))
+
+
+def start() -> None:
+    """What every command does first: its streams are open, and names in its log cannot move the cursor."""
+    open_streams()
+    flags.FLAGS.mark_as_parsed()  # absl remarks on what is logged before
+    logging.use_absl_handler()
+    handler = logging.get_absl_handler()
+    if handler.python_handler.stream is None:  # it was closed when absl was imported
+        handler.python_handler.setStream(sys.stderr)
+    handler.addFilter(_escape_names)
 
 
 def begin() -> None:
     """Logs news to stderr as absl formats it, and makes SIGTERM an exit, which leaves nothing half written."""
-    flags.FLAGS.mark_as_parsed()  # absl remarks on what is logged before
-    logging.use_absl_handler()
+    start()
     logging.set_verbosity(logging.INFO)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
@@ -54,6 +112,34 @@ def one_line_errors(*mistakes: type, hint: Callable[[], str] = str) -> Iterator[
         fail(f"{cause(error)}{hint()}")
 
 
+class _Watched:
+    """A stream that knows whether its last line has ended; else the stream it is made of."""
+
+    def __init__(self, stream):
+        self._stream, self.ended = stream, True
+
+    def write(self, text: str) -> int:
+        if text:
+            self.ended = text.endswith("\n")
+        return self._stream.write(text)
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def whole_lines() -> Iterator[None]:
+    """When the block fails, the line that a progress bar left open on stdout ends: what follows has its own."""
+    stdout = _Watched(sys.stdout)
+    with contextlib.redirect_stdout(stdout):
+        try:
+            yield
+        except BaseException:
+            if not stdout.ended:
+                show("")
+            raise
+
+
 def machine_errors() -> tuple[type, ...]:
     """Returns the errors of a full disk or memory; those of TensorFlow once it is there."""
     errors = getattr(sys.modules.get("tensorflow"), "errors", None)
@@ -61,14 +147,17 @@ def machine_errors() -> tuple[type, ...]:
 
 
 def cause(error: Exception) -> str:
-    """Returns what a machine error says, as one line."""
+    """Returns what a machine error says, and of which file, as one line."""
     line = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+    if getattr(error, "filename", None) is not None:
+        line = f"{line}: {error.filename}"
     return re.sub(r"^{{function_node .*?}} | \[Op:.*", "", line)  # TensorFlow's names of its own parts
 
 
-def runs_a_module_of(package: str) -> bool:
-    """Returns whether `package` is imported because a module of it is about to run: `python -m PACKAGE.MODULE`."""
-    return sys.argv[:1] == ["-m"] and any(word.startswith(f"{package}.") for word in sys.orig_argv)
+def module_to_run(package: str) -> str:
+    """Returns MODULE if `package` is imported because `python -m PACKAGE.MODULE` is about to run it, else ""."""
+    words = sys.orig_argv if sys.argv[:1] == ["-m"] else []
+    return next((word for word in words if word.startswith(f"{package}.")), "").removeprefix(f"{package}.")
 
 
 def quiet_tensorflow(first_operation: bool = True) -> None:
@@ -108,6 +197,13 @@ def stderr_held_back() -> Iterator[None]:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def _escape_names(record) -> bool:
+    """Escapes what a message is filled with, not the message itself: it is the program's own."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(arg if isinstance(arg, int | float) else escaped(arg) for arg in record.args)
+    return True
 
 
 def _is_news(record) -> bool:

@@ -10,8 +10,8 @@ import pathlib
 import numpy as np
 from absl import logging
 
-from keras_vae import evaluation, latent, plotting
-from keras_vae.command_line import Parser, begin, one_line_errors
+from keras_vae import evaluation, latent, parsers, plotting
+from keras_vae.command_line import begin, one_line_errors
 from keras_vae.config import Config
 from keras_vae.disentanglement import disentanglement_scores, scikit_learn
 from keras_vae.folders import written_whole
@@ -133,11 +133,7 @@ def draw(vae, dataset, report: dict) -> dict:
 
 def main(argv: list[str] | None = None) -> None:
     """The command line; a mistake is one line and exit code 2."""
-    parser = Parser(prog="python -m keras_vae.evaluate", description=__doc__)
-    parser.add_argument("run_dir", metavar="RUN_DIR")
-    parser.add_argument("--num_importance_samples", type=int, default=500, help="samples an image (default 500)")
-    parser.add_argument("--overwrite", action="store_true", help="replace RUN_DIR/evaluation if it exists")
-    arguments = parser.parse_args(argv)
+    arguments = parsers.evaluate().parse_args(argv)
     begin()
     with one_line_errors():
         folder = evaluate_run(arguments.run_dir, arguments.num_importance_samples, arguments.overwrite)

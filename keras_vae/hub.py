@@ -12,8 +12,8 @@ import shutil
 
 from absl import logging
 
-from keras_vae import evaluation, training
-from keras_vae.command_line import Parser, begin, one_line_errors
+from keras_vae import evaluation, parsers, training
+from keras_vae.command_line import begin, one_line_errors
 from keras_vae.config import read_json
 from keras_vae.folders import written_whole
 from keras_vae.vae import VAE
@@ -167,11 +167,7 @@ def _result(report, data):
 
 def main(argv: list[str] | None = None) -> None:
     """The command line; a mistake is one line and exit code 2."""
-    parser = Parser(prog="python -m keras_vae.hub", description=__doc__)
-    parser.add_argument("run_dir", metavar="RUN_DIR")
-    parser.add_argument("folder", metavar="FOLDER", help="must not exist, or be empty")
-    parser.add_argument("--license", help="licence of the model as the Hub names them, for example mit")
-    arguments = parser.parse_args(argv)
+    arguments = parsers.hub().parse_args(argv)
     begin()
     with one_line_errors():
         folder = save_pretrained(arguments.run_dir, arguments.folder, arguments.license)

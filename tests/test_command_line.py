@@ -1,15 +1,28 @@
-"""What the commands share: nothing of TensorFlow on stderr, mistakes and full disks as one line."""
+"""What the commands share: nothing of TensorFlow on stderr, mistakes and full disks as one line, whatever the shell."""
 
 import errno
+import io
+import logging as std_logging
 import os
+import pathlib
 import subprocess
 import sys
 import tempfile
 
 import pytest
 import tensorflow as tf
+from absl import logging
 
 from keras_vae import command_line
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+# Each with what it needs besides flags.
+COMMANDS = {
+    "train": (str(ROOT / "train.py"),),
+    "export": ("-m", "export", "run"),
+    "evaluate": ("-m", "keras_vae.evaluate", "run"),
+    "hub": ("-m", "keras_vae.hub", "run", "folder"),
+}
 
 
 class Other(Exception):
@@ -22,7 +35,7 @@ class Other(Exception):
         (ValueError("`x` must be 1. Received: 2"), "`x` must be 1. Received: 2"),
         (ImportError("pip install y"), "pip install y"),
         (Other("mine"), "mine"),
-        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "file"), "No space left on device"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "file"), "No space left on device: file"),
         (tf.errors.ResourceExhaustedError(None, None, "out of memory\nin detail"), "out of memory"),
         (
             tf.errors.ResourceExhaustedError(None, None, "{{function_node __wrapped__A}} OOM [Op:A] name: "),
@@ -72,17 +85,17 @@ def test_without_a_place_to_hold_it_stderr_is_as_it_was(capfd, monkeypatch):
 @pytest.mark.parametrize(
     ("argv", "words", "expected"),
     [
-        (["-m"], ["python", "-m", "keras_vae.hub", "run"], True),
-        (["-m"], ["python", "-m", "pytest"], False),
-        (["/site-packages/keras_vae/hub.py"], ["python", "-m", "keras_vae.hub"], False),
-        (["train.py"], ["python", "train.py"], False),
-        ([], ["python"], False),
+        (["-m"], ["python", "-m", "keras_vae.hub", "run", "keras_vae.evaluate"], "hub"),
+        (["-m"], ["python", "-m", "pytest"], ""),
+        (["/site-packages/keras_vae/hub.py"], ["python", "-m", "keras_vae.hub"], ""),
+        (["train.py"], ["python", "train.py"], ""),
+        ([], ["python"], ""),
     ],
 )
 def test_a_command_of_the_package_is_told_from_its_import(monkeypatch, argv, words, expected):
     monkeypatch.setattr(sys, "argv", argv)
     monkeypatch.setattr(sys, "orig_argv", words)
-    assert command_line.runs_a_module_of("keras_vae") == expected
+    assert command_line.module_to_run("keras_vae") == expected
 
 
 def test_modules_that_are_loaded_early_are_those_of_the_package():
@@ -93,3 +106,122 @@ def test_modules_that_are_loaded_early_are_those_of_the_package():
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code], env=environment, timeout=200).returncode == 0
+
+
+# As a shell starts them.
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    """A folder with a TensorFlow that cannot be imported, and a file of flags that is none."""
+    folder = tmp_path_factory.mktemp("scratch")
+    for name in ("tensorflow", "keras"):
+        (folder / f"{name}.py").write_text(f"raise ImportError('{name} was imported')")
+    (folder / "binary").write_bytes(b"\xbd\x00\xff--epochs")
+    return folder
+
+
+def shell(command, flags, folder, after=""):
+    """Runs a command before TensorFlow as a shell does, which reads `after`; returns exit code, stdout and stderr."""
+    path = os.pathsep.join((str(folder), str(ROOT)))
+    return subprocess.run(
+        ["bash", "-c", f'"$@" {after}; exit ${{PIPESTATUS[0]}}', "-", sys.executable, *COMMANDS[command], *flags],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path, "HOME": str(folder / "home")},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "after", "code", "error"),
+    [
+        (["--help"], "| head -c 5", 0, ""),
+        (["--help"], ">&-", 0, ""),
+        (["--help"], ">/dev/full", 2, "error: stdout: No space left on device\n"),
+        (["--nonsense"], "2>&-", 2, ""),
+        (["--nonsense"], "2>/dev/full", 2, ""),
+        (["--nonsense"], "<&- >&- 2>&-", 2, ""),
+    ],
+)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_closed_and_full_streams_are_no_traceback(scratch, command, flags, after, code, error):
+    result = shell(command, flags, scratch, after)
+    assert (result.returncode, result.stderr) == (code, error)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_flag_of_any_length_and_any_bytes_is_one_short_line(scratch, command):
+    for flag in ("--" + "a" * 1000, "--x" + "y" * 50_000, "--new\nline\x1b[31m", "--\udcff"):
+        result = shell(command, [flag], scratch)
+        assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+        assert result.stderr.startswith("error: ")
+        assert len(result.stderr) < 2100
+        assert "\x1b" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--flagfile=binary", "--flagfile must be a text file with a flag on each line: 'utf-8' codec can't decode"),
+        ("--flagfile=none", "Unable to open flagfile: [Errno 2] No such file or directory: 'none'"),
+        ("--stderrthreshold=x", "--stderrthreshold must be one of"),
+        ("--logger_levels=a:b", "Unknown level: 'b'"),
+        ("--verbosity=x", "flag --verbosity=x: "),
+        ("--profile_file=x/y", "Unknown command line flag 'profile_file'"),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "export"])
+def test_a_bad_value_of_a_flag_of_absl_is_one_line(scratch, command, flag, message):
+    result = shell(command, [flag], scratch)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert result.stderr.startswith(f"error: {message}")
+
+
+def test_the_home_folder_is_meant_by_a_tilde_in_any_flag(scratch):
+    home = scratch / "home"
+    (home / "run").mkdir(parents=True)
+    result = shell("train", ["--run_dir=~/run/", "--noresume"], scratch)
+    assert result.stderr.endswith(f"Received: {home / 'run'}\n")
+    COMMANDS["other"] = ("-m", "export", "~/other")
+    try:
+        result = shell("other", [], scratch)
+    finally:
+        del COMMANDS["other"]
+    assert result.stderr.endswith(f"Received: {home / 'other'}\n")
+    assert not (scratch / "~").exists()
+
+
+def test_names_are_escaped_in_a_log_and_the_program_s_own_text_is_not():
+    record = std_logging.LogRecord("absl", 20, "f.py", 1, "read\n%s: %d of %s (%s)", None, None)
+    record.args = ("a\nb\x1b[2J", 3, pathlib.Path("x\ty"), ValueError("\r\u202e"))
+    assert command_line._escape_names(record)
+    assert record.getMessage() == "read\na\\nb\\x1b[2J: 3 of x\\ty (\\r\\u202e)"
+
+
+def test_all_that_absl_logs_is_escaped(monkeypatch):
+    handler, said = logging.get_absl_handler(), io.StringIO()
+    monkeypatch.setattr(handler.python_handler, "stream", said)
+    command_line.start()
+    logging.warning("see %s", "a\nerror: no\x07")
+    assert said.getvalue().endswith("see a\\nerror: no\\x07\n")
+
+
+@pytest.mark.parametrize(("printed", "between"), [("5/55 bar", "\n"), ("whole line\n", ""), ("", "")])
+def test_an_error_begins_its_own_line_after_a_progress_bar(capfd, printed, between):
+    def failing():
+        with command_line.one_line_errors(), command_line.whole_lines():
+            assert not sys.stdout.isatty()
+            sys.stdout.write(printed)
+            raise ValueError("stop")
+
+    with pytest.raises(SystemExit):
+        failing()
+    assert "".join(capfd.readouterr()) == f"{printed}{between}error: stop\n"
+
+
+def test_a_block_that_ends_well_prints_nothing_more(capsys):
+    with command_line.whole_lines():
+        sys.stdout.write("5/55 bar")
+    assert capsys.readouterr().out == "5/55 bar"

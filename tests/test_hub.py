@@ -133,5 +133,5 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(run_dir, tmp_path, monkeypat
     monkeypatch.setattr(hub.shutil, "copy", full)
     with pytest.raises(SystemExit) as stopped:
         hub.main([str(run_dir), str(tmp_path / "out")])
-    assert (stopped.value.code, capsys.readouterr().err) == (2, "error: No space left on device\n")
+    assert (stopped.value.code, capsys.readouterr().err) == (2, "error: No space left on device: model.keras\n")
     assert not list(tmp_path.iterdir())

@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # or a top-level one; `keras_vae` is the package's own __init__.py, which gives the public names.
 LAYERS = (
     ("checks", "command_line", "conditions", "config", "finite", "folders", "noise", "part"),
-    ("positive", "presets", "strategies"),
+    ("parsers", "positive", "presets", "strategies"),
     ("checkpoints", "sampling", "data", "flows", "networks", "hierarchy", "mixtures"),
     ("posteriors", "likelihoods", "priors", "schedules"),
     ("stack", "encoder", "decoder", "objectives", "safe_loading"),

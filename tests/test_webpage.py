@@ -9,6 +9,10 @@ import logging
 import os
 import pathlib
 import re
+import socket
+import struct
+import subprocess
+import sys
 import tarfile
 import threading
 import urllib.error
@@ -328,6 +332,7 @@ def running(folder):
                 answer = connection.getresponse()
                 return answer.status, answer.headers, answer.read()
 
+        get.address = server.server_address
         try:
             yield get
         finally:
@@ -366,13 +371,56 @@ def test_files_have_their_media_types(site, path, media_type):
         "/litert/core/wasm/",
         "/out.txt",
         "/nothing.txt",
+        "/%00",
+        "/circle",
+        "/" + "a" * 5000,
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_only_the_files_of_the_folder_are_given_out(site, path, method):
     (site / "out.txt").symlink_to(site.parent / "export" / "model_card.json")
+    (site / "circle").symlink_to(site / "circle")
     with running(site) as get:
         assert get(path, method)[0] == 404
+
+
+def test_a_browser_that_leaves_is_no_news_and_a_failure_is_a_line(site, monkeypatch, capfd, caplog):
+    # Without lingering, the server's next word meets a reset.
+    reset = struct.pack("ii", 1, 0)
+    with caplog.at_level(logging.INFO, logger="absl"), running(site) as get:
+        for request in (b"GET / HTTP/1.1\r\n\r\n", b"GET / HT", b"\x16\x03\x01\r\n\r\n"):
+            with socket.create_connection(get.address, timeout=10) as client:
+                client.sendall(request)
+                client.recv(1) if request.endswith(b"\r\n") else None
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        assert get("/")[0] == 200
+        assert caplog.text == ""
+        monkeypatch.setattr(webpage._Handler, "send_head", lambda self: 1 / 0)
+        with pytest.raises(http.client.RemoteDisconnected):
+            get("/")
+    assert [record.getMessage() for record in caplog.records] == [
+        "a request failed: ZeroDivisionError: division by zero"
+    ]
+    assert capfd.readouterr().err == ""
+
+
+def test_serving_an_earlier_page_needs_no_tensorflow(site, tmp_path):
+    for name in ("tensorflow", "keras"):
+        (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} was imported')")
+    (tmp_path / "model.keras").touch()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (tmp_path / "export" / "web").symlink_to(site)
+        result = subprocess.run(
+            [sys.executable, "-m", "export", str(tmp_path), "--serve", f"--port={port}"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))},
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+    assert result.stderr.startswith(f"error: `port` must be a free port of this machine, or 0. Received: {port} ")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])

@@ -45,6 +45,11 @@ class Config:
     on_bad_image: str = _option(
         "stop", "what to do about images in a folder that cannot be read", choices=("stop", "skip")
     )
+    background: str = _option(
+        "white",
+        "color that images of a folder with an alpha channel or a transparent color are laid on: a name of CSS or "
+        "#RRGGBB",
+    )
     binarization: str = _option(
         "auto",
         "how grey images become binary: a fresh Bernoulli draw at each presentation, one fixed draw, a threshold at "

@@ -150,6 +150,7 @@ def load_data(config: Config) -> data.Dataset:
         config.size(),
         config.test_fraction,
         config.on_bad_image,
+        config.background,
     )
 
 

@@ -127,6 +127,12 @@ def test_an_unknown_setting_is_refused():
         Config(latent_dims=3)
 
 
+def test_the_settings_of_a_run_from_before_there_was_a_background_are_read_as_white():
+    settings = Config(dataset="pets").to_dict()
+    assert settings.pop("background") == "white"
+    assert Config.from_dict(settings) == Config(dataset="pets", background="white")
+
+
 def test_settings_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().epochs = 3
@@ -136,7 +142,7 @@ def test_the_choices_of_binarization_are_those_of_the_data():
     assert CHOICES["binarization"] == ("auto", *data.BINARIZATIONS)
 
 
-@pytest.mark.parametrize("name", ["validation_fraction", "test_fraction", "on_bad_image"])
+@pytest.mark.parametrize("name", ["validation_fraction", "test_fraction", "on_bad_image", "background"])
 def test_the_default_split_is_that_of_the_data(name):
     assert getattr(Config(), name) == inspect.signature(data.load).parameters[name].default
 

@@ -159,19 +159,91 @@ def test_grey_beside_colour_is_colour(tmp_path, logged):
     assert "1 of 6 images grey, taken as colour" in logged()
 
 
-def test_alpha_is_dropped_and_said(tmp_path, logged):
+def laid_on(background, pixels, alpha):
+    """Returns `alpha pixels + (1 - alpha) background`, rounded."""
+    share = alpha / 255.0
+    return np.rint(share * pixels + (1.0 - share) * np.array(background))
+
+
+@pytest.mark.parametrize(("background", "color"), [("white", (255, 255, 255)), ("#102030", (16, 32, 48))])
+def test_transparent_pictures_are_laid_on_a_background_and_it_is_said_once(tmp_path, logged, background, color):
     alpha = RANDOM.integers(0, 256, (9, 13, 1), np.uint8)
-    for i in range(6):
-        save(tmp_path / f"{i}.png", np.concatenate([COLOUR[i], alpha], -1))
-    loaded = data.load(str(tmp_path))
-    assert sorted(i for part in parts(loaded) for i in numbers(part, COLOUR)) == list(range(6))
-    assert "6 of 6 images without their alpha channel" in logged()
+    alpha[:3] = 0
+    save_all(tmp_path, [np.concatenate([image, alpha], -1) for image in COLOUR[:5]])
+    save(tmp_path / "opaque.png", COLOUR[5])
+    loaded = data.load(str(tmp_path), background=background)
+    values = np.concatenate([part.values for part in parts(loaded)]).astype(int)
+    for image in COLOUR[:5]:
+        # Pillow rounds on the way.
+        assert np.abs(values - laid_on(color, image, alpha)).max(axis=(1, 2, 3)).min() <= 1
+    assert (values[:, :3] == color).all(axis=(1, 2, 3)).sum() == 5
+    assert [line for line in logged() if "laid on" in line] == [
+        f"5 of 6 images with transparent pixels laid on {background}"
+    ]
 
 
-def test_grey_with_alpha_stays_grey(tmp_path):
+def test_colors_under_transparent_pixels_bleed_into_no_neighbor(tmp_path):
+    pixels = np.zeros((16, 16, 4), np.uint8)
+    pixels[:, ::2] = [255, 0, 0, 0]  # hidden red beside white
+    pixels[:, 1::2] = 255
+    save(tmp_path / "a.png", pixels)
+    np.testing.assert_array_equal(pictures.decode(tmp_path / "a.png", 5, 5, 3), np.full((5, 5, 3), 255))
+
+
+def transparent(mode):
+    """Returns a picture of two halves, the left one transparent, and how it is saved."""
+    left = np.arange(12).reshape(3, 4) % 4 < 2
+    colored = np.where(left[..., None], [255, 0, 255], [10, 20, 30]).astype(np.uint8)
+    grey = np.where(left, 77, 10).astype(np.uint8)
+    if mode == "palette with one transparent color":
+        image = Image.frombytes("P", (4, 3), left.astype(np.uint8).tobytes())
+        image.putpalette([10, 20, 30, 255, 0, 255])
+        return image, {"transparency": 1}
+    if mode == "palette with alpha":
+        return transparent("palette with one transparent color")[0], {"transparency": b"\xff\x00"}
+    if mode == "grey with alpha":
+        return Image.merge("LA", [Image.fromarray(c.astype(np.uint8)) for c in (grey, 255 * ~left)]), {}
+    image, hidden = {
+        "one transparent color": (colored, (255, 0, 255)),
+        "one transparent grey": (grey, 77),
+        "one transparent grey of 16 bits": (np.where(left, 2571, 2570).astype(np.uint16), 2571),
+    }[mode]
+    return Image.fromarray(image), {"transparency": hidden}
+
+
+@pytest.mark.parametrize(
+    ("mode", "right"),
+    [
+        ("palette with one transparent color", [10, 20, 30]),
+        ("palette with alpha", [10, 20, 30]),
+        ("one transparent color", [10, 20, 30]),
+        ("grey with alpha", [10, 10, 10]),
+        ("one transparent grey", [10, 10, 10]),
+        ("one transparent grey of 16 bits", [10, 10, 10]),
+    ],
+)
+def test_every_kind_of_transparency_shows_the_background(tmp_path, mode, right):
+    image, options = transparent(mode)
+    image.save(tmp_path / "a.png", **options)
+    loaded = data.folder.read(tmp_path, background="yellow").train.values
+    np.testing.assert_array_equal(loaded[0, :, :2], np.broadcast_to([255, 255, 0], (3, 2, 3)))
+    np.testing.assert_array_equal(loaded[0, :, 2:], np.broadcast_to(right, (3, 2, 3)))
+
+
+def test_grey_with_alpha_stays_grey_on_a_grey_background(tmp_path):
     Image.merge("LA", [Image.fromarray(GREY[0]), Image.fromarray(GREY[1])]).save(tmp_path / "a.png")
     assert pictures.read_header(tmp_path / "a.png") == (9, 13, 1, True, False)
-    np.testing.assert_array_equal(pictures.decode(tmp_path / "a.png", 9, 13, 1)[..., 0], GREY[0])
+    for background, value in ("white", 255), ("black", 0):
+        values = data.folder.read(tmp_path, background=background).train.values
+        assert values.shape == (1, 9, 13, 1)
+        expected = laid_on(value, GREY[0].astype(float), GREY[1])
+        assert np.abs(values[0, ..., 0] - expected).max() <= 1
+
+
+@pytest.mark.parametrize("background", ["nowhere", "#12", "#11223344", "", None, 3])
+def test_a_background_that_is_no_color_is_an_error_before_anything_is_read(background):
+    with pytest.raises(ValueError, match=r"^`background` must be a color: a name of CSS.*Received: background="):
+        data.load("nowhere", background=background)
 
 
 def test_16_bits_are_scaled_to_8(tmp_path, logged):

@@ -27,7 +27,12 @@ class Picture(NamedTuple):
     label: str | None
 
 
-def read(folder: pathlib.Path, image_size: tuple[int, int] | None = None, on_bad_image: str = "stop") -> Splits:
+def read(
+    folder: pathlib.Path,
+    image_size: tuple[int, int] | None = None,
+    on_bad_image: str = "stop",
+    background: str = "white",
+) -> Splits:
     """Reads a folder of PNG, JPEG, BMP, GIF or WebP files.
 
     Args:
@@ -35,15 +40,18 @@ def read(folder: pathlib.Path, image_size: tuple[int, int] | None = None, on_bad
         validation that do. test and validation may be missing.
       image_size: (height, width) that all are brought to; None takes them as they are, all of one size.
       on_bad_image: "stop" raises for pictures that cannot be read, "skip" goes on without them.
+      background: color that pictures with transparent pixels are laid on: a name of CSS or "#RRGGBB".
 
     Returns:
       uint8 `(count, height, width, channels)` presented in [0, 1]: one channel if all pictures are grey, else three. A
-      WebP counts as colour: the format has no grey.
+      WebP counts as colour: the format has no grey; so does a transparent picture on a background that is not grey.
 
     Raises:
-      ValueError: if there are no pictures, pictures of several sizes and no `image_size`, or bad ones.
+      ValueError: if there are no pictures, pictures of several sizes and no `image_size`, or bad ones; if `background`
+        is no color.
       OSError: if the folder cannot be listed.
     """
+    color = pictures.as_color(background)
     found, ignored = find(folder)
     if ignored:
         logging.info("%s: %d hidden files and files that are no images ignored", folder, ignored)
@@ -52,12 +60,15 @@ def read(folder: pathlib.Path, image_size: tuple[int, int] | None = None, on_bad
     bad = {found[i].path: reason for i, reason in reasons.items()}
     if not known:
         raise ValueError(_bad_images(folder, bad, len(found)))
-    shape = _common_shape(known, image_size)
+    shape = _common_shape(known, image_size, is_grey=len(set(color)) == 1)
+    transparent = sum(header.alpha for _, header in known)
+    if transparent:
+        logging.info("%d of %d images with transparent pixels laid on %s", transparent, len(known), background)
     names = sorted({picture.label for picture in found} - {None})
     parts = {}
     for split in dict.fromkeys(picture.split for picture in found):
         members = [picture for picture, _ in known if picture.split == split]
-        parts[split] = _decode(members, shape, names, bad)
+        parts[split] = _decode(members, shape, color, names, bad)
     if bad:
         message = _bad_images(folder, bad, len(found))
         empty = [str(folder / split) for split, part in parts.items() if part is None]
@@ -143,9 +154,12 @@ def _check_labels(folder, found):
         )
 
 
-def _common_shape(known, image_size):
-    """Returns (height, width, channels) of the data set, or raises unless there is one size; logs what is changed."""
-    channels = max(header.channels for _, header in known)
+def _common_shape(known, image_size, is_grey):
+    """Returns (height, width, channels) of the data set, or raises unless there is one size; logs what is changed.
+
+    `is_grey` says whether the background is.
+    """
+    channels = max(header.channels if is_grey or not header.alpha else 3 for _, header in known)
     size = image_size or known[0][1][:2]
     other = [(picture, header) for picture, header in known if header[:2] != size]
     if other and image_size is None:
@@ -158,7 +172,6 @@ def _common_shape(known, image_size):
     for count, what in (
         (len(other), f"resized to {size[0]}x{size[1]}"),
         (cut, f"cut in the middle to the aspect of {size[0]}x{size[1]}"),
-        (sum(header.alpha for _, header in known), "without their alpha channel"),
         (sum(header.deep for _, header in known), "scaled from 16 to 8 bits"),
         (sum(header.channels < channels for _, header in known), "grey, taken as colour"),
     ):
@@ -167,13 +180,13 @@ def _common_shape(known, image_size):
     return (*size, channels)
 
 
-def _decode(members, shape, names, bad):
+def _decode(members, shape, color, names, bad):
     """Returns the pictures of one split as `Images`, None if none can be read; adds the bad ones to `bad`."""
     check_memory(len(members) * math.prod(shape), f"{len(members)} images of shape {shape}")
     values = np.empty((len(members), *shape), np.uint8)
 
     def fill(i):
-        values[i] = pictures.decode(members[i].path, *shape)
+        values[i] = pictures.decode(members[i].path, *shape, color)
 
     _, reasons = pictures.for_each(fill, range(len(members)))
     bad.update({members[i].path: reason for i, reason in reasons.items()})

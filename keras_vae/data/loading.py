@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from keras_vae import checks
-from keras_vae.data import arrays, digits, folder, idx, mnist, prepared
+from keras_vae.data import arrays, digits, folder, idx, mnist, pictures, prepared
 from keras_vae.data.images import BINARIZATIONS, Images, binarize, dequantize
 from keras_vae.data.splits import Splits, divide
 from keras_vae.data.sprites import CATEGORICAL_FACTORS, FACTOR_NAMES, sprites
@@ -83,6 +83,7 @@ def load(
     image_size: int | tuple[int, int] | None = None,
     test_fraction: float = 1 / 6,
     on_bad_image: str = "stop",
+    background: str = "white",
 ) -> Dataset:
     """Loads a data set into memory.
 
@@ -105,6 +106,8 @@ def load(
         images as they are, which must then be of one size.
       test_fraction: part of the examples that is kept for the test where the source has no such split, between 0 and 1.
       on_bad_image: "stop" or "skip": what to do about pictures in a folder that cannot be read.
+      background: color that the pictures of a folder with an alpha channel or a transparent color are laid on, before
+        they are resized: a name of CSS, for example "white", or "#RRGGBB".
 
     Raises:
       ValueError: if a value is out of range, or the data cannot be had; the message says where it was looked for.
@@ -114,6 +117,7 @@ def load(
     _check_fraction("test_fraction", test_fraction)
     checks.nonnegative_int("seed", seed)
     checks.one_of("on_bad_image", on_bad_image, folder.ON_BAD_IMAGE)
+    pictures.as_color(background)  # before anything is read
     if binarization is None:
         binarization = "dynamic" if name == "mnist" else "none"
     checks.one_of("binarization", binarization, BINARIZATIONS)
@@ -123,7 +127,7 @@ def load(
             f"`dequantization` must be 'none' for binarised images. "
             f"Received: dequantization={dequantization!r} and binarization={binarization!r}"
         )
-    splits = _read(name, data_dir, _size(image_size), on_bad_image)
+    splits = _read(name, data_dir, _size(image_size), on_bad_image, background)
     train, validation, test = divide(splits, test_fraction, validation_fraction, seed, name)
     if dequantization == "auto":
         grey = all(part.values.dtype == np.uint8 and part.divisor > 1 for part in (train, test))
@@ -163,7 +167,7 @@ def _size(image_size):
     raise ValueError(f"`image_size` must be a positive integer or two, (height, width). Received: {image_size!r}")
 
 
-def _read(name, data_dir, image_size, on_bad_image):
+def _read(name, data_dir, image_size, on_bad_image, background):
     """Returns the `Splits` of a name, folder or file."""
     if not isinstance(name, str) or not name:
         raise ValueError(f"`name` must be {POSSIBLE}. Received: {name!r}")
@@ -171,7 +175,7 @@ def _read(name, data_dir, image_size, on_bad_image):
     readers = {"mnist": _mnist, "sprites": _sprites, "digits": digits.read}
     here = name not in readers and (data_dir is None or _is_path(name))
     if here and os.path.isdir(path):
-        return _read_folder(path, image_size, on_bad_image)
+        return _read_folder(path, image_size, on_bad_image, background)
     exists = here and os.path.exists(path)
     if not exists and (_is_path(name) or (here and image_size is not None)):
         raise ValueError(f"There is no folder or file {path} (from {pathlib.Path.cwd()}). A data set is {POSSIBLE}")
@@ -186,10 +190,10 @@ def _check_no_size(image_size, name):
         raise ValueError(f"`image_size` is for folders of images only. Received: image_size={image_size} for {name!r}")
 
 
-def _read_folder(path, image_size, on_bad_image):
+def _read_folder(path, image_size, on_bad_image, background):
     try:
         if not idx.find(path):
-            return folder.read(path, image_size, on_bad_image)
+            return folder.read(path, image_size, on_bad_image, background)
         _check_no_size(image_size, str(path))
         return idx.read_folder(path)
     except OSError as error:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 
 from keras_vae.data.limits import reason
 
@@ -37,6 +37,25 @@ class Header(NamedTuple):
     deep: bool
 
 
+def as_color(background: str) -> tuple[int, int, int]:
+    """Returns a color as (red, green, blue), each from 0 to 255.
+
+    Args:
+      background: a name of CSS, "white", or "#RRGGBB".
+
+    Raises:
+      ValueError: if it is neither.
+    """
+    try:
+        red, green, blue = ImageColor.getrgb(background)
+    except (ValueError, AttributeError, TypeError):
+        raise ValueError(
+            "`background` must be a color: a name of CSS, for example 'white', or '#RRGGBB'. "
+            f"Received: background={background!r}"
+        ) from None
+    return red, green, blue
+
+
 def read_header(path: pathlib.Path) -> Header:
     """Returns the header of a PNG, JPEG, BMP, GIF or WebP file.
 
@@ -47,16 +66,18 @@ def read_header(path: pathlib.Path) -> Header:
         width, height = image.size
         if _lies_on_its_side(image):
             width, height = height, width
-        alpha = image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info
-        return Header(height, width, 1 if _is_grey(image) else 3, alpha, _is_deep(image))
+        return Header(height, width, 1 if _is_grey(image) else 3, _is_transparent(image), _is_deep(image))
 
 
-def decode(path: pathlib.Path, height: int, width: int, channels: int) -> np.ndarray:
+def decode(
+    path: pathlib.Path, height: int, width: int, channels: int, background: tuple[int, int, int] = (255, 255, 255)
+) -> np.ndarray:
     """Returns a picture as uint8 `(height, width, channels)`.
 
     A JPEG or WebP is turned the way its EXIF orientation says. A picture of another size is cut in the middle to the
-    wanted aspect, then resized with a triangle filter as wide as the step between new pixels. Alpha is dropped; values
-    of 16 bits are scaled to 8.
+    wanted aspect, then resized with a triangle filter as wide as the step between new pixels. One with an alpha channel
+    or a transparent color is laid on `background` before: the colors that lie hidden under transparent pixels show
+    nowhere, and bleed into no neighbor. Values of 16 bits are scaled to 8.
 
     Raises:
       Exception: whatever Pillow raises for a damaged file or one of too many pixels.
@@ -70,8 +91,9 @@ def decode(path: pathlib.Path, height: int, width: int, channels: int) -> np.nda
         if image.format in _TURNED:
             image = ImageOps.exif_transpose(image)
         if _is_deep(image):
-            values = np.rint(np.asarray(image) * (255.0 / 65535.0)).clip(0, 255)
-            image = Image.fromarray(values.astype(np.uint8))
+            image = _to_8_bits(image)
+        if _is_transparent(image):
+            image = Image.alpha_composite(Image.new("RGBA", image.size, background), image.convert("RGBA"))
         image = image.convert("L" if channels == 1 else "RGB")
         if image.size != (width, height):
             image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
@@ -91,8 +113,22 @@ def _lies_on_its_side(image):
     return image.format in _TURNED and image.getexif().get(_EXIF_ORIENTATION) in (5, 6, 7, 8)
 
 
+def _is_transparent(image):
+    return image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info
+
+
 def _is_deep(image):
     return image.mode.startswith("I")
+
+
+def _to_8_bits(image):
+    values = np.asarray(image)
+    grey = Image.fromarray(np.rint(values * (255.0 / 65535.0)).clip(0, 255).astype(np.uint8))
+    if not _is_transparent(image):
+        return grey
+    # One of 65,536 levels is transparent, and not all that fall on the same of 256.
+    opaque = 255 * (values != image.info["transparency"])
+    return Image.merge("LA", [grey, Image.fromarray(opaque.astype(np.uint8))])
 
 
 def _is_grey(image):

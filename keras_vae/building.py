@@ -1,11 +1,16 @@
 """A `Config` -> a model: the one place where the names of the command line become parts."""
 
+import contextlib
 import dataclasses
+import functools
+import math
 
+import keras
 import numpy as np
 
 from keras_vae import data, likelihoods, networks, objectives, posteriors, priors, schedules
 from keras_vae.config import Config
+from keras_vae.data.limits import check_memory
 from keras_vae.decoder import Decoder
 from keras_vae.encoder import Encoder
 from keras_vae.vae import VAE
@@ -33,11 +38,41 @@ def build_model(config: Config, dataset: data.Dataset) -> VAE:
     """Returns the model of a run, adapted to the data if it is to be, but neither compiled nor trained.
 
     Raises:
-      ValueError: if the parts do not fit together or the data.
+      ValueError: if the parts do not fit together or the data, or the weights not in memory.
     """
+    with _weights_fit_in_memory():
+        vae = _make(config, dataset)
+    if config.adapt:
+        vae.adapt(dataset.train)
+    return vae
+
+
+@contextlib.contextmanager
+def _weights_fit_in_memory():
+    """Within this context a weight is refused, before it is made, with which a training step needs too much memory.
+
+    A step holds four numbers for each: the weight, its gradient and the two averages of Adam.
+    """
+    add_weight, made = keras.layers.Layer.add_weight, 0
+
+    @functools.wraps(add_weight)
+    def counted(self, shape=(), *args, **kwargs):
+        nonlocal made
+        made += math.prod(shape if isinstance(shape, list | tuple) else (shape or 1,))
+        check_memory(4 * 4 * made, f"a model of {made:,} or more weights, their gradients and averages")
+        return add_weight(self, shape, *args, **kwargs)
+
+    keras.layers.Layer.add_weight = counted
+    try:
+        yield
+    finally:
+        keras.layers.Layer.add_weight = add_weight
+
+
+def _make(config, dataset):
     condition_dim = _condition_dim(config, dataset)
     encoder_trunk, decoder_trunk = _trunks(config, dataset.event_shape)
-    vae = VAE(
+    return VAE(
         Encoder(encoder_trunk, _posterior(config), condition_dim),
         Decoder(
             decoder_trunk,
@@ -50,9 +85,6 @@ def build_model(config: Config, dataset: data.Dataset) -> VAE:
         kl_weight=_ramp(config, config.kl_weight) if config.objective != "capacity" else config.kl_weight,
         seed=config.seed,
     )
-    if config.adapt:
-        vae.adapt(dataset.train)
-    return vae
 
 
 def _condition_dim(config, dataset):

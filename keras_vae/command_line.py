@@ -143,15 +143,25 @@ def whole_lines() -> Iterator[None]:
 def machine_errors() -> tuple[type, ...]:
     """Returns the errors of a full disk or memory; those of TensorFlow once it is there."""
     errors = getattr(sys.modules.get("tensorflow"), "errors", None)
-    return (OSError, errors.OpError) if errors else (OSError,)
+    return (OSError, MemoryError, *([errors.OpError] if errors else []))
 
 
 def cause(error: Exception) -> str:
     """Returns what a machine error says, and of which file, as one line."""
-    line = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+    said = getattr(error, "strerror", None) or str(error)
+    lines = (line.strip() for line in said.splitlines())
+    line = next((line for line in lines if not _AROUND.match(line)), type(error).__name__)
+    if type(error) is MemoryError and not said:
+        line = "out of memory"
     if getattr(error, "filename", None) is not None:
         line = f"{line}: {error.filename}"
-    return re.sub(r"^{{function_node .*?}} | \[Op:.*", "", line)  # TensorFlow's names of its own parts
+    return _NAMES.sub("", line)
+
+
+# What TensorFlow says before the cause: where in the program the operation was made.
+_AROUND = re.compile(r'$|Graph execution error:|Detected at node|File "|<stack traces|\d+ root error|\[\[')
+# Its names of its own parts, and of the kind of error where there are several.
+_NAMES = re.compile(r"^{{function_node .*?}} |^\(\d+\) [A-Z_]+: *| \[Op:.*")
 
 
 def module_to_run(package: str) -> str:

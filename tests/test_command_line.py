@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from absl import logging
@@ -29,6 +30,35 @@ class Other(Exception):
     pass
 
 
+# As TensorFlow writes them.
+GRAPH_ERROR = """Graph execution error:
+
+Detected at node vae_1/dense_4/MatMul defined at (most recent call last):
+  File "/here/train.py", line 20, in <module>
+
+  File "/there/keras/src/trainers/trainer.py", line 399, in fit
+
+{cause}
+\t [[{{{{node vae_1/dense_4/MatMul}}}}]]
+Hint: If you want to see a list of allocated tensors when OOM happens, add report_tensor_allocations_upon_oom.
+ [Op:__inference_f_33]"""
+SEVERAL_ERRORS = """Graph execution error:
+
+Detected at node A defined at (most recent call last):
+<stack traces unavailable>
+2 root error(s) found.
+  (0) RESOURCE_EXHAUSTED:  OOM when allocating a tensor with shape[3]
+\t [[{{node A}}]]
+  (1) RESOURCE_EXHAUSTED:  another"""
+
+
+def array_too_large():
+    try:
+        np.zeros((2**40, 2**10))
+    except MemoryError as error:
+        return error
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
@@ -41,12 +71,31 @@ class Other(Exception):
             tf.errors.ResourceExhaustedError(None, None, "{{function_node __wrapped__A}} OOM [Op:A] name: "),
             "OOM",
         ),
+        (
+            tf.errors.ResourceExhaustedError(None, None, GRAPH_ERROR.format(cause="OOM when allocating shape[9]")),
+            "OOM when allocating shape[9]",
+        ),
+        (tf.errors.ResourceExhaustedError(None, None, SEVERAL_ERRORS), "OOM when allocating a tensor with shape[3]"),
+        (tf.errors.InternalError(None, None, "Graph execution error:\n"), "InternalError"),
+        (MemoryError(), "out of memory"),
+        (
+            array_too_large(),
+            "Unable to allocate 8.00 PiB for an array with shape (1099511627776, 1024) and data type float64",
+        ),
     ],
 )
 def test_an_expected_error_is_one_line_with_exit_code_2(capsys, error, line):
     with pytest.raises(SystemExit) as end, command_line.one_line_errors(Other):
         raise error
     assert (end.value.code, capsys.readouterr().err) == (2, f"error: {line}\n")
+
+
+def test_the_cause_in_a_graph_is_what_tensorflow_says_of_it():
+    square = tf.function(lambda n: tf.matmul(tf.zeros((n, 1)), tf.zeros((1, n))), autograph=False)
+    with pytest.raises(tf.errors.ResourceExhaustedError) as raised:
+        square(tf.constant(10**7))
+    assert len(str(raised.value).splitlines()) > 1
+    assert command_line.cause(raised.value).startswith("OOM when allocating tensor with shape[10000000,10000000]")
 
 
 def test_another_error_stays_what_it_is():

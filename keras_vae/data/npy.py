@@ -69,6 +69,8 @@ def _content(archive, info, where, offset, count):
         with archive.open(info) as file:
             file.read(offset)
             return file.read(count)
+    except MemoryError:
+        raise
     except Exception as error:  # zipfile raises a dozen kinds of error, depending on what is damaged
         raise ValueError(f"{where} is damaged: {reason(error)}") from error
 

@@ -143,12 +143,17 @@ def for_each(function: Callable, items: Sequence) -> tuple[list, dict[int, str]]
 
     Returns:
       What it returned, None where it raised; and why it raised, by the number of the item.
+
+    Raises:
+      MemoryError: if one of them does.
     """
     reasons = {}
 
     def attempt(i):
         try:
             return function(items[i])
+        except MemoryError:  # the machine's fault, not the picture's
+            raise
         except Exception as error:  # Pillow raises SyntaxError, struct.error and many more for a damaged file
             reasons[i] = reason(error)
             return None

@@ -29,6 +29,8 @@ def read(name: str, data_dir: str | None = None) -> Splits:
     try:
         # No download: tensorflow-datasets would try for minutes where there is no network.
         loaded, info = tfds.load(name, data_dir=str(folder), batch_size=-1, download=False, with_info=True)
+    except MemoryError:
+        raise
     except Exception as error:  # tensorflow-datasets raises whatever its readers raise
         raise NotFoundError(
             f"Data set {name!r} cannot be loaded. Looked for a prepared data set {name!r} in {folder} "

@@ -7,12 +7,14 @@ batches, step by step. Everything else (data sets, generators, eager mode) takes
 """
 
 import contextlib
+from typing import Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_vae import strategies
+from keras_vae.arguments import checked
 from keras_vae.data.images import Block, Images
 
 MAX_BLOCK_STEPS = 64
@@ -72,7 +74,13 @@ class ArrayModel(keras.Model):
         self._auto_jit = True
         self._functions = {}
 
-    def compile(self, optimizer="adam", jit_compile="auto", **kwargs):
+    @checked
+    def compile(
+        self,
+        optimizer: keras.optimizers.Optimizer | str = "adam",
+        jit_compile: bool | Literal["auto"] = "auto",
+        **kwargs,
+    ):
         """Configures training.
 
         Args:

@@ -10,6 +10,7 @@ from absl import logging
 
 from keras_vae import checks, objectives, strategies
 from keras_vae.arguments import ArrayLike, NoiseSeed, NonNegativeFloat, NumberOrArray, PositiveInt, checked
+from keras_vae.block_steps import returns_metrics
 from keras_vae.conditions import as_condition, for_samples
 from keras_vae.data.images import Images
 from keras_vae.decoder import Decoder
@@ -129,6 +130,7 @@ class VAE(ArrayModel):
 
     # Training.
 
+    @returns_metrics
     def train_step(self, data):
         noise = Noise(self.seed, self.train_steps + 1, strategies.replica())
         if strategies.replica()[1] > 1 and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
@@ -146,6 +148,7 @@ class VAE(ArrayModel):
         update()
         return self.get_metrics_result()
 
+    @returns_metrics
     def test_step(self, data):
         noise = Noise(self.seed, EVALUATION_STREAM + self._test_steps, strategies.replica())
         self._test_steps.assign_add(1)
@@ -164,7 +167,7 @@ class VAE(ArrayModel):
 
     def fit(self, *args, **kwargs):
         history = super().fit(*args, **kwargs)
-        steps = int(keras.ops.convert_to_numpy(self.optimizer.iterations))
+        steps = int(keras.ops.convert_to_numpy(self.train_steps))
         for name, schedule in (("kl_weight", self.kl_weight), ("capacity", getattr(self.objective, "capacity", None))):
             if schedule is not None and steps < schedule.num_steps:
                 message = "%s ends its warm-up after %d steps, but training ended after %d, at %s=%.3g"
@@ -228,7 +231,7 @@ class VAE(ArrayModel):
         """Returns this replica's share of the loss, and a function that updates the metrics (outside the tape)."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         condition = self.as_condition(y) if self.condition_dim is not None else None
-        step = self.optimizer.iterations
+        step = self.train_steps
         weight = tf.ones(tf.shape(x)[:1]) if weight is None else tf.cast(weight, tf.float32)
         batch = self.start(x, condition, noise, training, weight, step)
         kl_weight = self.kl_weight(step)

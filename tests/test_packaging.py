@@ -20,11 +20,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # or a top-level one; `keras_vae` is the package's own __init__.py, which gives the public names.
 LAYERS = (
     ("arguments",),
-    ("checks", "command_line", "conditions", "config", "finite", "folders", "noise", "part"),
+    ("checks", "command_line", "conditions", "config", "finite", "fit_arguments", "folders", "noise", "part"),
     ("parsers", "positive", "presets", "strategies"),
     ("checkpoints", "sampling", "data", "flows", "networks", "hierarchy", "mixtures"),
     ("posteriors", "likelihoods", "priors", "schedules"),
     ("stack", "encoder", "decoder", "objectives", "safe_loading"),
+    ("block_steps",),
     ("fitting",),
     ("importance",),
     ("vae",),

@@ -19,6 +19,7 @@ from keras_vae import checks, plotting
 from keras_vae.data.images import Images
 from keras_vae.finite import weights_are_finite
 from keras_vae.fitting import as_images
+from keras_vae.folders import make_own
 
 _DPI = 100
 
@@ -69,7 +70,7 @@ class ImageGrids(keras.callbacks.Callback):
         if self.model.condition_dim is not None and self._labels is None:
             raise ValueError("`images` must be `Images` with labels: the model is conditional. Received: no labels")
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_own(self._folder)  # pictures of pictures are no data
         self._writer = None if self._log_dir is None else tf.summary.create_file_writer(self._log_dir)
 
     def on_epoch_end(self, epoch, logs=None):

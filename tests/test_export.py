@@ -16,6 +16,7 @@ from exporting import content_of, stirred
 import keras_vae as kv
 from export import exporter, measuring, runtimes, tflite, verification
 from export.signatures import FILES, NAMES, Signatures
+from keras_vae import folders
 
 # Without TFLite files, for what does not depend on them.
 ONLY_SAVED_MODEL = exporter.Options(num_samples=2, files=())
@@ -31,6 +32,7 @@ def few_checks(monkeypatch):
 
 def test_export_leaves_the_documented_files_and_no_temporary_folder(exported):
     assert sorted(p.name for p in exported.folder.iterdir()) == [
+        folders.MARKER,
         "autoencoder.tflite",
         "decoder.tflite",
         "encoder.tflite",
@@ -349,7 +351,7 @@ def test_overwrite_replaces_the_folder_and_pictures_do_not_depend_on_their_numbe
     options = exporter.Options(num_samples=4, files=("decoder",))
     exporter.export_model(dense.vae, tmp_path / "export", options, overwrite=True)
     names = {p.name for p in (tmp_path / "export").iterdir()}
-    assert names == {"saved_model", "decoder.tflite", "model_card.json"}
+    assert names == {folders.MARKER, "saved_model", "decoder.tflite", "model_card.json"}
     assert [p.name for p in tmp_path.iterdir()] == ["export"]
     for file, run in (
         ("saved_model", runtimes.saved_model_runner(tmp_path / "export/saved_model")),

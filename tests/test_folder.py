@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from keras_vae import data, training
+from keras_vae import data, folders, training
 from keras_vae.config import Config
 from keras_vae.data import folder, limits, pictures
 
@@ -393,6 +393,35 @@ def test_an_empty_folder_says_what_was_looked_for(tmp_path):
     (tmp_path / "test").mkdir()
     with pytest.raises(ValueError, match=rf"^No images found in {tmp_path}/test\."):
         data.load(str(tmp_path))
+
+
+def test_what_the_package_wrote_is_no_data(tmp_path, logged):
+    save_all(tmp_path / "pics", COLOUR, ("a", "b"))
+    own = ("runs/one", "a/two", "train", "c")
+    for name in own:
+        save(tmp_path / "pics" / name / "figures" / "samples.png", GREY[0])
+        folders.mark(tmp_path / "pics" / name)
+    # A version without the marker wrote these; the third is no run.
+    for name, beside in (("runs/old", "metrics.csv"), ("hub", "model.keras")):
+        save(tmp_path / "pics" / name / "samples.png", GREY[0])
+        (tmp_path / "pics" / name / "config.json").write_text(json.dumps(Config().to_dict()))
+        (tmp_path / "pics" / name / beside).touch()
+    for name, text in (("config.json", "{}"), ("metrics.csv", "")):
+        (tmp_path / "pics" / "a" / name).write_text(text)
+    (tmp_path / "pics" / "b" / "link").symlink_to(tmp_path / "pics" / "runs" / "one")
+    dataset = data.load(str(tmp_path / "pics"))
+    assert dataset.class_names == ("a", "b")
+    assert sorted(i for part in parts(dataset) for i in numbers(part, COLOUR)) == list(range(24))
+    (said,) = (text for text in logged() if "since keras_vae wrote it" in text)
+    assert all(str(tmp_path / "pics" / name) in said for name in ("runs/one", "a/two", "train", "c", "hub", "b/link"))
+
+
+def test_a_folder_that_the_package_wrote_is_one_error(tmp_path):
+    figures = tmp_path / "figures"
+    folders.make_own(figures)
+    save(figures / "samples.png", GREY[0])
+    with pytest.raises(ValueError, match=f"No images found in {figures}.*not read as data, since keras_vae wrote it"):
+        data.load(str(figures))
 
 
 def test_hidden_files_and_others_are_ignored_with_their_count(tmp_path, logged):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import make_binary
 
-from keras_vae import hub, training
+from keras_vae import folders, hub, training
 from keras_vae.config import Config
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -33,7 +33,7 @@ def saved(run_dir):
 
 def test_the_folder_holds_the_model_its_settings_its_figures_and_a_card(run_dir, saved):
     names = {"README.md", "config.json", "model.keras", "report.json", "reconstructions.png", "samples.png"}
-    assert {path.name for path in saved.iterdir()} == names
+    assert {path.name for path in saved.iterdir()} == {folders.MARKER, *names}
     assert (saved / "model.keras").read_bytes() == (run_dir / "model.keras").read_bytes()
     for name, changed in (("config.json", {"dataset", "run_dir"}), ("report.json", {"data"})):
         before, after = (json.loads((folder / name).read_text()) for folder in (run_dir, saved))

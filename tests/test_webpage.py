@@ -20,6 +20,7 @@ import urllib.error
 import pytest
 
 from export import litertjs, webpage
+from keras_vae import folders
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGES = (litertjs.CORE, litertjs.WASM_UTILS)
@@ -109,7 +110,7 @@ RUNTIME_FILES = {f"litert/{package.short_name}/{name}" for package in PACKAGES f
 def test_the_site_holds_what_the_page_needs_and_nothing_else(exported, unpacked, tmp_path):
     folder = webpage.write_site(exported, tmp_path / "site", unpacked)
     assert folder == tmp_path / "site"
-    assert files_below(folder) == PAGE_FILES | RUNTIME_FILES | {"decoder.tflite", "model_card.json"}
+    assert files_below(folder) == PAGE_FILES | RUNTIME_FILES | {"decoder.tflite", "model_card.json", folders.MARKER}
     assert (folder / "decoder.tflite").read_bytes() == (exported / "decoder.tflite").read_bytes()
     assert (folder / "litert/core/dist/index.js").read_bytes() == b"@litertjs/core/dist/index.js"
 
@@ -275,7 +276,7 @@ def test_names_in_a_tarball_lead_nowhere(exported, registry, tmp_path):
     evil = {"package/../../../evil.txt": b"evil", "/tmp/keras_vae_evil.txt": b"evil", "package/more.txt": b"more"}
     registry.put(litertjs.CORE, tarball(members_of(litertjs.CORE, **evil)))
     folder = webpage.write_site(exported, tmp_path / "site")
-    assert files_below(folder) == PAGE_FILES | RUNTIME_FILES | {"decoder.tflite", "model_card.json"}
+    assert files_below(folder) == PAGE_FILES | RUNTIME_FILES | {"decoder.tflite", "model_card.json", folders.MARKER}
     assert list(tmp_path.rglob("evil*")) == []
     assert not os.path.exists("/tmp/keras_vae_evil.txt")
 

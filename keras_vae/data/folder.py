@@ -1,6 +1,8 @@
 """A folder of picture files: sub-folders are labels, train/, test/ and validation/ are splits."""
 
+import hashlib
 import itertools
+import json
 import math
 import pathlib
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from keras_vae.data import pictures
 from keras_vae.data.images import Images
 from keras_vae.data.limits import check_memory
 from keras_vae.data.splits import Splits
+from keras_vae.folders import is_own
 
 ON_BAD_IMAGE = ("stop", "skip")
 _SPLITS = ("train", "test", "validation")
@@ -81,29 +84,34 @@ def read(
         parts.get("validation"),
         class_names=tuple(names),
         source=f"images in {folder}",
+        manifest=_manifest(folder, found),
     )
 
 
 def find(folder: pathlib.Path) -> tuple[list[Picture], int]:
     """Returns the pictures of a folder in the order of their paths, and how many other files it holds.
 
-    Links are followed, but no folder is walked twice.
+    Links are followed, but no folder is walked twice. Folders that the package wrote (`keras_vae.folders.is_own`) are
+    passed over: the figures of a run are no data, wherever they lie.
 
     Raises:
       ValueError: if there are none, or they are in no order that makes sense.
     """
-    seen, found, ignored = set(), [], 0
-    splits = [name for name in _SPLITS if (folder / name).is_dir()] if (folder / "train").is_dir() else [""]
+    seen, own, found, ignored = set(), [], [], 0
+    splits = [name for name in _SPLITS if (folder / name).is_dir() and not is_own(folder / name)]
+    splits = splits if "train" in splits else [""]
     for split in splits:
         before = len(found)
-        for path in _files(folder / split, seen):
+        for path in _files(folder / split, seen, own):
             if path.name.startswith(".") or not _is_picture(path):
                 ignored += 1
                 continue
             inside = path.relative_to(folder / split).parts
             found.append(Picture(path, split, inside[0] if len(inside) > 1 else None))
         if len(found) == before:
-            raise ValueError(_nothing(folder / split, ignored))
+            raise ValueError(_nothing(folder / split, ignored, own))
+    if own:
+        logging.info("%s: %s", folder, _not_read(own))
     if splits != [""]:
         others = sorted(path.name for path in folder.iterdir() if path.name not in splits)
         if others:
@@ -112,11 +120,17 @@ def find(folder: pathlib.Path) -> tuple[list[Picture], int]:
     return found, ignored
 
 
-def _files(folder, seen) -> Iterator[pathlib.Path]:
-    """Yields the files below a folder, and hidden folders as if they were files; each folder once, links or not."""
+def _files(folder, seen, own) -> Iterator[pathlib.Path]:
+    """Yields the files below a folder, and hidden folders as if they were files; each folder once, links or not.
+
+    Folders that the package wrote are added to `own`, and nothing in them is yielded.
+    """
     waiting = [folder]
     while waiting:
         here = waiting.pop()
+        if is_own(here):
+            own.append(here)
+            continue
         info = here.stat()
         if (info.st_dev, info.st_ino) in seen:
             logging.warning("%s is a link to a folder that is read already: ignored", here)
@@ -136,11 +150,17 @@ def _is_picture(path):
     return path.suffix.lower() in pictures.SUFFIXES and (path.is_file() or path.is_symlink())
 
 
-def _nothing(folder, ignored):
+def _not_read(own):
+    shown, more = ", ".join(map(str, own[:_NAMED])), f" and {len(own) - _NAMED} more" if len(own) > _NAMED else ""
+    return f"not read as data, since keras_vae wrote it: {shown}{more}"
+
+
+def _nothing(folder, ignored, own):
     return (
         f"No images found in {folder}. Looked for {', '.join(pictures.SUFFIXES)} in it, in its sub-folders, whose "
         "names are the labels, and in those of train/ and test/; and for IDX files (train-images-idx3-ubyte, ...). "
         f"{ignored} other files were ignored. A data set of tensorflow-datasets needs --data_dir"
+        + (f"; {_not_read(own)}" if own else "")
     )
 
 
@@ -196,6 +216,19 @@ def _decode(members, shape, color, names, bad):
     number = {name: i for i, name in enumerate(names)}
     labels = np.array([number[members[i].label] for i in good]) if names else None
     return Images(values[good] if reasons else values, labels, divisor=255.0)
+
+
+def _manifest(folder, found):
+    """Returns a hash of the pictures' paths in the folder and their sizes in bytes."""
+    sizes = {picture.path.relative_to(folder).as_posix(): _size(picture.path) for picture in found}
+    return hashlib.blake2b(json.dumps(sorted(sizes.items())).encode(), digest_size=16).hexdigest()
+
+
+def _size(path):
+    try:
+        return path.stat().st_size
+    except OSError:  # a broken link
+        return None
 
 
 def _bad_images(folder, bad, count):

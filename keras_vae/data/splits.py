@@ -18,6 +18,8 @@ class Splits(NamedTuple):
       source: where the examples come from, one line for a report.
       ordered: keep the order of the examples: the test set is cut off their start, the validation set off their end.
         Otherwise they may be sorted by class, and are shuffled.
+      manifest: what tells the files of the source from changed ones, the same on every machine; empty where the
+        examples themselves tell.
     """
 
     train: Images
@@ -26,6 +28,7 @@ class Splits(NamedTuple):
     class_names: tuple[str, ...] = ()
     source: str = ""
     ordered: bool = False
+    manifest: str = ""
 
 
 def divide(

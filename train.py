@@ -5,8 +5,7 @@ Writes a run directory with the model, its test log likelihood in nats, figures,
 
 import dataclasses
 import os
-import signal
-import sys
+import pathlib
 
 from absl import flags, logging
 
@@ -14,7 +13,7 @@ from export import early
 from export.command_line import run
 from export.errors import ExportError
 
-command_line, presets = early.load("command_line"), early.load("presets")
+command_line, presets, signals = early.load("command_line"), early.load("presets"), early.load("signals")
 Config = early.load("config").Config
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
@@ -68,47 +67,37 @@ def _integer(name: str, text: str) -> int:
         raise ValueError(f"`{name}` must be integers separated by commas. Received: {text!r}") from None
 
 
-class _Stopped(BaseException):
-    """A signal asked the program to end; like KeyboardInterrupt, nothing but `main` may catch it."""
-
-
-def _stop(number, _):
-    for other in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(other, signal.SIG_IGN)
-    raise _Stopped(signal.Signals(number))
-
-
 def main(_) -> None:
     """Trains, and exports."""
     go_on = ""
-    try:
-        with command_line.one_line_errors(ExportError, hint=lambda: go_on), command_line.whole_lines():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, _stop)
-            config = make_config()
-            # Raises early if it exists.
-            if config.strategy != "multi_worker":  # there the chief looks, when all workers are there
-                config = dataclasses.replace(config, run_dir=str(config.run_folder(flags.FLAGS.resume)))
-            logging.set_verbosity(logging.INFO)
-            command_line.quiet_tensorflow(config.strategy != "multi_worker")
-            from export import exporter
-            from keras_vae import training
 
-            go_on = (
-                f". The same command with --run_dir={config.run_dir} goes on from the last checkpoint, if there is one"
-            )
-            run_dir = training.run(config, flags.FLAGS.resume)
-            if run_dir is None:
-                logging.info("done: the chief measures and exports")
-                return
-            go_on = f". The run has ended; `python -m export {run_dir}` exports it"
-            if config.export:
-                exporter.export_run(run_dir)
-    except _Stopped as error:
-        print(f"stopped by {error.args[0].name}{command_line.escaped(go_on)}", file=sys.stderr, flush=True)
-        sys.stdout.flush()
-        # All is written. TensorFlow's threads, stopped in the middle of a step, may keep the interpreter from ending.
-        os._exit(128 + error.args[0])
+    def begun(run_dir):
+        nonlocal go_on
+        go_on = f". The same command with --run_dir={run_dir} goes on from the last checkpoint, if there is one"
+
+    with (
+        command_line.one_line_errors(ExportError, hint=lambda: go_on),
+        signals.obeyed(lambda: command_line.escaped(go_on)),
+        command_line.whole_lines(),
+    ):
+        config, resume = make_config(), flags.FLAGS.resume
+        awaits_export = False
+        if config.strategy != "multi_worker":  # there the chief looks, when all workers are there
+            awaits_export = resume and config.awaits_export()
+            if not awaits_export:
+                config.run_folder(resume)  # raises early if it exists
+        logging.set_verbosity(logging.INFO)
+        command_line.quiet_tensorflow(config.strategy != "multi_worker")
+        from export import exporter
+        from keras_vae import training
+
+        run_dir = pathlib.Path(config.run_dir) if awaits_export else training.run(config, resume, on_begin=begun)
+        if run_dir is None:
+            logging.info("done: the chief measures and exports")
+            return
+        go_on = f". The run has ended; `python -m export {run_dir}` exports it"
+        if config.export:
+            exporter.export_run(run_dir)
     logging.info("done: see %s", run_dir)
 
 

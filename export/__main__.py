@@ -13,7 +13,7 @@ from export.command_line import run
 from export.errors import ExportError
 from export.paths import check_run_dir
 
-command_line = early.load("command_line")
+command_line, signals = early.load("command_line"), early.load("signals")
 OF_THE_EXPORT = ("num_samples", "batch_size", "variants", "max_nats", "overwrite", "onnx", "litertjs")
 
 
@@ -73,10 +73,11 @@ def main(argv: list[str]) -> None:
             )
         folder = check_run_dir(argv[1], values.overwrite or only_serve)
         if not only_serve:
-            command_line.quiet_tensorflow()
-            from export import exporter
+            with signals.obeyed():
+                command_line.quiet_tensorflow()
+                from export import exporter
 
-            exporter.export_run(argv[1], make_options(), values.overwrite)
+                exporter.export_run(argv[1], make_options(), values.overwrite)
             logging.info("done: see %s", folder)
         if values.serve:
             if only_serve and not (folder / "web/index.html").is_file():

@@ -106,7 +106,7 @@ def _report(run_dir) -> dict:
 
 def _dataset(run_dir) -> Dataset | None:
     try:
-        return training.load_data(training.load_config(run_dir))
+        return training.load_data_of(run_dir, training.load_config(run_dir))
     except ValueError as error:
         logging.warning("variants are measured on draws of the model itself, not on its test set: %s", error)
         return None

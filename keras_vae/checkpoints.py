@@ -1,9 +1,7 @@
 """Checkpoints of a run: what a killed training goes on from."""
 
 import contextlib
-import csv
 import math
-import os
 import pathlib
 import re
 import shutil
@@ -15,12 +13,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_vae.finite import weights_are_finite
-from keras_vae.folders import file_written_whole, remove_unfinished, sync
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from keras_vae.folders import file_written_whole, locked, remove_unfinished, sync
 
 _NAME = re.compile(r"epoch-(\d{6})\.keras")
 _KEPT = 2
@@ -33,18 +26,12 @@ def alone(run_dir: pathlib.Path):
     Raises:
       ValueError: if another process has it.
     """
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(run_dir, os.O_RDONLY)
-    try:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(locked(run_dir))
         except OSError as error:
             raise ValueError(f"`run_dir` must not be in use: another process is training in {run_dir}") from error
         yield
-    finally:
-        os.close(descriptor)
 
 
 def epochs_saved(folder: pathlib.Path) -> list[int]:
@@ -107,19 +94,6 @@ def restore(
     return None, 0
 
 
-def cut_rows(path: pathlib.Path, epochs: int) -> None:
-    """Takes the rows of epochs from `epochs` on out of a CSV file with a header; a last line cut short goes too.
-
-    Raises:
-      ValueError: if rows of the epochs before are missing.
-    """
-    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
-    if epochs and len(lines) <= epochs:
-        raise ValueError(f"{path} must have a row for each of {epochs} epochs. Received: {max(0, len(lines) - 1)}")
-    with file_written_whole(path) as work:
-        work.write_bytes(b"".join(lines[: epochs + 1]) if epochs else b"")
-
-
 def cut_events(folder: pathlib.Path, epochs: int, iterations: int) -> None:
     """Takes the points of epochs from `epochs` on, or of steps after `iterations`, out of TensorBoard's files."""
     for path in folder.rglob("events.out.tfevents.*"):
@@ -143,13 +117,6 @@ def _is_after(event, epochs, iterations):
         event.step > iterations if value.tag.endswith("_vs_iterations") else event.step >= epochs
         for value in event.summary.value
     )
-
-
-def read_rows(path: pathlib.Path) -> dict[str, list[float]]:
-    """Returns the columns of a CSV file of numbers, name -> values."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else {}
 
 
 class Checkpoints(keras.callbacks.Callback):

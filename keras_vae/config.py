@@ -4,6 +4,7 @@ This file imports nothing but the standard library, so that `train.py --help` an
 """
 
 import dataclasses
+import itertools
 import json
 import math
 import os
@@ -11,6 +12,7 @@ import pathlib
 import re
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -242,10 +244,7 @@ class Config:
         Raises:
           ValueError: if it exists otherwise (nothing is ever overwritten) or cannot be created.
         """
-        # A data set may be a path: its end tells most.
-        name = re.sub(r"[^\w.-]+", "-", self.dataset)[-60:].strip("-.")
-        default = f"runs/{name or 'data'}-{time.strftime('%Y%m%d-%H%M%S')}"
-        folder = pathlib.Path(self.run_dir or default)
+        folder = pathlib.Path(self.run_dir) if self.run_dir else next(self.default_folders())
         if folder.exists():
             # A run may have been killed before it wrote anything.
             empty = folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())
@@ -258,11 +257,36 @@ class Config:
             raise ValueError(f"`run_dir` cannot be created: {parent} is no folder to write to. Received: {folder}")
         return folder
 
+    def default_folders(self) -> Iterator[pathlib.Path]:
+        """Yields where the results go without a `run_dir`: the first that is still free when they begin."""
+        # A data set may be a path: its end tells most.
+        name = re.sub(r"[^\w.-]+", "-", self.dataset)[-60:].strip("-.")
+        default = f"runs/{name or 'data'}-{time.strftime('%Y%m%d-%H%M%S')}"
+        names = itertools.chain([default], (f"{default}-{i}" for i in itertools.count(2)))
+        return (folder for folder in map(pathlib.Path, names) if not folder.exists())
+
+    def awaits_export(self) -> bool:
+        """Returns whether `run_dir` holds a run of these settings that ended, and was to be exported and is not.
+
+        Raises:
+          ValueError: if it is a run of other settings.
+        """
+        folder = pathlib.Path(self.run_dir)
+        ended = bool(self.run_dir) and (folder / "report.json").exists()
+        if not (ended and self.export) or (folder / "export").exists():
+            return False
+        self._check_same_settings(folder)
+        return True
+
     def _check_resumable(self, folder):
         if (folder / "report.json").exists():
+            export = "" if (folder / "export").exists() else f"; `python -m export {folder}` exports it"
             raise ValueError(
-                f"`run_dir` must not hold a run that has ended: nothing is overwritten. Received: {folder}"
+                f"`run_dir` must not hold a run that has ended: nothing is overwritten. Received: {folder}{export}"
             )
+        self._check_same_settings(folder)
+
+    def _check_same_settings(self, folder):
         try:
             before = Config.from_dict(read_json(folder / "config.json")).to_dict()
             others = [

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.arguments import ArrayLike, PositiveInt, checked
 from keras_vae.posteriors import Posterior
 from keras_vae.stack import Stack
 
@@ -28,10 +27,7 @@ class Encoder(Stack):
 
     head_name = "posterior"
 
-    @checked
-    def __init__(
-        self, trunk: keras.layers.Layer, posterior: Posterior, condition_dim: PositiveInt | None = None, **kwargs
-    ):
+    def __init__(self, trunk: keras.layers.Layer, posterior: Posterior, condition_dim: int | None = None, **kwargs):
         super().__init__(trunk, posterior, condition_dim, **kwargs)
 
     def build(self, input_shape):
@@ -48,7 +44,6 @@ class Encoder(Stack):
     def call(self, x, condition=None, training=None):
         return super().call(x - self.input_mean, condition, training=training)
 
-    @checked
-    def adapt(self, mean: ArrayLike) -> None:
+    def adapt(self, mean: np.ndarray) -> None:
         """Centres the input: sets `input_mean` to the mean of the training set, shape of one x."""
         self.input_mean.assign(np.reshape(mean, self.input_mean.shape))

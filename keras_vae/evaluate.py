@@ -15,10 +15,11 @@ from keras_vae.command_line import begin, one_line_errors
 from keras_vae.config import Config
 from keras_vae.disentanglement import disentanglement_scores, scikit_learn
 from keras_vae.folders import written_whole
-from keras_vae.frechet import ClassifierFeatures, sample_quality
+from keras_vae.frechet import MIN_REAL, ClassifierFeatures, sample_quality
 from keras_vae.information import split_kl
 from keras_vae.posteriors import Deterministic, Flow
-from keras_vae.training import load_config, load_data, load_model, write_json
+from keras_vae.signals import obeyed
+from keras_vae.training import load_config, load_data_of, load_model, write_json
 
 # All pairs of images and codes: the split of the KL grows with its square.
 NUM_SPLIT_EXAMPLES = 2000
@@ -37,7 +38,7 @@ def evaluate_run(run_dir, num_importance_samples: int = 500, overwrite: bool = F
     if folder.exists() and not overwrite:
         raise ValueError(f"the evaluation folder must not exist, or pass --overwrite. Received: {folder}")
     vae, config = load_model(run_dir), load_config(run_dir)
-    dataset = load_data(config)
+    dataset = load_data_of(run_dir, config)
     if dataset.factor_names:
         scikit_learn("ensemble")  # raises before the work, not after it
     with written_whole(folder) as work:
@@ -58,20 +59,34 @@ def measure(vae, config: Config, dataset, num_importance_samples: int) -> dict:
         report["kl_split"] = split_kl(vae.encode(x, condition), vae.prior(vae.encoder), seed=config.seed)
     if dataset.factor_names:
         report["disentanglement"] = factor_scores(vae, dataset, config.seed)
-    labels = dataset.train.labels
-    if labels is not None and labels.ndim == 1 and labels.max() > 0 and len(dataset.event_shape) == 3:
-        classifier = ClassifierFeatures(dataset.event_shape, int(labels.max()) + 1, seed=config.seed)
-        classifier.fit(dataset.train)
-        count = min(len(dataset.test), 5000)
-        # Binary images are compared with drawn pixels, grey ones with means.
-        output = "mean" if dataset.binarization == "none" else "sample"
-        samples = [
-            vae.sample(len(c), config.seed + i, output=output, condition=None if condition is None else c)
-            for i, c in enumerate(np.array_split(dataset.test.labels[:count], -(-count // 500)))
-        ]
-        quality = sample_quality(np.concatenate(samples), dataset.test[:count], classifier, seed=config.seed)
-        report["classifier_frechet"] = {**quality, "classifier_accuracy": classifier.accuracy(dataset.test)}
+    if _has_classes(dataset):
+        if len(dataset.test) < MIN_REAL:
+            logging.info("no Frechet distance: it takes %d test images. There are %d", MIN_REAL, len(dataset.test))
+        else:
+            report["classifier_frechet"] = classifier_quality(vae, config, dataset)
     return report
+
+
+def _has_classes(dataset) -> bool:
+    """Returns whether training and test images have class numbers, of at least two classes."""
+    labels = [part.labels for part in (dataset.train, dataset.test)]
+    known = all(y is not None and y.ndim == 1 and y.min() >= 0 for y in labels)  # -1 stands for none in some data sets
+    return known and labels[0].max() > 0 and len(dataset.event_shape) == 3
+
+
+def classifier_quality(vae, config: Config, dataset) -> dict:
+    """Returns the quality of samples by a classifier of the training images, and its accuracy on the test images."""
+    num_classes = 1 + int(max(part.labels.max() for part in (dataset.train, dataset.test)))  # a rare one may be in one
+    classifier = ClassifierFeatures(dataset.event_shape, num_classes, seed=config.seed).fit(dataset.train)
+    count = min(len(dataset.test), 5000)
+    # Binary images are compared with drawn pixels, grey ones with means.
+    output = "mean" if dataset.binarization == "none" else "sample"
+    samples = [
+        vae.sample(len(c), config.seed + i, output=output, condition=None if vae.condition_dim is None else c)
+        for i, c in enumerate(np.array_split(dataset.test.labels[:count], -(-count // 500)))
+    ]
+    quality = sample_quality(np.concatenate(samples), dataset.test[:count], classifier, seed=config.seed)
+    return {**quality, "classifier_accuracy": classifier.accuracy(dataset.test)}
 
 
 def log_measures(report: dict) -> None:
@@ -119,9 +134,10 @@ def draw(vae, dataset, report: dict) -> dict:
         vae.decode(codes, None if condition is None else np.repeat(condition[:1], len(codes))).mean().numpy()
         for codes in (latent.traverse(start, int(d), values) for d in busiest)
     ]
-    samples = vae.sample(NUM_PICTURES, seed=0, condition=condition).numpy()
+    # A sample for the class of each test image, of which there may be fewer.
+    samples = vae.sample(NUM_PICTURES if condition is None else len(test), seed=0, condition=condition).numpy()
     training = dataset.train.numpy()
-    index, _ = latent.nearest_neighbours(samples, training, 4)
+    index, _ = latent.nearest_neighbours(samples, training, min(4, len(training)))
     figures = {
         "traversal": plotting.traversal_grid(np.stack(rows), values, busiest),
         "neighbours": plotting.neighbours(samples, training[index]),
@@ -135,7 +151,7 @@ def main(argv: list[str] | None = None) -> None:
     """The command line; a mistake is one line and exit code 2."""
     arguments = parsers.evaluate().parse_args(argv)
     begin()
-    with one_line_errors():
+    with one_line_errors(), obeyed():
         folder = evaluate_run(arguments.run_dir, arguments.num_importance_samples, arguments.overwrite)
     logging.info("done: see %s", folder / "evaluation.json")
 

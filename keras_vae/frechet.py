@@ -11,6 +11,9 @@ import numpy as np
 from keras_vae import checks
 from keras_vae.data.images import Images
 
+# Each half of the real images has a covariance.
+MIN_REAL = 4
+
 
 class ClassifierFeatures:
     """A small convolutional classifier; its features are the outputs of its last hidden layer.
@@ -142,7 +145,7 @@ def sample_quality(samples, real, classifier: ClassifierFeatures, seed: int = 0)
       ValueError: if there are fewer than two samples or four real images, or shapes do not fit.
     """
     of_samples, of_real = classifier(samples), classifier(real)
-    if len(of_real) < 4:
+    if len(of_real) < MIN_REAL:
         raise ValueError(f"`real` must hold at least four images. Received: {len(of_real)}")
     order = np.random.default_rng(seed).permutation(len(of_real))
     half = len(of_real) // 2

@@ -16,6 +16,7 @@ from keras_vae import evaluation, parsers, training
 from keras_vae.command_line import begin, one_line_errors
 from keras_vae.config import read_json
 from keras_vae.folders import written_whole
+from keras_vae.signals import obeyed
 from keras_vae.vae import VAE
 
 FILES = ("model.keras", "config.json", "report.json")
@@ -169,7 +170,7 @@ def main(argv: list[str] | None = None) -> None:
     """The command line; a mistake is one line and exit code 2."""
     arguments = parsers.hub().parse_args(argv)
     begin()
-    with one_line_errors():
+    with one_line_errors(), obeyed():
         folder = save_pretrained(arguments.run_dir, arguments.folder, arguments.license)
     logging.info("see %s", folder / "README.md")
 

@@ -6,7 +6,6 @@ import keras
 import tensorflow as tf
 
 from keras_vae import checks
-from keras_vae.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, checked
 
 register = keras.saving.register_keras_serializable(package="keras_vae.schedules")
 
@@ -34,7 +33,6 @@ class Schedule:
         return cls(**config)
 
 
-@checked
 def as_schedule(name: str, value) -> Schedule:
     """Returns a `Schedule` as it is and a number of at least 0 as a `Constant`; else raises `ValueError`."""
     if isinstance(value, Schedule):
@@ -50,8 +48,7 @@ class Constant(Schedule):
       value: at least 0.
     """
 
-    @checked
-    def __init__(self, value: NonNegativeFloat):
+    def __init__(self, value: float):
         self.value = checks.nonnegative_float("value", value)
 
     def __call__(self, step):
@@ -70,8 +67,7 @@ class _Ramp(Schedule):
       end: last value, at least 0.
     """
 
-    @checked
-    def __init__(self, num_steps: PositiveInt, start: NonNegativeFloat = 0.0, end: NonNegativeFloat = 1.0):
+    def __init__(self, num_steps: int, start: float = 0.0, end: float = 1.0):
         self.num_steps = checks.positive_int("num_steps", num_steps)
         self.start = checks.nonnegative_float("start", start)
         self.end = checks.nonnegative_float("end", end)
@@ -123,14 +119,7 @@ class Cyclic(_Ramp):
       rise: part of the cycle in which the value rises, above 0 and at most 1.
     """
 
-    @checked
-    def __init__(
-        self,
-        num_steps: PositiveInt,
-        start: NonNegativeFloat = 0.0,
-        end: NonNegativeFloat = 1.0,
-        rise: PositiveFloat = 0.5,
-    ):
+    def __init__(self, num_steps: int, start: float = 0.0, end: float = 1.0, rise: float = 0.5):
         super().__init__(num_steps, start, end)
         self.rise = checks.positive_float("rise", rise)
         if rise > 1:

@@ -1,8 +1,10 @@
 """One training run: a `Config` in, a run directory out."""
 
+import dataclasses
 import json
 import pathlib
 import platform
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
@@ -10,17 +12,25 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from absl import logging
 
-from keras_vae import callbacks, checkpoints, data, evaluation, latent, plotting, safe_loading, strategies
-from keras_vae.building import LIKELIHOODS, build_model
+from keras_vae import callbacks, checkpoints, evaluation, latent, plotting, safe_loading, strategies, tables
+from keras_vae.building import build_model
 from keras_vae.config import Config, read_json
-from keras_vae.folders import file_written_whole
+from keras_vae.data import Dataset, fingerprint
+from keras_vae.folders import file_written_whole, mark
+from keras_vae.run_data import DATA_FILE, lies_in, load_data_of
+from keras_vae.run_data import load_data as load_data
 from keras_vae.sampling import center
 from keras_vae.vae import VAE
 
 MEASURES = ("elbo", "log_likelihood", "measure", "bits_per_dimension", "reconstruction_error")
 
 
-def run(config: Config, resume: bool = False, checkpoint_seconds: float = 30.0) -> pathlib.Path | None:
+def run(
+    config: Config,
+    resume: bool = False,
+    checkpoint_seconds: float = 30.0,
+    on_begin: Callable[[pathlib.Path], None] = lambda run_dir: None,
+) -> pathlib.Path | None:
     """Trains, measures and draws; returns the run directory, or None in a worker that is not the chief.
 
     It holds config.json, metrics.csv (one line an epoch), model.keras, report.json, TensorBoard events and figures/,
@@ -32,6 +42,7 @@ def run(config: Config, resume: bool = False, checkpoint_seconds: float = 30.0) 
       resume: whether to go on with a run of these settings in `config.run_dir` that did not end; it ends with the
         numbers of one that was never interrupted.
       checkpoint_seconds: how far apart two checkpoints are at least; each is at the end of an epoch.
+      on_begin: called with the run directory when it is there.
 
     Raises:
       ValueError: if the data cannot be had or does not fit the model, or the directory exists or cannot be made.
@@ -41,11 +52,13 @@ def run(config: Config, resume: bool = False, checkpoint_seconds: float = 30.0) 
     if not strategies.is_chief(strategy):
         return _work(config, strategy)
     run_dir = config.run_folder(resume)
-    dataset = load_data(config)
+    dataset = load_data_of(run_dir, config)
     with strategy.scope():
         vae = build_model(config, dataset)
-    if not run_dir.exists():
-        make_run_dir(run_dir)
+    if not (config.run_dir and run_dir.exists()):
+        run_dir = make_run_dir([run_dir] if config.run_dir else config.default_folders())
+    on_begin(run_dir)
+    config = dataclasses.replace(config, run_dir=str(run_dir))
     with checkpoints.alone(run_dir):
         # Another process may have ended the run since.
         config.run_folder(resume=True)
@@ -54,7 +67,7 @@ def run(config: Config, resume: bool = False, checkpoint_seconds: float = 30.0) 
 
 def _work(config, strategy):
     """Trains as one of several workers, and leaves all else to the chief."""
-    dataset = load_data(config)
+    dataset = load_data_of(pathlib.Path(config.run_dir), config)
     with strategy.scope():
         vae = build_model(config, dataset)
     vae, epochs_before = _restored(vae, pathlib.Path(config.run_dir), chief=False)
@@ -75,15 +88,20 @@ def _restored(vae, run_dir, chief=True):
 
 
 def _run(vae, config, dataset, run_dir, checkpoint_seconds):
+    mark(run_dir)
     vae, epochs_before = _restored(vae, run_dir)
     if (run_dir / "config.json").exists():
         logging.info("going on with %s after %d of %d epochs", run_dir, epochs_before, config.epochs)
     else:
         write_json(run_dir / "config.json", config.to_dict())
+    if not (run_dir / DATA_FILE).exists():
+        write_json(run_dir / DATA_FILE, fingerprint.fingerprint(dataset))
     for name in ("metrics.csv", "seconds.csv"):
-        checkpoints.cut_rows(run_dir / name, epochs_before)
+        tables.cut(run_dir / name, epochs_before)
     iterations = int(keras.ops.convert_to_numpy(vae.optimizer.iterations)) if epochs_before else 0
     checkpoints.cut_events(run_dir / "tensorboard", epochs_before, iterations)
+    if lies_in(dataset, run_dir, config):
+        logging.info("%s lies inside of the data set %s; a run is never read as data", run_dir, config.dataset)
     for sentence in config.without_effect():
         logging.warning("%s", sentence)
     kl_method, parameters = vae.kl_method, sum(int(np.prod(v.shape)) for v in vae.trainable_variables)
@@ -92,8 +110,8 @@ def _run(vae, config, dataset, run_dir, checkpoint_seconds):
 
     if epochs_before < config.epochs:
         fit(vae, config, dataset, run_dir, epochs_before, checkpoint_seconds)
-    history = checkpoints.read_rows(run_dir / "metrics.csv")
-    train_seconds = checkpoints.read_rows(run_dir / "seconds.csv")["seconds"][-1]
+    history = tables.read(run_dir / "metrics.csv", config.epochs)
+    train_seconds = tables.read(run_dir / "seconds.csv", config.epochs)["seconds"][-1]
     with file_written_whole(run_dir / "model.keras") as work:
         vae.save(work)
     if config.strategy != "none":
@@ -131,33 +149,10 @@ def _run(vae, config, dataset, run_dir, checkpoint_seconds):
     return run_dir
 
 
-def load_data(config: Config) -> data.Dataset:
-    """Returns the data set of a run."""
-    binarization = config.binarization
-    if binarization == "auto":
-        # A density of a learned scale has no upper bound on two values: only the Bernoulli gets binary images unasked.
-        binarization = "dynamic" if (config.dataset, config.likelihood) == ("mnist", "bernoulli") else "none"
-    dequantization = config.dequantization
-    if dequantization == "auto" and (binarization != "none" or not LIKELIHOODS[config.likelihood].is_density):
-        dequantization = "none"
-    return data.load(
-        config.dataset,
-        config.data_dir or None,
-        binarization,
-        config.validation_fraction,
-        config.seed,
-        dequantization,
-        config.size(),
-        config.test_fraction,
-        config.on_bad_image,
-        config.background,
-    )
-
-
 def fit(
     vae: VAE,
     config: Config,
-    dataset: data.Dataset,
+    dataset: Dataset,
     run_dir: pathlib.Path | None,
     initial_epoch: int = 0,
     checkpoint_seconds: float = 30.0,
@@ -174,7 +169,7 @@ def fit(
             vae.compile(keras.optimizers.Adam(learning_rate(config, len(dataset.train)), epsilon=config.epsilon))
     guard, writers = callbacks.NaNGuard(), []
     if run_dir is not None:
-        before = checkpoints.read_rows(run_dir / "seconds.csv")["seconds"][-1] if initial_epoch else 0.0
+        before = tables.read(run_dir / "seconds.csv", initial_epoch)["seconds"][-1] if initial_epoch else 0.0
         writers = [
             keras.callbacks.CSVLogger(run_dir / "metrics.csv", append=True),
             keras.callbacks.TensorBoard(run_dir / "tensorboard", write_graph=False),
@@ -218,9 +213,10 @@ def learning_rate(config: Config, num_images: int) -> float | keras.optimizers.s
     )
 
 
-def draw_figures(vae: VAE, dataset: data.Dataset, history: dict, folder: pathlib.Path) -> None:
+def draw_figures(vae: VAE, dataset: Dataset, history: dict, folder: pathlib.Path) -> None:
     """Writes reconstructions, samples, an interpolation, the learning curve and, for two dimensions, the latent map."""
     folder.mkdir(exist_ok=True)
+    mark(folder)
     images = dataset.validation[:20]
     x, condition, rows = images.numpy(), None, None
     if vae.condition_dim is not None:
@@ -247,12 +243,17 @@ def draw_figures(vae: VAE, dataset: data.Dataset, history: dict, folder: pathlib
         figure.savefig(folder / f"{name}.png", dpi=150)
 
 
-def make_run_dir(folder: pathlib.Path) -> None:
-    """Creates a run directory, or raises `ValueError`; an existing one is never touched."""
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise ValueError(f"`run_dir` cannot be created. Received: {folder} ({error.strerror})") from error
+def make_run_dir(folders: Iterable[pathlib.Path]) -> pathlib.Path:
+    """Creates the first folder that nobody has made, or raises `ValueError`; an existing one is never touched."""
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except OSError as error:
+            failed = error
+            if not isinstance(error, FileExistsError):
+                break
+    raise ValueError(f"`run_dir` cannot be created. Received: {folder} ({failed.strerror})") from failed
 
 
 def load_model(run_dir) -> VAE:

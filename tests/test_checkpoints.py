@@ -1,4 +1,3 @@
-import csv
 import dataclasses
 import errno
 import json
@@ -17,10 +16,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from export import exporter
-from keras_vae import checkpoints, evaluate, fitting, folders, training
+from keras_vae import checkpoints, evaluate, fitting, folders, tables, training
 from keras_vae.config import Config
+from keras_vae.data import folder
 
 ROOT = pathlib.Path(__file__).parent.parent
 SETTINGS = Config(
@@ -209,11 +210,78 @@ def test_a_line_of_metrics_cut_short_is_written_again(here, whole, monkeypatch):
     assert_same_run(training.run(SETTINGS, resume=True), whole)
 
 
+def test_a_damaged_row_is_one_error_that_names_it(here, monkeypatch):
+    run_dir = interrupted(monkeypatch, 7)
+    path = run_dir / "metrics.csv"
+    path.write_bytes(path.read_bytes().replace(b"\n3,", b"\n3,,"))
+    kept = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match=r"run/metrics\.csv must have epoch 3 and 10 more numbers in row 4, .*'3,,"):
+        training.run(SETTINGS, resume=True)
+    assert kept == {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+
+
+def test_a_run_does_not_go_on_with_other_data(here, whole, monkeypatch):
+    run_dir = interrupted(monkeypatch, 2)
+    kept = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+    rows = np.load("data.npy")
+    pathlib.Path("data.npy").unlink()
+    np.save("data.npy", rows[:100])
+    with pytest.raises(ValueError, match=r"as it was when run began.*changed since in train count \(229, now 76\)"):
+        training.run(SETTINGS, resume=True)
+    assert kept == {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+    shutil.rmtree(run_dir)
+    with pytest.raises(
+        ValueError,
+        match=r"`dataset` must be as it was when .*run began\. Received: .data\.npy., changed since in train count",
+    ):
+        evaluate.evaluate_run(copy_of(whole, here))
+    assert not (run_dir / "evaluation").exists()
+    # Its own figures would be measured on other data: draws of the model take their place.
+    assert exporter._dataset(run_dir) is None
+    np.save("data.npy", rows)
+    assert len(training.load_data_of(run_dir, SETTINGS).train) == 229
+    (run_dir / "data.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"run/data\.json is damaged: "):
+        training.load_data_of(run_dir, SETTINGS)
+
+
+def photos(folder):
+    """Writes 40 grey pictures of two classes of 8 x 8 pixels."""
+    for i, pixels in enumerate(np.random.default_rng(2).integers(0, 256, (40, 8, 8), np.uint8)):
+        path = folder / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    return folder
+
+
+PHOTOS = dataclasses.replace(SETTINGS, dataset=".", image_size="8", epochs=2, image_grid_epochs=1, run_dir="a/run")
+
+
+def test_a_run_inside_of_its_data_is_no_part_of_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(photos(tmp_path / "photos"))
+    said, before = [], training.load_data(PHOTOS)
+    monkeypatch.setattr(training.logging, "info", lambda text, *values: said.append(text % values))
+    run_dir = interrupted(monkeypatch, 1, PHOTOS)
+    assert (run_dir / "figures/epochs/samples-000001.png").is_file()
+    assert f"{run_dir} lies inside of the data set .; a run is never read as data" in said
+    for now in (training.load_data(PHOTOS), training.load_data(dataclasses.replace(PHOTOS, run_dir="other"))):
+        assert now.describe() == before.describe()
+        for name in ("train", "validation", "test"):
+            np.testing.assert_array_equal(getattr(now, name).values, getattr(before, name).values)
+            np.testing.assert_array_equal(getattr(now, name).labels, getattr(before, name).labels)
+    described = read(training.run(PHOTOS, resume=True) / "report.json")["data"]
+    assert described["class_names"] == ["a", "b"]
+    assert [described[part] for part in ("train", "validation", "test")] == [30, 3, 7]
+    # Copies of the parts of a run are no data either.
+    shutil.copytree(run_dir / "figures", "b/figures")
+    assert len(folder.find(pathlib.Path("."))[0]) == 40
+
+
 def test_seconds_are_those_of_all_parts(here, monkeypatch):
     run_dir = interrupted(monkeypatch, 7)
-    before = checkpoints.read_rows(run_dir / "seconds.csv")["seconds"]
+    before = tables.read(run_dir / "seconds.csv")["seconds"]
     training.run(SETTINGS, resume=True)
-    after = checkpoints.read_rows(run_dir / "seconds.csv")
+    after = tables.read(run_dir / "seconds.csv")
     assert after["epoch"] == list(range(12))
     assert after["seconds"][:7] == before[:7]
     assert (np.diff(after["seconds"]) > 0).all()
@@ -379,6 +447,33 @@ def copy_of(whole, here):
     return pathlib.Path(shutil.copytree(whole, here / "run"))
 
 
+def test_a_kill_in_the_export_and_the_same_command_again_exports(here, whole):
+    run_dir = copy_of(whole, here)
+    (run_dir / ".unfinished-export").mkdir()
+    (run_dir / ".unfinished-export" / "decoder.tflite").write_bytes(b"half")
+    before = {path: path.read_bytes() for path in run_dir.iterdir() if path.is_file()}
+    command = [word for word in flags() if word != "--noexport"]
+    text = f"""
+import sys
+from unittest import mock
+sys.argv = {command}
+from keras_vae import training
+from export import exporter
+options = exporter.Options(num_samples=2, files=())
+once = lambda run_dir, export=exporter.export_run: export(run_dir, options)
+with mock.patch.object(exporter, "export_run", once), mock.patch.object(training, "run"):
+    import train
+    train.cli()
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.splitlines()[-1].endswith("done: see run")
+    assert before == {path: path.read_bytes() for path in run_dir.iterdir() if path.is_file()}
+    assert {path.name for path in run_dir.iterdir() if path.is_dir()} == {"export", "figures", "tensorboard"}
+    assert read(run_dir / "export/model_card.json")["test_elbo"] == read(run_dir / "report.json")["test_elbo"]
+
+
 EXPORT = ("export.exporter:_Export.tflite", ["export", "run"], "from export import __main__ as m; m.cli()", "export")
 EVALUATE = (
     "keras_vae.training:evaluation.evaluate",
@@ -400,15 +495,15 @@ def test_a_signal_in_a_command_on_a_run_leaves_the_run_as_it_was(here, whole, pl
     assert not (run_dir / made).exists()
     left = {path.relative_to(run_dir): path for path in run_dir.rglob("*") if path.is_file()}
     assert {name: left[name].read_bytes() for name in before} == before
-    # A process that is killed cannot clear up: a hidden folder stays, and is in nobody's way.
+    # A process that is killed cannot clear up: a hidden folder stays until the next time.
     unfinished = {name.parts[0] for name in left if name not in before}
-    assert all(name.startswith(f".{made}-") for name in unfinished)
-    assert number == signal.SIGKILL or not unfinished
+    assert unfinished == ({f".unfinished-{made}"} if number == signal.SIGKILL else set())
     if made == "export":
         exporter.export_run(run_dir, exporter.Options(num_samples=2, files=()))
         assert (run_dir / "export" / "model_card.json").is_file()
     else:
         assert (evaluate.evaluate_run(run_dir, 2) / "evaluation.json").is_file()
+    assert {path.name for path in run_dir.iterdir()} == {*(name.parts[0] for name in before), made}
 
 
 @pytest.mark.parametrize("module", ["export", "keras_vae.evaluate"])
@@ -449,7 +544,7 @@ def test_a_file_system_that_became_read_only_is_one_error(tmp_path, monkeypatch)
 
     monkeypatch.setattr(pathlib.Path, "mkdir", read_only)
     with pytest.raises(ValueError, match=r"`run_dir` cannot be created\. Received: .*run \(Read-only file system\)"):
-        training.make_run_dir(tmp_path / "run")
+        training.make_run_dir([tmp_path / "run"])
 
 
 def events(run_dir):
@@ -500,13 +595,3 @@ def test_what_is_written_whole_is_there_or_not(tmp_path):
             assert path.exists() == (text == "two")
         assert path.read_text() == text
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_rows_are_read_as_they_were_written(tmp_path):
-    path = tmp_path / "rows.csv"
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([("epoch", "loss"), (0, 1.5), (1, 0.25), (2, 0.125)])
-    checkpoints.cut_rows(path, 2)
-    assert checkpoints.read_rows(path) == {"epoch": [0.0, 1.0], "loss": [1.5, 0.25]}
-    checkpoints.cut_rows(path, 0)
-    assert path.read_text() == ""

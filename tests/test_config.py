@@ -1,6 +1,7 @@
 import ast
 import dataclasses
 import inspect
+import itertools
 import json
 import math
 import pathlib
@@ -9,7 +10,7 @@ import sys
 
 import pytest
 
-from keras_vae import config, data, presets
+from keras_vae import config, data, presets, signals, training
 from keras_vae.config import Config
 from keras_vae.presets import PRESETS
 
@@ -242,13 +243,45 @@ def test_a_run_folder_is_named_by_data_set_and_time(monkeypatch, tmp_path, datas
     assert Config(dataset=dataset).run_folder() == pathlib.Path("runs", f"{expected}-<%Y%m%d-%H%M%S>")
 
 
-@pytest.mark.parametrize("module", [config, presets])
+def test_runs_of_one_second_have_names_of_their_own(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(config.time, "strftime", lambda form: "now")
+    # Both looked before either made its folder.
+    both = [Config().default_folders() for _ in range(2)]
+    looked = [itertools.chain([next(names)], names) for names in both]
+    made = [training.make_run_dir(names) for names in looked]
+    made.append(training.make_run_dir(Config().default_folders()))
+    assert [str(path) for path in made] == ["runs/mnist-now", "runs/mnist-now-2", "runs/mnist-now-3"]
+    with pytest.raises(ValueError, match=r"cannot be created\. Received: runs/mnist-now \(File exists\)"):
+        training.make_run_dir(made[:1])
+
+
+def test_a_run_that_ended_before_its_export_did_awaits_it(tmp_path):
+    run_dir = tmp_path / "run"
+    made = Config(run_dir=str(run_dir), epochs=3)
+    assert not made.awaits_export()
+    run_begun(run_dir, epochs=3)
+    assert not made.awaits_export()
+    (run_dir / "report.json").write_text("{}")
+    assert made.awaits_export()
+    assert not dataclasses.replace(made, export=False).awaits_export()
+    with pytest.raises(ValueError, match="begun with epochs=3, now 4"):
+        dataclasses.replace(made, epochs=4).awaits_export()
+    with pytest.raises(ValueError, match=r"has ended: nothing .*run; `python -m export .*run` exports it$"):
+        made.run_folder(resume=True)
+    (run_dir / "export").mkdir()
+    assert not made.awaits_export()
+    with pytest.raises(ValueError, match=r"has ended: nothing is overwritten\. Received: .*run$"):
+        made.run_folder(resume=True)
+
+
+@pytest.mark.parametrize("module", [config, presets, signals])
 def test_only_the_standard_library_is_imported(module):
     nodes = list(ast.walk(ast.parse(pathlib.Path(module.__file__).read_text(encoding="utf-8"))))
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)]
     assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
-    assert "dataclasses" in names
+    assert names
 
 
 def run_begun(folder, **changes):

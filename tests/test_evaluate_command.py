@@ -110,3 +110,45 @@ def test_without_scikit_learn_the_way_to_get_it_is_said_before_the_work(run_dir,
     with pytest.raises(SystemExit):
         evaluate.main([str(run_dir), "--overwrite"])
     assert 'pip install "keras_vae[eval]"' in capsys.readouterr().err
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """Trains on pictures of 4 x 4 with some labels, by settings, and measures the run; returns the report."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(train, test, **settings):
+        random = np.random.default_rng(0)
+        values = [random.integers(0, 256, (len(y), 4, 4), np.uint8) for y in (train, test)]
+        np.savez("data.npz", x_train=values[0], x_test=values[1], y_train=train, y_test=test)
+        config = Config(dataset="data.npz", hidden_units=(4,), latent_dim=2, epochs=1, run_dir="run", **settings)
+        training.make_run_dir([tmp_path / "run"])
+        dataset = training.load_data(config)
+        vae = training.build_model(config, dataset)
+        training.draw_figures(vae, dataset, {"elbo": [-9.0], "val_elbo": [-9.0]}, tmp_path / "run" / "figures")
+        vae.save(tmp_path / "run" / "model.keras")
+        training.write_json(tmp_path / "run" / "config.json", config.to_dict())
+        folder = evaluate.evaluate_run(tmp_path / "run", 2)
+        assert {path.stem for path in folder.glob("*.png")} == {"traversal", "neighbours", "kl_per_dimension"}
+        return json.loads((folder / "evaluation.json").read_text())
+
+    return make
+
+
+def test_a_conditional_run_with_three_test_images_is_measured(tiny):
+    report = tiny([0, 1, 0, 1, 1], [1, 0, 1], conditional=True)
+    assert (report["num_examples"], report["kl_split"]["num_examples"]) == (3, 3)
+    assert "classifier_frechet" not in report
+
+
+def test_a_class_that_only_the_test_set_has_is_measured(tiny):
+    # Two classes to learn, a third to meet; four test images, which is what the distance takes.
+    report = tiny([0, 1] * 10, [0, 1, 2, 1])
+    assert report["classifier_frechet"]["num_real"] == 4
+    assert report["classifier_frechet"]["classifier_accuracy"] in (0.0, 0.25, 0.5, 0.75)
+
+
+def test_one_test_image_of_one_class_and_two_training_images_are_measured(tiny):
+    report = tiny([0, 0, 0], [0])
+    assert (report["num_examples"], report["elbo_standard_error"]) == (1, 0.0)
+    assert report["kl_split"]["mutual_information"] == 0.0  # log 1

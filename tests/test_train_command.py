@@ -23,7 +23,7 @@ from conftest import make_vae
 from PIL import Image
 
 import keras_vae as kv
-from keras_vae import evaluation, plotting, training
+from keras_vae import evaluation, folders, plotting, training
 from keras_vae.config import Config
 from keras_vae.presets import PRESETS
 
@@ -270,6 +270,7 @@ def read_metrics(run_dir):
 def test_run_directory_holds_the_documented_files(first):
     assert {p.name for p in first.iterdir()} == {
         "config.json",
+        "data.json",
         "metrics.csv",
         "model.keras",
         "report.json",
@@ -277,8 +278,9 @@ def test_run_directory_holds_the_documented_files(first):
         "tensorboard",
         "figures",
         "export",
+        folders.MARKER,
     }
-    assert {p.name for p in (first / "figures").iterdir()} == {
+    assert {p.name for p in (first / "figures").iterdir()} == {folders.MARKER} | {
         f"{name}.png" for name in ("reconstructions", "samples", "interpolation", "learning_curve", "latent_map")
     }
     assert {p.name for p in (first / "export").iterdir()} == {
@@ -287,6 +289,7 @@ def test_run_directory_holds_the_documented_files(first):
         "encoder.tflite",
         "autoencoder.tflite",
         "model_card.json",
+        folders.MARKER,
     }
 
 
@@ -492,7 +495,7 @@ def test_variants_are_measured_on_the_test_set_and_written_if_they_hold(first, t
     folder = tmp_path / "run" / "export"
     card = read_json(folder / "model_card.json")
     written = {name: figures for name, figures in card["files"].items() if "not_written" not in figures}
-    assert {path.name for path in folder.iterdir()} == {*written, "model_card.json"}
+    assert {path.name for path in folder.iterdir()} == {*written, "model_card.json", folders.MARKER}
     for file in ("decoder", "encoder", "autoencoder"):
         schemes = {figures["scheme"] for name, figures in card["files"].items() if name.startswith(f"{file}")}
         assert {"float32", "float16", "full_int8"} <= schemes

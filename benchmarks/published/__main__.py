@@ -23,7 +23,7 @@ PLOT = pathlib.Path(__file__).parent.parent.parent / "docs" / "published.png"
 
 def run(name: str, folder: pathlib.Path, results: pathlib.Path) -> dict:
     """Trains and measures a row, or goes on with it; writes NAME.json and returns its content."""
-    from keras_vae import checkpoints, training
+    from keras_vae import tables, training
 
     row = ROWS[name]
     run_dir, machine_file = folder / name, folder / f"{name}.machine.json"
@@ -37,8 +37,8 @@ def run(name: str, folder: pathlib.Path, results: pathlib.Path) -> dict:
     elif (before := training.load_config(run_dir)) != config:
         raise SystemExit(f"error: {run_dir} holds a run of other settings: {before}")
     report = json.loads((run_dir / "report.json").read_text(encoding="utf-8"))
-    metrics = checkpoints.read_rows(run_dir / "metrics.csv")
-    seconds = checkpoints.read_rows(run_dir / "seconds.csv")["seconds"]
+    metrics = tables.read(run_dir / "metrics.csv", row.config.epochs)
+    seconds = tables.read(run_dir / "seconds.csv", row.config.epochs)["seconds"]
     result = {
         "row": name,
         "title": row.title,

@@ -35,6 +35,7 @@ class Dataset:
       categorical_factors: numbers of those factors that have no order.
       class_names: name of each label, empty where they have none.
       source: where the examples come from.
+      manifest: what tells the files it was read from from changed ones; empty where the examples themselves tell.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Dataset:
     categorical_factors: tuple[int, ...] = ()
     class_names: tuple[str, ...] = ()
     source: str = ""
+    manifest: str = ""
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -148,6 +150,7 @@ def load(
         dequantization=dequantization,
         class_names=splits.class_names,
         source=splits.source,
+        manifest=splits.manifest,
         **known,
     )
 

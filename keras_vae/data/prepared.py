@@ -49,7 +49,7 @@ def read(name: str, data_dir: str | None = None) -> Splits:
         raise ValueError(f"Data set {name!r} must have images of one size. Received: images of several sizes")
     train, test = (_images(loaded[split]) for split in ("train", "test"))
     source = f"tensorflow-datasets {info.full_name}"
-    return Splits(train, test, class_names=_class_names(info), source=source, ordered=True)
+    return Splits(train, test, None, _class_names(info), source, ordered=True, manifest=info.full_name)
 
 
 def _images(split):

@@ -8,7 +8,6 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import checks
-from keras_vae.arguments import PositiveInt, Shape, checked
 from keras_vae.part import Part
 
 tfd = tfp.distributions
@@ -52,8 +51,7 @@ class Likelihood(Part):
     # Whether `validate` must see every value, and not only the smallest and the largest.
     validates_each_value = False
 
-    @checked
-    def __init__(self, event_shape: Shape, *, kernel_size: PositiveInt = 3, **kwargs):
+    def __init__(self, event_shape, *, kernel_size: int = 3, **kwargs):
         super().__init__(**kwargs)
         self.event_shape = checks.shape("event_shape", event_shape)
         self.kernel_size = checks.positive_int("kernel_size", kernel_size)

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae import checks
+from keras_vae.arguments import PositiveInt, checked
 from keras_vae.likelihoods import Likelihood
 from keras_vae.stack import Stack
 
@@ -24,12 +25,13 @@ class Decoder(Stack):
 
     head_name = "likelihood"
 
+    @checked
     def __init__(
         self,
         trunk: keras.layers.Layer,
         likelihood: Likelihood,
-        condition_dim: int | None = None,
-        latent_dim: int | None = None,
+        condition_dim: PositiveInt | None = None,
+        latent_dim: PositiveInt | None = None,
         **kwargs,
     ):
         super().__init__(trunk, likelihood, condition_dim, **kwargs)

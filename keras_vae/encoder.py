@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.arguments import ArrayLike, PositiveInt, checked
 from keras_vae.posteriors import Posterior
 from keras_vae.stack import Stack
 
@@ -27,7 +28,10 @@ class Encoder(Stack):
 
     head_name = "posterior"
 
-    def __init__(self, trunk: keras.layers.Layer, posterior: Posterior, condition_dim: int | None = None, **kwargs):
+    @checked
+    def __init__(
+        self, trunk: keras.layers.Layer, posterior: Posterior, condition_dim: PositiveInt | None = None, **kwargs
+    ):
         super().__init__(trunk, posterior, condition_dim, **kwargs)
 
     def build(self, input_shape):
@@ -44,6 +48,7 @@ class Encoder(Stack):
     def call(self, x, condition=None, training=None):
         return super().call(x - self.input_mean, condition, training=training)
 
-    def adapt(self, mean: np.ndarray) -> None:
+    @checked
+    def adapt(self, mean: ArrayLike) -> None:
         """Centres the input: sets `input_mean` to the mean of the training set, shape of one x."""
         self.input_mean.assign(np.reshape(mean, self.input_mean.shape))

@@ -7,24 +7,20 @@ batches, step by step. Everything else (data sets, generators, eager mode) takes
 """
 
 import contextlib
+from typing import Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_vae import strategies
-from keras_vae.data.images import Block, Images
+from keras_vae.arguments import checked
+from keras_vae.block_steps import accept_blocks, block_size
+from keras_vae.data.images import Images
+from keras_vae.fit_arguments import check_counts, check_fit, num_training_examples
 
-MAX_BLOCK_STEPS = 64
-MAX_BLOCK_BYTES = 2**25
 # Below this number of steps the seconds XLA takes to compile are more than it saves.
 MIN_STEPS_FOR_XLA = 2000
-
-
-def block_size(batch_bytes: int, num_steps: int) -> int:
-    """Returns how many steps make a block: bounded in steps and bytes, with as little padding of the last as can be."""
-    most = max(1, min(MAX_BLOCK_STEPS, MAX_BLOCK_BYTES // batch_bytes, num_steps))
-    return min(range(max(1, most // 2), most + 1), key=lambda size: (-num_steps % size, -size))
 
 
 def is_array(x) -> bool:
@@ -72,7 +68,13 @@ class ArrayModel(keras.Model):
         self._auto_jit = True
         self._functions = {}
 
-    def compile(self, optimizer="adam", jit_compile="auto", **kwargs):
+    @checked
+    def compile(
+        self,
+        optimizer: keras.optimizers.Optimizer | str = "adam",
+        jit_compile: bool | Literal["auto"] = "auto",
+        **kwargs,
+    ):
         """Configures training.
 
         Args:
@@ -87,6 +89,7 @@ class ArrayModel(keras.Model):
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.pop(name, None) is not None:
                 raise ValueError(f"`{name}` must not be given: the model computes its own (see its docstring)")
+        check_counts(steps_per_execution=kwargs.get("steps_per_execution"))
         self._auto_jit = jit_compile == "auto"
         self._functions = {}
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
@@ -133,7 +136,14 @@ class ArrayModel(keras.Model):
         if kwargs.get("class_weight") is not None:
             raise ValueError("`class_weight` must not be given: there are no classes; use `sample_weight`")
         options = dict(epochs=epochs, verbose=verbose, callbacks=callbacks, initial_epoch=initial_epoch, **kwargs)
+        sizes = dict(batch_size=batch_size, validation_batch_size=validation_batch_size)
+        check_fit(validation_split, {**options, **sizes})
         if not (isinstance(x, Images) or is_array(x)):
+            if validation_split and validation_data is None:
+                raise ValueError(
+                    "`validation_split` must be 0 for data that are not in memory: pass `validation_data`. "
+                    f"Received: validation_split={validation_split!r} and x of type {type(x).__name__}"
+                )
             self._check_first_batch(x)
             if validation_data is not None:
                 validation_data, options["validation_steps"] = self._validation_feed(
@@ -151,13 +161,13 @@ class ArrayModel(keras.Model):
             )
         images = self._checked(x, y, sample_weight)
         if validation_data is None and validation_split:
-            cut = int(len(images) * (1.0 - validation_split))
+            cut = num_training_examples(len(images), validation_split)
             images, validation_data = images[:cut], images[cut:]
         batch_size = min(batch_size or 32, len(images))
         all_steps = -(-len(images) // batch_size)
         steps = options.get("steps_per_epoch") or all_steps
         # A block is a part of an epoch: other numbers of steps are taken one by one.
-        whole = steps == all_steps and not options.get("validation_steps")
+        whole = steps == all_steps and not options.get("validation_steps") and not keras.config.max_steps_per_epoch()
         size = self._block_size(images, batch_size, steps) if whole else 1
         # A second `fit` goes on where the first one ended, with new orders and draws.
         first = max(initial_epoch, int(keras.ops.convert_to_numpy(self.train_steps)) // all_steps)
@@ -173,19 +183,22 @@ class ArrayModel(keras.Model):
 
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, **kwargs):
         """Evaluates the model; the arguments are those of `keras.Model.evaluate`, and `x` may be an `Images`."""
+        check_counts(batch_size=batch_size, steps=steps)
         options = dict(verbose=verbose, **kwargs)
         if not (isinstance(x, Images) or is_array(x)):
             return super().evaluate(x, y, batch_size=batch_size, sample_weight=sample_weight, steps=steps, **options)
         images = self._checked(x, y, sample_weight)
         batch_size = min(batch_size or 32, len(images))
         all_steps = -(-len(images) // batch_size)
-        size = self._block_size(images, batch_size, all_steps) if steps in (None, all_steps) else 1
+        whole = steps in (None, all_steps) and not keras.config.max_steps_per_epoch()
+        size = self._block_size(images, batch_size, all_steps) if whole else 1
         feed, _ = self._feed(images, batch_size, size, shuffle=False)
         with self._blocks(size, steps or all_steps):
             return super().evaluate(feed, steps=steps or all_steps, **options)
 
     def predict(self, x, **kwargs):
         """Predicts; the arguments are those of `keras.Model.predict`, and `x` may be an `Images`."""
+        check_counts(batch_size=kwargs.get("batch_size"), steps=kwargs.get("steps"))
         return super().predict(x.numpy() if isinstance(x, Images) else x, **kwargs)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
@@ -195,47 +208,14 @@ class ArrayModel(keras.Model):
     def make_train_function(self, force=False):
         if self.train_function is None or force:
             super().make_train_function(force=True)
-            self.train_function = self._accept_blocks(self.train_function, self.train_step)
+            self.train_function = accept_blocks(self, self.train_function, self.train_step)
         return self.train_function
 
     def make_test_function(self, force=False):
         if self.test_function is None or force:
             super().make_test_function(force=True)
-            self.test_function = self._accept_blocks(self.test_function, self.test_step)
+            self.test_function = accept_blocks(self, self.test_function, self.test_step)
         return self.test_function
-
-    def _accept_blocks(self, keras_function, step_function):
-        @tf.autograph.experimental.do_not_convert
-        def run(block):
-            def step(i):
-                x, *rest = tf.nest.map_structure(lambda stacked: stacked[i], block.batches)
-                step_function((tf.cast(x, tf.float32), *rest))
-                return (i + 1,)
-
-            tf.while_loop(lambda i: i < block.count, step, (tf.constant(0),))
-            return self.get_metrics_result()
-
-        run = tf.function(run, jit_compile=self.jit_compile)
-        strategy = self.distribute_strategy
-
-        @tf.autograph.experimental.do_not_convert
-        def run_replicas(iterator):
-            for _ in range(self.steps_per_execution):
-                results = strategy.run(step_function, args=(next(iterator),))
-            # All replicas return the same; Keras would average scalars of several workers over an axis they have not.
-            return tf.nest.map_structure(lambda value: strategy.experimental_local_results(value)[0], results)
-
-        if not self.run_eagerly:
-            run_replicas = tf.function(run_replicas)
-
-        def function(iterator):
-            if isinstance(getattr(iterator, "element_spec", None), Block):
-                return run(next(iterator))
-            if isinstance(iterator, tf.distribute.DistributedIterator):
-                return run_replicas(iterator)
-            return keras_function(iterator)
-
-        return function
 
     def _checked(self, x, y=None, sample_weight=None) -> Images:
         images = as_images(x, y, sample_weight)

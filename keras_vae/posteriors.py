@@ -7,8 +7,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import checks, positive
+from keras_vae.arguments import PositiveFloat, PositiveInt, Shape, checked
 from keras_vae.flows import CouplingFlow
 from keras_vae.hierarchy import Chain, Transition, check_latent_dims
+from keras_vae.networks.gated import Activation
 from keras_vae.part import Part
 
 tfd = tfp.distributions
@@ -24,7 +26,8 @@ class Posterior(Part):
       latent_dim: dimension of z, a positive integer.
     """
 
-    def __init__(self, latent_dim: int, **kwargs):
+    @checked
+    def __init__(self, latent_dim: PositiveInt, **kwargs):
         super().__init__(**kwargs)
         self.latent_dim = checks.positive_int("latent_dim", latent_dim)
 
@@ -59,7 +62,8 @@ class ScaledPosterior(Posterior):
       min_scale: floor of the scale, positive; keeps log q finite.
     """
 
-    def __init__(self, latent_dim: int, min_scale: float = 1e-4, **kwargs):
+    @checked
+    def __init__(self, latent_dim: PositiveInt, min_scale: PositiveFloat = 1e-4, **kwargs):
         super().__init__(latent_dim, **kwargs)
         self.min_scale = checks.positive_float("min_scale", min_scale)
 
@@ -192,7 +196,15 @@ class Flow(DiagonalGaussian):
       hidden_units: width of the network in each coupling layer.
     """
 
-    def __init__(self, latent_dim: int, min_scale: float = 1e-4, num_layers: int = 4, hidden_units: int = 64, **kwargs):
+    @checked
+    def __init__(
+        self,
+        latent_dim: PositiveInt,
+        min_scale: PositiveFloat = 1e-4,
+        num_layers: PositiveInt = 4,
+        hidden_units: PositiveInt = 64,
+        **kwargs,
+    ):
         super().__init__(latent_dim, min_scale, **kwargs)
         self.num_layers = num_layers
         self.hidden_units = hidden_units
@@ -225,12 +237,13 @@ class Hierarchical(ScaledPosterior):
       activation: of these networks.
     """
 
+    @checked
     def __init__(
         self,
-        latent_dims: Sequence[int],
-        min_scale: float = 1e-4,
-        hidden_units: Sequence[int] = (100, 100),
-        activation="tanh",
+        latent_dims: Sequence[PositiveInt],
+        min_scale: PositiveFloat = 1e-4,
+        hidden_units: Shape = (100, 100),
+        activation: Activation = "tanh",
         **kwargs,
     ):
         latent_dims = check_latent_dims(latent_dims)

@@ -8,9 +8,11 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import checks, positive
+from keras_vae.arguments import ArrayLike, PositiveFloat, PositiveInt, Shape, checked
 from keras_vae.flows import CouplingFlow
 from keras_vae.hierarchy import Chain, Transition, check_latent_dims
 from keras_vae.mixtures import MixtureOfNormals, is_diagonal_normal
+from keras_vae.networks.gated import Activation
 from keras_vae.part import Part
 
 tfd = tfp.distributions
@@ -28,7 +30,8 @@ class Prior(Part):
 
     needs_encoder = False
 
-    def __init__(self, latent_dim: int, **kwargs):
+    @checked
+    def __init__(self, latent_dim: PositiveInt, **kwargs):
         super().__init__(**kwargs)
         self.latent_dim = checks.positive_int("latent_dim", latent_dim)
 
@@ -78,7 +81,10 @@ class MixtureOfGaussians(Prior):
       min_scale: floor of the standard deviations, positive.
     """
 
-    def __init__(self, latent_dim: int, num_components: int = 10, min_scale: float = 1e-3, **kwargs):
+    @checked
+    def __init__(
+        self, latent_dim: PositiveInt, num_components: PositiveInt = 10, min_scale: PositiveFloat = 1e-3, **kwargs
+    ):
         super().__init__(latent_dim, **kwargs)
         self.num_components = checks.positive_int("num_components", num_components)
         self.min_scale = checks.positive_float("min_scale", min_scale)
@@ -97,7 +103,8 @@ class MixtureOfGaussians(Prior):
         components = tfd.Independent(tfd.Normal(tf.convert_to_tensor(self.loc), scale), reinterpreted_batch_ndims=1)
         return MixtureOfNormals(tfd.Categorical(logits=tf.convert_to_tensor(self.logits)), components)
 
-    def set_mixture(self, weights: np.ndarray, loc: np.ndarray, scale: np.ndarray) -> None:
+    @checked
+    def set_mixture(self, weights: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> None:
         """Sets weights `(components,)` that sum to 1, means and standard deviations `(components, latent_dim)`."""
         self.logits.assign(np.log(weights))
         self.loc.assign(loc)
@@ -124,11 +131,22 @@ class VampPrior(Prior):
 
     needs_encoder = True
 
-    def __init__(self, latent_dim: int, event_shape, num_components: int = 100, low=0.0, high=1.0, **kwargs):
+    @checked
+    def __init__(
+        self,
+        latent_dim: PositiveInt,
+        event_shape: Shape,
+        num_components: PositiveInt = 100,
+        low: float = 0.0,
+        high: float = 1.0,
+        **kwargs,
+    ):
         super().__init__(latent_dim, **kwargs)
         self.event_shape = checks.shape("event_shape", event_shape)
         self.num_components = checks.positive_int("num_components", num_components)
         self.low, self.high = float(low), float(high)
+        if self.low >= self.high:
+            raise ValueError(f"`low` must be below `high`. Received: low={low!r} and high={high!r}")
 
     def build(self, input_shape=None):
         self.pseudo_inputs = self.add_weight(
@@ -166,7 +184,8 @@ class Flow(Prior):
       hidden_units: width of the network in each coupling layer.
     """
 
-    def __init__(self, latent_dim: int, num_layers: int = 6, hidden_units: int = 64, **kwargs):
+    @checked
+    def __init__(self, latent_dim: PositiveInt, num_layers: PositiveInt = 6, hidden_units: PositiveInt = 64, **kwargs):
         super().__init__(latent_dim, **kwargs)
         self.num_layers = num_layers
         self.hidden_units = hidden_units
@@ -198,13 +217,14 @@ class Hierarchical(Prior):
       min_scale: floor of the standard deviations, positive.
     """
 
+    @checked
     def __init__(
         self,
-        latent_dims: Sequence[int],
+        latent_dims: Sequence[PositiveInt],
         top: Prior | None = None,
-        hidden_units: Sequence[int] = (100, 100),
-        activation="tanh",
-        min_scale: float = 1e-4,
+        hidden_units: Shape = (100, 100),
+        activation: Activation = "tanh",
+        min_scale: PositiveFloat = 1e-4,
         **kwargs,
     ):
         latent_dims = check_latent_dims(latent_dims)

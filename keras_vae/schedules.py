@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae import checks
+from keras_vae.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, checked
 
 register = keras.saving.register_keras_serializable(package="keras_vae.schedules")
 
@@ -33,6 +34,7 @@ class Schedule:
         return cls(**config)
 
 
+@checked
 def as_schedule(name: str, value) -> Schedule:
     """Returns a `Schedule` as it is and a number of at least 0 as a `Constant`; else raises `ValueError`."""
     if isinstance(value, Schedule):
@@ -48,7 +50,8 @@ class Constant(Schedule):
       value: at least 0.
     """
 
-    def __init__(self, value: float):
+    @checked
+    def __init__(self, value: NonNegativeFloat):
         self.value = checks.nonnegative_float("value", value)
 
     def __call__(self, step):
@@ -67,7 +70,8 @@ class _Ramp(Schedule):
       end: last value, at least 0.
     """
 
-    def __init__(self, num_steps: int, start: float = 0.0, end: float = 1.0):
+    @checked
+    def __init__(self, num_steps: PositiveInt, start: NonNegativeFloat = 0.0, end: NonNegativeFloat = 1.0):
         self.num_steps = checks.positive_int("num_steps", num_steps)
         self.start = checks.nonnegative_float("start", start)
         self.end = checks.nonnegative_float("end", end)
@@ -119,7 +123,14 @@ class Cyclic(_Ramp):
       rise: part of the cycle in which the value rises, above 0 and at most 1.
     """
 
-    def __init__(self, num_steps: int, start: float = 0.0, end: float = 1.0, rise: float = 0.5):
+    @checked
+    def __init__(
+        self,
+        num_steps: PositiveInt,
+        start: NonNegativeFloat = 0.0,
+        end: NonNegativeFloat = 1.0,
+        rise: PositiveFloat = 0.5,
+    ):
         super().__init__(num_steps, start, end)
         self.rise = checks.positive_float("rise", rise)
         if rise > 1:

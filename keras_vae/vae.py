@@ -1,6 +1,7 @@
 """The variational autoencoder."""
 
 import random
+from typing import Literal
 
 import keras
 import numpy as np
@@ -8,6 +9,8 @@ import tensorflow as tf
 from absl import logging
 
 from keras_vae import checks, objectives, strategies
+from keras_vae.arguments import ArrayLike, NoiseSeed, NonNegativeFloat, NumberOrArray, PositiveInt, checked
+from keras_vae.block_steps import returns_metrics
 from keras_vae.conditions import as_condition, for_samples
 from keras_vae.data.images import Images
 from keras_vae.decoder import Decoder
@@ -50,14 +53,15 @@ class VAE(ArrayModel):
       ValueError: if the parts do not fit together.
     """
 
+    @checked
     def __init__(
         self,
         encoder: Encoder,
         decoder: Decoder,
         prior: Prior | None = None,
         objective: Objective | None = None,
-        kl_weight: float | Schedule = 1.0,
-        seed: int | None = None,
+        kl_weight: NonNegativeFloat | Schedule = 1.0,
+        seed: NoiseSeed | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -126,6 +130,7 @@ class VAE(ArrayModel):
 
     # Training.
 
+    @returns_metrics
     def train_step(self, data):
         noise = Noise(self.seed, self.train_steps + 1, strategies.replica())
         if strategies.replica()[1] > 1 and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
@@ -143,6 +148,7 @@ class VAE(ArrayModel):
         update()
         return self.get_metrics_result()
 
+    @returns_metrics
     def test_step(self, data):
         noise = Noise(self.seed, EVALUATION_STREAM + self._test_steps, strategies.replica())
         self._test_steps.assign_add(1)
@@ -161,14 +167,15 @@ class VAE(ArrayModel):
 
     def fit(self, *args, **kwargs):
         history = super().fit(*args, **kwargs)
-        steps = int(keras.ops.convert_to_numpy(self.optimizer.iterations))
+        steps = int(keras.ops.convert_to_numpy(self.train_steps))
         for name, schedule in (("kl_weight", self.kl_weight), ("capacity", getattr(self.objective, "capacity", None))):
             if schedule is not None and steps < schedule.num_steps:
                 message = "%s ends its warm-up after %d steps, but training ended after %d, at %s=%.3g"
                 logging.warning(message, name, schedule.num_steps, steps, name, float(schedule(steps)))
         return history
 
-    def adapt(self, data) -> None:
+    @checked
+    def adapt(self, data: Images | ArrayLike) -> None:
         """Starts the model from the training data: centres the encoder's input, sets output bias and pseudo-inputs.
 
         Optional, before `fit`; like Keras's preprocessing layers. `data` is an array or `keras_vae.data.Images`.
@@ -224,7 +231,7 @@ class VAE(ArrayModel):
         """Returns this replica's share of the loss, and a function that updates the metrics (outside the tape)."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         condition = self.as_condition(y) if self.condition_dim is not None else None
-        step = self.optimizer.iterations
+        step = self.train_steps
         weight = tf.ones(tf.shape(x)[:1]) if weight is None else tf.cast(weight, tf.float32)
         batch = self.start(x, condition, noise, training, weight, step)
         kl_weight = self.kl_weight(step)
@@ -263,23 +270,32 @@ class VAE(ArrayModel):
             self.encode(tf.zeros((1, *self.event_shape)), condition), self.prior(self.encoder)
         )
 
-    def encode(self, x, condition=None):
+    @checked
+    def encode(self, x: Images | ArrayLike, condition: ArrayLike | None = None):
         """Returns q(z|x) for x `(batch, *event_shape)`, a distribution over `(latent_dim,)`."""
         return self.encoder(self._as_tensor(x), self.as_condition(condition), training=False)
 
-    def decode(self, z, condition=None):
+    @checked
+    def decode(self, z: ArrayLike, condition: ArrayLike | None = None):
         """Returns p(x|z) for z `(batch, latent_dim)`."""
         z = tf.convert_to_tensor(z)
         if z.shape.rank != 2 or z.shape[-1] != self.latent_dim:
             raise ValueError(f"`z` must have shape (batch, {self.latent_dim}). Received: z with shape {tuple(z.shape)}")
         return self.decoder(tf.cast(z, tf.float32), self.as_condition(condition), training=False)
 
-    def reconstruct(self, x, condition=None) -> tf.Tensor:
+    @checked
+    def reconstruct(self, x: Images | ArrayLike, condition: ArrayLike | None = None) -> tf.Tensor:
         """Returns the mean of p(x|z) at the centre of q(z|x), `(batch, *event_shape)`."""
         return self(self._as_tensor(x), condition, training=False)
 
+    @checked
     def sample(
-        self, num_samples: int = 1, seed=None, temperature=1.0, output: str = "mean", condition=None
+        self,
+        num_samples: PositiveInt = 1,
+        seed: NoiseSeed | tf.Tensor | tf.Variable | None = None,
+        temperature: NonNegativeFloat | tf.Tensor | tf.Variable = 1.0,
+        output: Literal["mean", "sample"] = "mean",
+        condition: NumberOrArray | None = None,
     ) -> tf.Tensor:
         """Draws z from the prior and decodes it.
 
@@ -302,7 +318,13 @@ class VAE(ArrayModel):
             return likelihood.mean()
         return draw(likelihood, noise)
 
-    def sample_latent(self, num_samples: int = 1, seed=None, temperature=1.0):
+    @checked
+    def sample_latent(
+        self,
+        num_samples: PositiveInt = 1,
+        seed: NoiseSeed | tf.Tensor | tf.Variable | None = None,
+        temperature: NonNegativeFloat | tf.Tensor | tf.Variable = 1.0,
+    ):
         """Draws z `(num_samples, latent_dim)` from the prior; returns z, and the noise that follows it."""
         checks.positive_int("num_samples", num_samples)
         if not tf.is_tensor(temperature):
@@ -312,7 +334,14 @@ class VAE(ArrayModel):
 
     # Measurement.
 
-    def log_prob(self, x, num_samples: int = 500, seed: int = 0, condition=None) -> np.ndarray:
+    @checked
+    def log_prob(
+        self,
+        x: Images | ArrayLike,
+        num_samples: PositiveInt = 500,
+        seed: NoiseSeed = 0,
+        condition: ArrayLike | None = None,
+    ) -> np.ndarray:
         """Importance-weighted estimate of log p(x) for each example, in nats.
 
             log p(x) >= E[ log 1/K sum_k p(x, z_k) / q(z_k|x) ],  z_k ~ q(z|x)
@@ -330,7 +359,14 @@ class VAE(ArrayModel):
         """
         return self.bounds(x, num_samples, seed, condition)[1]
 
-    def bounds(self, x, num_samples: int = 500, seed: int = 0, condition=None) -> tuple[np.ndarray, np.ndarray]:
+    @checked
+    def bounds(
+        self,
+        x: Images | ArrayLike,
+        num_samples: PositiveInt = 500,
+        seed: NoiseSeed = 0,
+        condition: ArrayLike | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the ELBO (the mean log weight) and the bound of `log_prob` of each example, from one set of samples.
 
         Arguments as in `log_prob`; two arrays of shape `(count,)` in nats.

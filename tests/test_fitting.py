@@ -7,7 +7,7 @@ import tensorflow as tf
 from conftest import SHAPE, make_binary, make_vae
 
 import keras_vae as kv
-from keras_vae.fitting import block_size
+from keras_vae.block_steps import block_size
 
 GREY = np.random.default_rng(0).integers(0, 256, (50, *SHAPE), dtype=np.uint8)
 

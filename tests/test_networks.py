@@ -89,7 +89,7 @@ def test_a_conv_decoder_wants_the_shape_of_an_image():
 
 @pytest.mark.parametrize("units", [[0], [-3], [2.5], ["a"]])
 def test_a_bad_width_is_named(units):
-    with pytest.raises(ValueError, match="`hidden_units` must be a positive integer"):
+    with pytest.raises(ValueError, match="`hidden_units` must be a sequence of positive integers"):
         networks.mlp(units)
 
 

@@ -19,11 +19,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # From the bottom up: a module may import what stands in its own line or above it. A name is a module of keras_vae,
 # or a top-level one; `keras_vae` is the package's own __init__.py, which gives the public names.
 LAYERS = (
-    ("checks", "command_line", "conditions", "config", "finite", "folders", "noise", "part", "signals", "tables"),
-    ("parsers", "positive", "presets", "strategies"),
+    ("arguments",),
+    ("checks", "command_line", "conditions", "config", "finite", "fit_arguments", "folders", "noise", "part"),
+    ("parsers", "positive", "presets", "signals", "strategies", "tables"),
     ("checkpoints", "sampling", "data", "flows", "networks", "hierarchy", "mixtures"),
     ("posteriors", "likelihoods", "priors", "schedules"),
     ("stack", "encoder", "decoder", "objectives", "safe_loading"),
+    ("block_steps",),
     ("fitting",),
     ("importance",),
     ("vae",),

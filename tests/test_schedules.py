@@ -9,7 +9,7 @@ import tensorflow as tf
 from absl import logging
 from conftest import make_vae
 
-from keras_vae import schedules
+from keras_vae import objectives, schedules
 from keras_vae.schedules import Constant, Cosine, Cyclic, Linear
 
 SCHEDULES = {
@@ -143,3 +143,26 @@ def test_fit_warns_when_the_warm_up_is_longer_than_the_run(binary, warnings):
 def test_fit_does_not_warn_when_the_warm_up_ends(binary, warnings, kl_weight):
     make_vae(kl_weight=kl_weight).fit(binary, batch_size=25, epochs=5, verbose=0)
     assert warnings == []
+
+
+def test_the_clock_is_the_training_step_and_not_that_of_the_optimiser(binary, warnings):
+    vae = make_vae(kl_weight=Linear(8), objective=objectives.Capacity(Linear(8), weight=3.0))
+    vae.compile(keras.optimizers.SGD(0.0, gradient_accumulation_steps=4))
+    history = vae.fit(binary, batch_size=25, epochs=2, verbose=0).history["kl_weight"]
+    np.testing.assert_allclose(history, [0.5 / 8, 2.5 / 8], rtol=1e-6)
+    assert [message.split(",")[0] for message in warnings] == [
+        "kl_weight ends its warm-up after 8 steps",
+        "capacity ends its warm-up after 8 steps",
+    ]
+    vae.compile(keras.optimizers.SGD(0.0))  # as for fine-tuning: the warm-up goes on
+    assert vae.evaluate(binary, verbose=0, return_dict=True)["kl_weight"] == 0.5
+    np.testing.assert_allclose(vae.fit(binary, batch_size=25, verbose=0).history["kl_weight"], [4.5 / 8], rtol=1e-6)
+
+
+def test_the_capacity_goes_on_after_a_new_compile(binary):
+    vae = make_vae(objective=objectives.Capacity(Linear(4, end=100.0), weight=3.0))
+    vae.train_steps.assign(2)
+    vae.compile("adam")
+    metrics = vae.evaluate(binary, batch_size=50, verbose=0, return_dict=True)
+    loss = -metrics["log_likelihood"] + 3.0 * (50.0 - metrics["kl"])
+    np.testing.assert_allclose(metrics["loss"], loss, rtol=1e-5)

@@ -177,9 +177,9 @@ def test_a_trunk_or_head_that_is_no_layer_is_named_when_it_is_given():
     trunk, head = kv.networks.mlp([4]), kv.posteriors.DiagonalGaussian(2)
     with pytest.raises(ValueError, match=r"`trunk` must be a Layer\. Received: trunk='mlp'"):
         kv.Encoder("mlp", head)
-    with pytest.raises(ValueError, match=r"`posterior` must be a Layer\. Received: posterior='diagonal'"):
+    with pytest.raises(ValueError, match=r"`posterior` must be a Posterior\. Received: posterior='diagonal'"):
         kv.Encoder(trunk, "diagonal")
-    with pytest.raises(ValueError, match=r"`likelihood` must be a Layer\. Received: likelihood=<class"):
+    with pytest.raises(ValueError, match=r"`likelihood` must be a Likelihood\. Received: likelihood=<class"):
         kv.Decoder(trunk, kv.likelihoods.Bernoulli)
 
 

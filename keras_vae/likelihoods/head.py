@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import checks
+from keras_vae.arguments import PositiveInt, Shape, checked
 from keras_vae.part import Part
 
 tfd = tfp.distributions
@@ -51,7 +52,8 @@ class Likelihood(Part):
     # Whether `validate` must see every value, and not only the smallest and the largest.
     validates_each_value = False
 
-    def __init__(self, event_shape, *, kernel_size: int = 3, **kwargs):
+    @checked
+    def __init__(self, event_shape: Shape, *, kernel_size: PositiveInt = 3, **kwargs):
         super().__init__(**kwargs)
         self.event_shape = checks.shape("event_shape", event_shape)
         self.kernel_size = checks.positive_int("kernel_size", kernel_size)

@@ -5,6 +5,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import checks
+from keras_vae.arguments import PositiveFloat, PositiveInt, Shape, checked
 from keras_vae.likelihoods.head import Likelihood, inner_mean, invert, register
 from keras_vae.positive import UNIT, softplus
 from keras_vae.sampling import draw, full_shape
@@ -40,7 +41,8 @@ class Levels(Likelihood):
     mean_range = (0.0, 1.0)
     validates_each_value = True
 
-    def __init__(self, event_shape, num_levels: int = 256, **kwargs):
+    @checked
+    def __init__(self, event_shape: Shape, num_levels: PositiveInt = 256, **kwargs):
         super().__init__(event_shape, **kwargs)
         self.num_levels = checks.positive_int("num_levels", num_levels)
         if num_levels < 2:
@@ -163,7 +165,15 @@ class DiscretizedLogisticMixture(Levels):
       min_scale: floor of the scales, positive, in units of x.
     """
 
-    def __init__(self, event_shape, num_levels=256, num_components: int = 5, min_scale: float = 1e-3, **kwargs):
+    @checked
+    def __init__(
+        self,
+        event_shape: Shape,
+        num_levels: PositiveInt = 256,
+        num_components: PositiveInt = 5,
+        min_scale: PositiveFloat = 1e-3,
+        **kwargs,
+    ):
         super().__init__(event_shape, num_levels, **kwargs)
         self.num_components = checks.positive_int("num_components", num_components)
         self.min_scale = checks.positive_float("min_scale", min_scale)

@@ -1,10 +1,13 @@
 """Real values: a location and a scale."""
 
+from typing import Literal
+
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae import checks, positive
+from keras_vae.arguments import PositiveFloat, Shape, checked
 from keras_vae.likelihoods.head import Likelihood, register
 
 tfd = tfp.distributions
@@ -21,7 +24,14 @@ class ScaledLikelihood(Likelihood):
         drive a learned scale to this floor.
     """
 
-    def __init__(self, event_shape, scale: float | str = 1.0, min_scale: float = 1e-3, **kwargs):
+    @checked
+    def __init__(
+        self,
+        event_shape: Shape,
+        scale: PositiveFloat | Literal["shared", "per_value"] = 1.0,
+        min_scale: PositiveFloat = 1e-3,
+        **kwargs,
+    ):
         super().__init__(event_shape, **kwargs)
         self.scale = scale if scale in ("shared", "per_value") else checks.positive_float("scale", scale)
         self.min_scale = checks.positive_float("min_scale", min_scale)

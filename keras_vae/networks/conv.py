@@ -6,13 +6,19 @@ from collections.abc import Sequence
 import keras
 
 from keras_vae import checks
+from keras_vae.arguments import PositiveInt, Shape, checked
 from keras_vae.networks import gated
+from keras_vae.networks.gated import Activation
 
 _HALVE = {"kernel_size": 3, "strides": 2, "padding": "same"}
 
 
+@checked
 def conv_encoder(
-    filters: Sequence[int] = (32, 64), units: int = 256, activation="gelu", name: str | None = None
+    filters: Sequence[PositiveInt] = (32, 64),
+    units: PositiveInt = 256,
+    activation: Activation = "gelu",
+    name: str | None = None,
 ) -> keras.Sequential:
     """Returns a trunk of 3x3 convolutions with stride 2, then one dense layer.
 
@@ -34,11 +40,12 @@ def conv_encoder(
     return keras.Sequential([*convolutions, keras.layers.Flatten(), *dense], name=name)
 
 
+@checked
 def conv_decoder(
-    event_shape: Sequence[int],
-    filters: Sequence[int] = (64, 32),
-    units: int = 256,
-    activation="gelu",
+    event_shape: Shape,
+    filters: Sequence[PositiveInt] = (64, 32),
+    units: PositiveInt = 256,
+    activation: Activation = "gelu",
     name: str | None = None,
 ) -> keras.Sequential:
     """Returns a trunk of two dense layers and 3x3 transposed convolutions with stride 2, cut to the size of the image.
@@ -58,6 +65,8 @@ def conv_decoder(
     """
     height, width = checks.image_shape("event_shape", event_shape)[:2]
     filters = [checks.positive_int("filters", f) for f in filters]
+    if not filters:
+        raise ValueError("`filters` must hold at least one number: the feature maps start there. Received: none")
     step = 2 ** len(filters)
     start = (-(-height // step), -(-width // step), filters[0])
     cut = (start[0] * step - height, start[1] * step - width)

@@ -1,15 +1,19 @@
 """The convolutional networks of two well-known examples, trunk for trunk."""
 
-from collections.abc import Sequence
-
 import keras
 
 from keras_vae import checks
-from keras_vae.networks.gated import layers
+from keras_vae.arguments import PositiveInt, Shape, checked
+from keras_vae.networks.gated import Activation, layers
 
 
+@checked
 def tfp_encoder(
-    event_shape: Sequence[int], depth: int = 32, units: int = 64, activation="leaky_relu", name: str | None = None
+    event_shape: Shape,
+    depth: PositiveInt = 32,
+    units: PositiveInt = 64,
+    activation: Activation = "leaky_relu",
+    name: str | None = None,
 ) -> keras.Sequential:
     """Returns the encoder of TensorFlow Probability's "Probabilistic_Layers_VAE", without its last layer.
 
@@ -37,8 +41,9 @@ def tfp_encoder(
     return keras.Sequential(result, name=name)
 
 
+@checked
 def tfp_decoder(
-    event_shape: Sequence[int], depth: int = 32, activation="leaky_relu", name: str | None = None
+    event_shape: Shape, depth: PositiveInt = 32, activation: Activation = "leaky_relu", name: str | None = None
 ) -> keras.Sequential:
     """Returns the decoder of the same example, without its last layer, a 5x5 convolution.
 
@@ -64,7 +69,8 @@ def tfp_decoder(
     return keras.Sequential(result, name=name)
 
 
-def cvae_encoder(activation="relu", name: str | None = None) -> keras.Sequential:
+@checked
+def cvae_encoder(activation: Activation = "relu", name: str | None = None) -> keras.Sequential:
     """Returns the encoder of TensorFlow's CVAE tutorial, without its last layer.
 
     Two 3x3 convolutions of 32 and 64 channels with stride 2 and no padding.
@@ -82,7 +88,8 @@ def cvae_encoder(activation="relu", name: str | None = None) -> keras.Sequential
     return keras.Sequential([*result, keras.layers.Flatten()], name=name)
 
 
-def cvae_decoder(event_shape: Sequence[int], activation="relu", name: str | None = None) -> keras.Sequential:
+@checked
+def cvae_decoder(event_shape: Shape, activation: Activation = "relu", name: str | None = None) -> keras.Sequential:
     """Returns the decoder of the same tutorial, without its last layer, a 3x3 convolution.
 
     A dense layer, then two 3x3 transposed convolutions of 64 and 32 channels with stride 2.

@@ -1,6 +1,27 @@
-"""Gated layers."""
+"""Gated layers, and what may stand for an activation."""
+
+from collections.abc import Callable
+from typing import Annotated
 
 import keras
+
+from keras_vae.arguments import Kind
+
+
+def is_activation(value) -> bool:
+    """Whether Keras takes a value for an activation: its name, a function, the configuration of one, or None."""
+    if isinstance(value, str):
+        try:
+            return keras.activations.get(value) is not None
+        except ValueError:
+            return False
+    return value is None or isinstance(value, dict) or (callable(value) and not isinstance(value, type))
+
+
+Activation = Annotated[
+    str | Callable | dict | None,
+    Kind("the name of an activation of Keras, a function or None", "activations", is_activation),
+]
 
 
 @keras.saving.register_keras_serializable(package="keras_vae.networks")

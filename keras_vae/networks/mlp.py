@@ -5,10 +5,15 @@ from collections.abc import Sequence
 import keras
 
 from keras_vae import checks
+from keras_vae.arguments import PositiveInt, checked
 from keras_vae.networks import gated
+from keras_vae.networks.gated import Activation
 
 
-def mlp(hidden_units: Sequence[int] = (512, 512), activation="gelu", name: str | None = None) -> keras.Sequential:
+@checked
+def mlp(
+    hidden_units: Sequence[PositiveInt] = (512, 512), activation: Activation = "gelu", name: str | None = None
+) -> keras.Sequential:
     """Returns a trunk that flattens its input and applies one dense layer for each number in `hidden_units`.
 
     Args:

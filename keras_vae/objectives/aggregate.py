@@ -5,6 +5,7 @@ import math
 import tensorflow as tf
 
 from keras_vae import checks
+from keras_vae.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, checked
 from keras_vae.objectives import terms
 from keras_vae.objectives.objective import Objective, Terms, register
 from keras_vae.sampling import draw
@@ -23,7 +24,8 @@ class BetaTCVAE(Objective):
       beta: weight of the total correlation, at least 0.
     """
 
-    def __init__(self, dataset_size: int, beta: float = 6.0):
+    @checked
+    def __init__(self, dataset_size: PositiveInt, beta: NonNegativeFloat = 6.0):
         self.dataset_size = checks.positive_int("dataset_size", dataset_size)
         self.beta = checks.nonnegative_float("beta", beta)
 
@@ -53,7 +55,8 @@ class WAE(Objective):
       weight: factor on the MMD, positive. A sum over the pixels stands against a number of order 1: large.
     """
 
-    def __init__(self, weight: float = 100.0):
+    @checked
+    def __init__(self, weight: PositiveFloat = 100.0):
         self.weight = checks.positive_float("weight", weight)
 
     def __call__(self, batch, kl_weight):

@@ -1,9 +1,12 @@
 """Lower bounds of log p(x), and the ELBO with a bent KL term."""
 
+from typing import Literal
+
 import keras
 import tensorflow as tf
 
 from keras_vae import checks
+from keras_vae.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, checked
 from keras_vae.objectives import terms
 from keras_vae.objectives.objective import Objective, Terms, register
 from keras_vae.schedules import Schedule, as_schedule
@@ -23,7 +26,8 @@ class ELBO(Objective):
         only, which has no variance at the exact posterior (Roeder, Wu and Duvenaud, "Sticking the landing", 2017).
     """
 
-    def __init__(self, kl: str = "analytic"):
+    @checked
+    def __init__(self, kl: Literal["analytic", "monte_carlo", "path_derivative"] = "analytic"):
         self.kl = checks.one_of("kl", kl, KL_ESTIMATORS)
 
     def __call__(self, batch, kl_weight):
@@ -56,7 +60,8 @@ class FreeBits(Objective):
       nats: free KL of each dimension, at least 0.
     """
 
-    def __init__(self, nats: float = 0.1):
+    @checked
+    def __init__(self, nats: NonNegativeFloat = 0.1):
         self.nats = checks.nonnegative_float("nats", nats)
 
     def __call__(self, batch, kl_weight):
@@ -81,7 +86,8 @@ class Capacity(Objective):
       weight: factor on the distance from the capacity, positive.
     """
 
-    def __init__(self, capacity: float | Schedule, weight: float = 100.0):
+    @checked
+    def __init__(self, capacity: NonNegativeFloat | Schedule, weight: PositiveFloat = 100.0):
         self.capacity = as_schedule("capacity", capacity)
         self.weight = checks.positive_float("weight", weight)
 
@@ -106,7 +112,8 @@ class IWAE(Objective):
       num_samples: K, a positive integer.
     """
 
-    def __init__(self, num_samples: int = 5):
+    @checked
+    def __init__(self, num_samples: PositiveInt = 5):
         self.num_samples = checks.positive_int("num_samples", num_samples)
 
     def __call__(self, batch, kl_weight):

@@ -1,0 +1,83 @@
+"""Many training or test steps for each call into one compiled graph.
+
+A block of batches runs as one loop inside one graph; under a distribution strategy each replica takes its rows, step by
+step. What the last step returns is what is reported, as it is with Keras's `steps_per_execution`.
+"""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from keras_vae.data.images import Block
+
+MAX_BLOCK_STEPS = 64
+MAX_BLOCK_BYTES = 2**25
+
+
+def block_size(batch_bytes: int, num_steps: int) -> int:
+    """Returns how many steps make a block: bounded in steps and bytes, with as little padding of the last as can be."""
+    most = max(1, min(MAX_BLOCK_STEPS, MAX_BLOCK_BYTES // batch_bytes, num_steps))
+    return min(range(max(1, most // 2), most + 1), key=lambda size: (-num_steps % size, -size))
+
+
+def returns_metrics(step_function: Callable) -> Callable:
+    """Marks a step that returns the metrics of the model: they are computed once a block, and not in each step."""
+    step_function.returns_metrics = True
+    return step_function
+
+
+def accept_blocks(model: keras.Model, keras_function: Callable, step_function: Callable) -> Callable:
+    """Returns Keras's train or test function for any iterator, with ways of its own for blocks and for replicas.
+
+    Args:
+      model: the model that is trained or tested.
+      keras_function: iterator -> logs, as Keras makes it.
+      step_function: `train_step` or `test_step` of the model.
+    """
+    run_block = tf.function(_block_runner(model, step_function), jit_compile=model.jit_compile)
+    run_replicas = _replica_runner(model, step_function)
+    if not model.run_eagerly:
+        run_replicas = tf.function(run_replicas)
+
+    def function(iterator):
+        if isinstance(getattr(iterator, "element_spec", None), Block):
+            return run_block(next(iterator))
+        if isinstance(iterator, tf.distribute.DistributedIterator):
+            return run_replicas(iterator)
+        return keras_function(iterator)
+
+    return function
+
+
+def _block_runner(model, step_function):
+    @tf.autograph.experimental.do_not_convert
+    def run(block):
+        def step(i):
+            x, *rest = tf.nest.map_structure(lambda stacked: stacked[i], block.batches)
+            return step_function((tf.cast(x, tf.float32), *rest))
+
+        if getattr(step_function, "returns_metrics", False):
+            tf.while_loop(lambda i: i < block.count, lambda i: (step(i), i + 1)[1:], (tf.constant(0),))
+            return model.get_metrics_result()
+        # A loop must know what it carries before it runs; the trace that tells is the one that the loop calls.
+        traced = tf.function(step, autograph=False).get_concrete_function(tf.TensorSpec((), tf.int32))
+        before = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), traced.structured_outputs)
+        return tf.while_loop(lambda i, _: i < block.count, lambda i, _: (i + 1, traced(i)), (tf.constant(0), before))[1]
+
+    return run
+
+
+def _replica_runner(model, step_function):
+    strategy = model.distribute_strategy
+
+    @tf.autograph.experimental.do_not_convert
+    def run(iterator):
+        for _ in range(model.steps_per_execution):
+            logs = strategy.run(step_function, args=(next(iterator),))
+        # Keras would average scalars of several workers over an axis they have not.
+        return tf.nest.map_structure(
+            lambda value: tf.reduce_mean(tf.stack(strategy.experimental_local_results(value)), axis=0), logs
+        )
+
+    return run

@@ -1,0 +1,54 @@
+"""Keras's rules for the numbers that `fit`, `evaluate` and `predict` take, said before anything runs.
+
+Keras takes a 0 for "not given" in some places, counts to -1 for ever in others, and in others finds out after an epoch.
+"""
+
+import numbers
+
+from keras_vae import checks
+
+_COUNTS = ("batch_size", "validation_batch_size", "steps_per_epoch", "validation_steps")
+
+
+def check_fit(validation_split, arguments: dict) -> None:
+    """Raises `ValueError` for a number among the arguments of `fit` that is outside its range."""
+    for name in ("epochs", "initial_epoch"):  # 0 epochs train nothing, as with Keras
+        checks.nonnegative_int(name, arguments[name])
+    check_counts(**{name: arguments.get(name) for name in _COUNTS})
+    _check_validation_freq(arguments.get("validation_freq", 1))
+    _check_validation_split(validation_split)
+
+
+def check_counts(**counts) -> None:
+    """Raises `ValueError` for a size or a number of steps that is not a positive integer; None is Keras's default."""
+    for name, value in counts.items():
+        if value is not None:
+            checks.positive_int(name, value)
+
+
+def _check_validation_freq(value):
+    # Keras knows no other kinds of integers and sequences here.
+    if not isinstance(value, list | int):
+        raise ValueError(
+            f"`validation_freq` must be a positive integer or a list of them. Received: validation_freq={value!r}"
+        )
+    for epoch in value if isinstance(value, list) else [value]:
+        checks.positive_int("validation_freq", epoch)
+
+
+def _check_validation_split(value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < 1:
+        raise ValueError(
+            f"`validation_split` must be a number of at least 0 and below 1. Received: validation_split={value!r}"
+        )
+
+
+def num_training_examples(count: int, validation_split: float) -> int:
+    """Returns how many of `count` examples are left to train on, or raises `ValueError` if either part has none."""
+    left = int(count * (1.0 - validation_split))
+    if not 0 < left < count:
+        raise ValueError(
+            "`validation_split` must leave at least one example to train on and one to validate on. "
+            f"Received: validation_split={validation_split!r} of {count} examples"
+        )
+    return left

@@ -14,7 +14,8 @@ from export.command_line import run
 from export.errors import ExportError
 
 command_line, presets, signals = early.load("command_line"), early.load("presets"), early.load("signals")
-Config = early.load("config").Config
+settings = early.load("config")
+Config = settings.Config
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 
@@ -23,6 +24,8 @@ def define_flags() -> None:
     flags.DEFINE_enum("preset", "default", list(presets.PRESETS), "settings to start from; other flags override them")
     for name, field in FIELDS.items():
         text, choices = field.metadata["help"], field.metadata["choices"]
+        if field.metadata["low"] is not None:
+            text = f"{text}; {settings.expected(field)}"
         if choices:
             flags.DEFINE_enum(name, field.default, list(choices), text)
         elif isinstance(field.default, bool):

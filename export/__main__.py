@@ -14,17 +14,26 @@ from export.errors import ExportError
 from export.paths import check_run_dir
 
 command_line, signals = early.load("command_line"), early.load("signals")
+# Far from what anybody means.
+MAX_ROWS, MAX_NATS = 100_000, 1_000_000
 OF_THE_EXPORT = ("num_samples", "batch_size", "variants", "max_nats", "overwrite", "onnx", "litertjs")
 
 
 def define_flags() -> None:
     """Defines the flags of the command."""
-    flags.DEFINE_integer("num_samples", 16, "how many pictures one call of the signature `sample` draws", lower_bound=1)
+    flags.DEFINE_integer(
+        "num_samples",
+        16,
+        "how many pictures one call of the signature `sample` draws",
+        lower_bound=1,
+        upper_bound=MAX_ROWS,
+    )
     flags.DEFINE_integer(
         "batch_size",
         1,
         "static batch size of the other signatures in the TFLite files; 0 accepts any, which some delegates do not",
         lower_bound=0,
+        upper_bound=MAX_ROWS,
     )
     flags.DEFINE_list(
         "variants",
@@ -33,8 +42,14 @@ def define_flags() -> None:
         "three that holds; with more than float32 each is measured: size, parity, nats, latency, memory",
     )
     flags.DEFINE_float(
-        "max_nats", 0.5, "a variant that costs more nats an image is reported and not written", lower_bound=0
+        "max_nats",
+        0.5,
+        "a variant that costs more nats an image is reported and not written",
+        lower_bound=0,
+        upper_bound=MAX_NATS,
     )
+    # NaN is neither below nor above a bound.
+    flags.register_validator("max_nats", lambda nats: nats >= 0, f"must be a number from 0 to {MAX_NATS}")
     flags.DEFINE_bool(
         "overwrite", False, "replace RUN_DIR/export if it exists; it is replaced only by a verified export"
     )

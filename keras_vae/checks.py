@@ -4,33 +4,49 @@ import numbers
 import sys
 from collections.abc import Collection
 
+# What TensorFlow counts in, and what it computes in.
+MAX_INT32, MAX_INT64, MAX_FLOAT32 = 2**31 - 1, 2**63 - 1, 3.4028234663852886e38
 
-def positive_int(name: str, value) -> int:
-    """Returns `value` as an int, or raises `ValueError` unless it is an integer of at least 1."""
+
+def positive_int(name: str, value, high: int = MAX_INT32) -> int:
+    """Returns `value` as an int, or raises `ValueError` unless it is an integer from 1 to `high`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
-    return int(value)
+        raise ValueError(f"`{name}` must be a positive integer. Received: {name}={_shown(value)}")
+    return int(_at_most(high, name, value))
 
 
-def nonnegative_int(name: str, value) -> int:
-    """Returns `value` as an int, or raises `ValueError` unless it is an integer of at least 0."""
+def nonnegative_int(name: str, value, high: int = MAX_INT64) -> int:
+    """Returns `value` as an int, or raises `ValueError` unless it is an integer from 0 to `high`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 0:
-        raise ValueError(f"`{name}` must be an integer of at least 0. Received: {name}={value!r}")
-    return int(value)
+        raise ValueError(f"`{name}` must be an integer of at least 0. Received: {name}={_shown(value)}")
+    return int(_at_most(high, name, value))
 
 
 def positive_float(name: str, value) -> float:
-    """Returns `value` as a float, or raises `ValueError` unless it is a finite number above 0."""
+    """Returns `value` as a float, or raises `ValueError` unless it is a number above 0 that float32 can hold."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value <= sys.float_info.max:
-        raise ValueError(f"`{name}` must be a positive number. Received: {name}={value!r}")
-    return float(value)
+        raise ValueError(f"`{name}` must be a positive number. Received: {name}={_shown(value)}")
+    return float(_at_most(MAX_FLOAT32, name, value))
 
 
 def nonnegative_float(name: str, value) -> float:
-    """Returns `value` as a float, or raises `ValueError` unless it is a finite number of at least 0."""
+    """Returns `value` as a float, or raises `ValueError` unless it is a number of at least 0 that float32 can hold."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value <= sys.float_info.max:
-        raise ValueError(f"`{name}` must be a number of at least 0. Received: {name}={value!r}")
-    return float(value)
+        raise ValueError(f"`{name}` must be a number of at least 0. Received: {name}={_shown(value)}")
+    return float(_at_most(MAX_FLOAT32, name, value))
+
+
+def _at_most(high, name, value):
+    if value > high:
+        raise ValueError(f"`{name}` must be at most {high}. Received: {name}={_shown(value)}")
+    return value
+
+
+def _shown(value):
+    try:
+        return repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return "an integer of thousands of digits"
 
 
 def one_of(name: str, value, choices: Collection):

@@ -6,26 +6,34 @@ This file imports nothing but the standard library, so that `train.py --help` an
 import dataclasses
 import itertools
 import json
-import math
 import os
 import pathlib
 import re
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
 
-def _option(default: Any, text: str, choices: tuple = (), minimum: float | None = None, above=None, acts_with=None):
+def _option(default: Any, text: str, choices: tuple = (), low=None, high=None, open_ends=False, acts_with=None):
     """Returns a field.
 
-    `acts_with` is the name of another field and the values of that without which this one does nothing; no values stand
-    for all but its default.
+    Args:
+      default: what it is when nothing is said.
+      text: what it is for.
+      choices: the values that it may have, empty for any.
+      low: least number.
+      high: largest number; far from what anybody means, so that a slip of the keyboard is found before it costs hours.
+      open_ends: whether the number must be between the two, and not one of them.
+      acts_with: the name of another field and the values of that without which this one does nothing; no values stand
+        for all but its default.
     """
-    limits = {"minimum": minimum, "above": above}
+    limits = {"low": low, "high": high, "open_ends": open_ends}
     return dataclasses.field(
         default=default, metadata={"help": text, "choices": choices, "acts_with": acts_with, **limits}
     )
+
+
+_MANY, _MOST = 10**6, 10**9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,9 +74,11 @@ class Config:
         choices=("auto", "uniform", "none"),
     )
     test_fraction: float = _option(
-        1 / 6, "part of the data kept for the test where they have no test set, between 0 and 1"
+        1 / 6, "part of the data kept for the test where they have no test set", low=0, high=1, open_ends=True
     )
-    validation_fraction: float = _option(1 / 12, "part of the training set kept for validation, between 0 and 1")
+    validation_fraction: float = _option(
+        1 / 12, "part of the training set kept for validation", low=0, high=1, open_ends=True
+    )
     run_dir: str = _option(
         "", "folder for the results: a new one, or that of a run to go on with; empty: runs/<dataset>-<time>"
     )
@@ -81,7 +91,8 @@ class Config:
     hidden_units: tuple = _option(
         (512, 512),
         "widths of the dense layers of network=mlp, separated by commas",
-        minimum=1,
+        low=1,
+        high=_MANY,
         acts_with=("network", ("mlp",)),
     )
     activation: str = _option(
@@ -89,17 +100,19 @@ class Config:
         "activation of the trunks; glu: h * sigmoid(g), gated",
         choices=("gelu", "glu", "leaky_relu", "relu", "silu", "tanh"),
     )
-    latent_dim: int = _option(40, "dimension of z", minimum=1)
+    latent_dim: int = _option(40, "dimension of z", low=1, high=_MANY)
     upper_latent_dims: tuple = _option(
         (),
         "dimensions of further stochastic layers above z, separated by commas: a hierarchical model with "
         "posterior=diagonal, whose prior is that of the topmost",
-        minimum=1,
+        low=1,
+        high=_MANY,
     )
     upper_hidden_units: tuple = _option(
         (100, 100),
         "widths of the dense layers from one stochastic layer to the next",
-        minimum=1,
+        low=1,
+        high=_MANY,
         acts_with=("upper_latent_dims", ()),
     )
     posterior: str = _option(
@@ -109,7 +122,8 @@ class Config:
     num_components: int = _option(
         100,
         "components of prior=mixture, pseudo-inputs of prior=vamp",
-        minimum=1,
+        low=1,
+        high=_MANY,
         acts_with=("prior", ("mixture", "vamp")),
     )
     likelihood: str = _option(
@@ -135,43 +149,48 @@ class Config:
         acts_with=("objective", ("elbo",)),
     )
     num_samples: int = _option(
-        5, "samples an image in objective=iwae and dreg", minimum=1, acts_with=("objective", ("iwae", "dreg"))
+        5, "samples an image in objective=iwae and dreg", low=1, high=10_000, acts_with=("objective", ("iwae", "dreg"))
     )
     free_bits: float = _option(
         0.1,
         "nats of each dimension that cost nothing in objective=free_bits",
-        minimum=0,
+        low=0,
+        high=_MANY,
         acts_with=("objective", ("free_bits",)),
     )
     capacity: float = _option(
         25.0,
         "nats the KL is held at in objective=capacity, after kl_warmup_steps",
-        minimum=0,
+        low=0,
+        high=_MANY,
         acts_with=("objective", ("capacity",)),
     )
     penalty: float = _option(
         0.0,
         "weight of the total correlation in objective=beta_tcvae, of the MMD in wae, of the distance in capacity; "
         "0 is the objective's own: 6, 100, 100",
-        minimum=0,
+        low=0,
+        high=_MANY,
         acts_with=("objective", ("beta_tcvae", "wae", "capacity")),
     )
-    kl_weight: float = _option(1.0, "factor on the KL term of the loss; 1 is the ELBO, above 1 the beta-VAE", minimum=0)
+    kl_weight: float = _option(
+        1.0, "factor on the KL term of the loss; 1 is the ELBO, above 1 the beta-VAE", low=0, high=_MANY
+    )
     kl_schedule: str = _option(
         "linear",
         "how the KL weight rises in kl_warmup_steps",
         choices=("linear", "cosine", "cyclic"),
         acts_with=("kl_warmup_steps", ()),
     )
-    kl_warmup_steps: int = _option(0, "steps in which the KL weight (or the capacity) rises from 0", minimum=0)
+    kl_warmup_steps: int = _option(0, "steps in which the KL weight (or the capacity) rises from 0", low=0, high=_MOST)
     adapt: bool = _option(
         True,
         "start from the training data: the encoder's input centred at its mean, the output there, pseudo-inputs at "
         "examples",
     )
-    epochs: int = _option(40, "passes over the training set", minimum=1)
-    batch_size: int = _option(128, "examples in a batch", minimum=1)
-    learning_rate: float = _option(2e-3, "peak learning rate of Adam, above 0", above=0)
+    epochs: int = _option(40, "passes over the training set", low=1, high=_MANY)
+    batch_size: int = _option(128, "examples in a batch", low=1, high=_MANY)
+    learning_rate: float = _option(2e-3, "peak learning rate of Adam", low=0, high=1000, open_ends=True)
     learning_rate_schedule: str = _option(
         "cosine",
         "'cosine' falls to 0, 'constant' stays, 'stages' falls tenfold in 8 stages, each three times as long as the "
@@ -181,12 +200,13 @@ class Config:
     warmup_steps: int = _option(
         500,
         "steps in which the learning rate of a cosine rises from 0",
-        minimum=0,
+        low=0,
+        high=_MOST,
         acts_with=("learning_rate_schedule", ("cosine",)),
     )
-    epsilon: float = _option(1e-7, "epsilon of Adam, above 0", above=0)
-    seed: int = _option(0, "seed of everything random in the run", minimum=0)
-    num_importance_samples: int = _option(500, "samples an image in the test log likelihood", minimum=1)
+    epsilon: float = _option(1e-7, "epsilon of Adam", low=0, high=1000, open_ends=True)
+    seed: int = _option(0, "seed of everything random in the run", low=0, high=2**31 - 1)
+    num_importance_samples: int = _option(500, "samples an image in the test log likelihood", low=1, high=_MANY)
     strategy: str = _option(
         "none",
         "'mirrored' trains on all GPUs of this machine, 'multi_worker' on the workers that TF_CONFIG or a Slurm step "
@@ -196,24 +216,22 @@ class Config:
     image_grid_epochs: int = _option(
         0,
         "epochs from one drawing of figures/epochs to the next, in TensorBoard too; 0 draws at the end only",
-        minimum=0,
+        low=0,
+        high=_MANY,
     )
     export: bool = _option(True, "write the SavedModel and the TFLite decoder when done")
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            _check(field, getattr(self, field.name))
-        for name in ("test_fraction", "validation_fraction"):
-            if not 0 < getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must lie between 0 and 1. Received: {getattr(self, name)!r}")
-        if self.image_size and not _SIZE.fullmatch(self.image_size):
+        for name in FIELDS:
+            check(name, getattr(self, name))
+        if self.image_size and not (_SIZE.fullmatch(self.image_size) and max(self.size()) <= _MAX_PIXELS):
             raise ValueError(
-                "`image_size` must be HEIGHTxWIDTH or one number, in pixels, each at least 1. "
+                f"`image_size` must be HEIGHTxWIDTH or one number, in pixels, each from 1 to {_MAX_PIXELS:,}. "
                 f"Received: {self.image_size!r}"
             )
-        if self.likelihood_scale not in ("shared", "per_value") and not _positive(self.likelihood_scale):
+        if self.likelihood_scale not in ("shared", "per_value") and not _is_scale(self.likelihood_scale):
             raise ValueError(
-                "`likelihood_scale` must be a positive number, 'shared' or 'per_value'. "
+                "`likelihood_scale` must be a number from 1e-12 to 1e+12, 'shared' or 'per_value'. "
                 f"Received: {self.likelihood_scale!r}"
             )
         if self.upper_latent_dims and (self.posterior, self.prior == "vamp") != ("diagonal", False):
@@ -232,8 +250,6 @@ class Config:
             )
         if self.strategy == "multi_worker" and not self.run_dir:
             raise ValueError("`run_dir` must be given with strategy=multi_worker, the same for all. Received: ''")
-        if self.seed >= 2**31:
-            raise ValueError(f"`seed` must be below 2**31. Received: {self.seed!r}")
 
     def run_folder(self, resume: bool = False) -> pathlib.Path:
         """Returns the folder for the results.
@@ -359,16 +375,58 @@ _MAX_JSON_BYTES = 1 << 20
 # What a run may go on with other than it began.
 _FREE_ON_RESUME = ("run_dir", "export", "strategy", "image_grid_epochs")
 _SIZE = re.compile("[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})?")
+_MAX_PIXELS = 65_535
 
 
-def _positive(text: str) -> bool:
+def _is_scale(text: str) -> bool:
     try:
-        return 0 < float(text) < math.inf
+        return 1e-12 <= float(text) <= 1e12
     except ValueError:
         return False
 
 
 _KINDS = {str: "text", bool: "True or False", int: "an integer", float: "a number", tuple: "a tuple of integers"}
+
+
+def expected(field: dataclasses.Field) -> str:
+    """Returns what the value of a field of `Config` must be, as text: "an integer from 1 to 1,000,000"."""
+    kind, low, high = type(field.default), field.metadata["low"], field.metadata["high"]
+    if field.metadata["choices"]:
+        return f"one of {', '.join(field.metadata['choices'])}"
+    if low is None:
+        return _KINDS[kind]
+    if field.metadata["open_ends"]:
+        return f"{_KINDS[kind]} between {low:,} and {high:,}, both excluded"
+    return f"{_KINDS[kind]} from {low:,} to {high:,}"
+
+
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+
+
+def check(name: str, value: Any) -> None:
+    """Raises `ValueError` unless the field of `Config` of that name may have the value, whatever the others have."""
+    field = FIELDS[name]
+    kind = type(field.default)
+    if not _is(kind, value) or (value == () and field.default != ()):
+        _refuse(field, value)
+    for item in value if kind is tuple else (value,):
+        if not _may_be(field, item):
+            _refuse(field, item)
+
+
+def _refuse(field, value):
+    raise ValueError(f"`{field.name}` must be {expected(field)}. Received: {_shown(value)}")
+
+
+def _may_be(field, item):
+    """Returns whether a field of a fitting type may have a value, or a tuple of it."""
+    low, high = field.metadata["low"], field.metadata["high"]
+    if field.metadata["choices"]:
+        return item in field.metadata["choices"]
+    if type(field.default) is tuple and not _is(int, item):
+        return False
+    # NaN is neither below nor above.
+    return low is None or (low < item < high if field.metadata["open_ends"] else low <= item <= high)
 
 
 def _is(kind, value) -> bool:
@@ -377,21 +435,8 @@ def _is(kind, value) -> bool:
     return isinstance(value, int | float) if kind is float else isinstance(value, kind)
 
 
-def _check(field, value):
-    choices, minimum, kind = field.metadata["choices"], field.metadata["minimum"], type(field.default)
-    if choices and value not in choices:
-        raise ValueError(f"`{field.name}` must be one of {', '.join(choices)}. Received: {value!r}")
-    if not _is(kind, value) or (value == () and field.default != ()):
-        raise ValueError(f"`{field.name}` must be {_KINDS[kind]}. Received: {value!r}")
-    for item in value if kind is tuple else ():
-        if not _is(int, item):
-            raise ValueError(f"`{field.name}` must be {_KINDS[tuple]}. Received: {item!r}")
-    if minimum is not None:
-        for number in value if isinstance(value, tuple) else (value,):
-            if not minimum <= number <= sys.float_info.max:  # an integer may be larger, NaN is not smaller
-                raise ValueError(
-                    f"`{field.name}` must be a finite number of at least {minimum:g}. Received: {number!r}"
-                )
-    above = field.metadata["above"]
-    if above is not None and not above < value < math.inf:
-        raise ValueError(f"`{field.name}` must be a finite number above {above:g}. Received: {value!r}")
+def _shown(value) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return "an integer of thousands of digits"

@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 
+from keras_vae import config
 from keras_vae.command_line import Parser
 
 _EVALUATE = """Measures a finished run again, and more closely: the test ELBO, log likelihood, the parts of the KL, the
@@ -20,7 +21,9 @@ def evaluate() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m keras_vae.evaluate", description=_EVALUATE)
     add = parser.add_argument
     add("run_dir", metavar="RUN_DIR", type=os.path.expanduser)
-    add("--num_importance_samples", type=int, default=500, help="samples an image (default 500)")
+    samples = config.FIELDS["num_importance_samples"]
+    text = f"samples an image: {config.expected(samples)} (default 500)"
+    add("--num_importance_samples", type=_number("num_importance_samples"), default=500, help=text)
     add("--overwrite", action="store_true", help="replace RUN_DIR/evaluation if it exists")
     return parser
 
@@ -33,6 +36,23 @@ def hub() -> argparse.ArgumentParser:
     add("folder", metavar="FOLDER", type=os.path.expanduser, help="must not exist, or be empty")
     add("--license", help="licence of the model as the Hub names them, for example mit")
     return parser
+
+
+def _number(name):
+    """Returns what reads an integer of a setting of that name, and checks its range."""
+
+    def read(text):
+        try:
+            value = int(text)
+        except ValueError:
+            value = text
+        try:
+            config.check(name, value)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return value
+
+    return read
 
 
 def check(module: str) -> None:

@@ -31,7 +31,7 @@ MINIMA = {
     "seed": 0,
     "num_importance_samples": 1,
 }
-LISTED = {"hidden_units"}
+LISTED = {"hidden_units", "upper_hidden_units", "upper_latent_dims"}
 
 
 def settings(name, value):
@@ -88,14 +88,78 @@ def test_a_number_out_of_its_range_is_refused_by_name(name, value):
     refused(name, value)
 
 
+# What a slip of the keyboard or a script may send.
+NUMBERS = (-1, 2**31, 2**64, 10**25, 10**5000, 1e308, -1e308, math.nan, math.inf, -math.inf, "1", None, True)
+RANGED = {name: field for name, field in config.FIELDS.items() if field.metadata["low"] is not None}
+
+
+def test_every_number_has_a_range():
+    numbers = {name for name, field in config.FIELDS.items() if type(field.default) in (int, float, tuple)}
+    assert set(RANGED) == numbers
+    for field in RANGED.values():
+        assert field.metadata["low"] < field.metadata["high"] < 2**31
+
+
+@pytest.mark.parametrize("value", NUMBERS, ids=lambda value: str(value)[:9] if value != 10**5000 else "10**5000")
+@pytest.mark.parametrize("name", RANGED)
+def test_a_number_that_nobody_means_is_one_error_with_the_range(name, value):
+    with pytest.raises(
+        ValueError, match=rf"^`{name}` must be {config.expected(RANGED[name])}\. Received: .+$"
+    ) as raised:
+        Config(**settings(name, value))
+    assert len(str(raised.value)) < 200
+
+
+@pytest.mark.parametrize("name", RANGED)
+def test_the_ends_of_a_range_are_in_it_unless_they_are_said_to_be_excluded(name):
+    limits = RANGED[name].metadata
+    low, high = limits["low"], limits["high"]
+    if limits["open_ends"]:
+        for value in (low, high):
+            refused(name, float(value))
+        low, high = math.nextafter(low, 1), math.nextafter(high, 0)
+    for value in (low, high):
+        assert getattr(Config(**settings(name, value)), name) == settings(name, value)[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("epochs", "an integer from 1 to 1,000,000"),
+        ("kl_weight", "a number from 0 to 1,000,000"),
+        ("learning_rate", "a number between 0 and 1,000, both excluded"),
+        ("hidden_units", "a tuple of integers from 1 to 1,000,000"),
+        ("seed", "an integer from 0 to 2,147,483,647"),
+        ("adapt", "True or False"),
+        ("strategy", "one of none, mirrored, multi_worker"),
+    ],
+)
+def test_a_range_is_said_in_words(name, said):
+    assert config.expected(config.FIELDS[name]) == said
+
+
+@pytest.mark.parametrize("scale", ["1e-13", "1e13", "1e308", "0", "-1", "nan", "inf", "1" * 400, "wide", ""])
+def test_a_scale_that_nobody_means_is_refused_by_name(scale):
+    refused("likelihood_scale", scale)
+    assert Config(likelihood_scale="1e-12").likelihood_scale == "1e-12"
+
+
 @pytest.mark.parametrize(("text", "size"), [("", None), ("64", (64, 64)), ("9x13", (9, 13)), ("1x1", (1, 1))])
 def test_an_image_size_is_one_number_or_two(text, size):
     assert Config(image_size=text).size() == size
 
 
-@pytest.mark.parametrize("text", ["0", "x", "9x", "x9", "9x0", "-9", "9X13", "9x13x3", " 9", "9.5", "1" * 10, "٣"])
+@pytest.mark.parametrize(
+    "text", ["0", "x", "65536", "9x99999", "9x", "x9", "9x0", "-9", "9X13", "9x13x3", " 9", "9.5", "1" * 10, "٣"]
+)
 def test_a_text_that_is_no_image_size_is_refused_by_name(text):
     refused("image_size", text)
+
+
+@pytest.mark.parametrize("text", ["65536", "9x65536", "999999999"])
+def test_a_picture_has_up_to_65535_pixels_a_side(text):
+    refused("image_size", text)
+    assert Config(image_size="65535x1").size() == (65535, 1)
 
 
 def test_one_bad_width_among_good_ones_is_refused():

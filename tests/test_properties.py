@@ -32,7 +32,7 @@ def good(field):
     if kind is bool:
         return st.booleans()
     if kind is int:
-        return st.integers(1, 2**31 - 1)
+        return st.integers(field.metadata["low"], field.metadata["high"])
     if kind is float:
         return st.floats(0, 1, exclude_min=True, exclude_max=True)
     if kind is tuple:
@@ -125,6 +125,31 @@ def test_any_flags_are_settings_or_one_line(command_flags, pairs):
     for name in ("latent_dim", "epochs", "seed"):
         if name in given:
             assert getattr(config, name) == int(given[name])
+
+
+TEXTS = (
+    "-1",
+    "2147483648",
+    "18446744073709551616",
+    "1" + "0" * 25,
+    "9" * 5000,
+    "1e308",
+    "-1e308",
+    "nan",
+    "inf",
+    "1e999",
+)
+NUMBERS = [name for name, field in FIELDS.items() if field.metadata["low"] is not None]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", [*NUMBERS, "image_size"])
+def test_a_huge_number_for_any_flag_is_one_error_that_names_it(command_flags, name):
+    for text in TEXTS:
+        with flagsaver.flagsaver():
+            _, message = outcome(settings_of, ["train.py", f"--{name}={text}"])
+        assert re.match(f"(error: flag --{name}=|`{name}` must )", message), text
+        assert "\n" not in message
 
 
 PARTS = [

@@ -260,3 +260,10 @@ def test_a_deterministic_posterior_has_no_bound_and_needs_reconstruction(binary)
     assert model.kl_method == "none"
     with pytest.raises(ValueError, match="`posterior` must have a density"):
         model.log_prob(binary)
+
+
+@pytest.mark.parametrize("count", [2**31, 2**64, 10**25, 10**5000], ids=["2**31", "2**64", "10**25", "10**5000"])
+def test_a_number_of_samples_that_tensorflow_cannot_count_is_refused_by_name(vae, binary, count):
+    for ask in (vae.sample, vae.sample_latent, lambda num_samples: vae.log_prob(binary, num_samples)):
+        with pytest.raises(ValueError, match=r"^`num_samples` must be at most 2147483647\. Received: num_samples="):
+            ask(num_samples=count)

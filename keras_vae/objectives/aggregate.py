@@ -26,7 +26,7 @@ class BetaTCVAE(Objective):
 
     @checked
     def __init__(self, dataset_size: PositiveInt, beta: NonNegativeFloat = 6.0):
-        self.dataset_size = checks.positive_int("dataset_size", dataset_size)
+        self.dataset_size = checks.positive_int("dataset_size", dataset_size, checks.MAX_INT64)
         self.beta = checks.nonnegative_float("beta", beta)
 
     def __call__(self, batch, kl_weight):

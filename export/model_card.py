@@ -23,7 +23,8 @@ ALGORITHM = (
 )
 OTHER_PRIORS = (
     "That is the noise of a standard normal. This prior takes the positions of a row in the order in which it draws: "
-    "first, for a mixture, one uniform a component, to pick one, then the normals."
+    "first, for a mixture, one uniform a component, to pick one, then the normals or uniforms. `temperature` leaves "
+    "the choice of a component; of a Laplace or logistic it multiplies the distance from the median."
 )
 VECTORS = ((7, 0, 0), (7, 0, 1), (7, 15, 39), (0, 0, 0), (-1, 1, 2), (2**31 - 1, 3, 5), (-(2**31), 1000, 783))
 

@@ -12,7 +12,6 @@ How the four input words are used:
 A picture's noise therefore does not depend on how many other pictures are drawn with it.
 """
 
-import functools
 import math
 from collections.abc import Sequence
 
@@ -134,22 +133,46 @@ class Noise:
         return radius * tf.cos(2.0 * math.pi * _to_unit(b))
 
 
+def untempered(noise):
+    """Returns a source without its temperature, and the temperature: None if it has none.
+
+    For a rule that draws a choice, which has no temperature, or one that applies the temperature itself.
+    """
+    return noise.untempered() if hasattr(noise, "untempered") else (noise, None)
+
+
 class Tempered:
-    """Noise whose normals are multiplied by `temperature`: below 1, samples stay nearer to the mode.
+    """Noise nearer to its middle at a temperature T below 1, farther from it above, and the middle itself at 0.
+
+        normals:   eps -> T eps
+        uniforms:  u -> 1/2 (2 u)^T for u < 1/2,  1 - 1/2 (2 (1 - u))^T for others
+
+    Of the uniforms a Laplace, which is loc +- scale log(2 min(u, 1 - u)), becomes one of T times the scale.
 
     Args:
       noise: the source.
-      temperature: a number or scalar tensor, at least 0.
+      temperature: T, a number or scalar tensor, at least 0.
     """
 
     def __init__(self, noise, temperature):
-        self.uniform = noise.uniform
-        self._normal = noise.normal
+        self._noise = noise
         self._temperature = temperature
 
-    def normal(self, shape: Sequence) -> tf.Tensor:
-        """Returns float32 normals with mean 0 and standard deviation `temperature`."""
-        return self._temperature * self._normal(shape)
+    def normal(self, shape: Sequence, **where) -> tf.Tensor:
+        """Returns float32 normals with mean 0 and standard deviation `temperature`; `where` is of the source."""
+        return self._temperature * self._noise.normal(shape, **where)
+
+    def uniform(self, shape: Sequence, **where) -> tf.Tensor:
+        """Returns float32 uniforms moved towards 1/2, inside (0, 1); `where` is of the source."""
+        u, temperature = self._noise.uniform(shape, **where), tf.cast(self._temperature, tf.float32)
+        # At high temperatures a tail would be rounded to 0 or 1, whose logarithms are infinite.
+        tail = tf.maximum(0.5 * tf.pow(2.0 * tf.minimum(u, 1.0 - u), temperature), 2.0**-24)
+        return tf.where(tf.equal(temperature, 1.0), u, tf.where(u < 0.5, tail, 1.0 - tail))
+
+    def untempered(self):
+        """Returns the source, and T, the product of all temperatures where one is inside another."""
+        noise, inner = untempered(self._noise)
+        return noise, self._temperature if inner is None else self._temperature * inner
 
 
 class Samples:
@@ -160,5 +183,17 @@ class Samples:
     """
 
     def __init__(self, noise):
-        self.uniform = functools.partial(noise.uniform, axis=1)
-        self.normal = functools.partial(noise.normal, axis=1)
+        self._noise = noise
+
+    def normal(self, shape: Sequence, axis: int = 1) -> tf.Tensor:
+        """Returns normals of the source."""
+        return self._noise.normal(shape, axis=axis)
+
+    def uniform(self, shape: Sequence, axis: int = 1) -> tf.Tensor:
+        """Returns uniforms of the source."""
+        return self._noise.uniform(shape, axis=axis)
+
+    def untempered(self):
+        """Returns the same of the source without its temperature, and the temperature."""
+        noise, temperature = untempered(self._noise)
+        return Samples(noise), temperature

@@ -22,7 +22,17 @@ register = keras.saving.register_keras_serializable(package="keras_vae.priors")
 class Prior(Part):
     """Base of the priors: a layer without input that returns p(z).
 
-    A subclass implements `distribution`.
+    A subclass implements `distribution`. It is drawn from base noise, by the rules of `keras_vae.sampling`, and at a
+    temperature T from noise nearer to its middle (`keras_vae.noise.Tempered`):
+
+        normal:             z = loc + T scale eps
+        Laplace, logistic:  z = loc + T scale quantile(u)
+        a rule of one's own of uniforms:  the quantile at 1/2 (2 u)^T for u < 1/2, and its mirror image above
+        mixture:            a component picked with its weight, whatever T is, drawn at T
+        flow:               z = f(T eps), its base at T
+        several layers:     each layer at T, given the one above as drawn
+
+    T = 1 is p(z) itself. T = 0 is `keras_vae.sampling.center`; of a mixture, the centers of its components.
 
     Args:
       latent_dim: dimension of z, a positive integer.
@@ -36,7 +46,10 @@ class Prior(Part):
         self.latent_dim = checks.positive_int("latent_dim", latent_dim)
 
     def distribution(self):
-        """Returns p(z) with batch shape `()` and event shape `(latent_dim,)`."""
+        """Returns p(z) with batch shape `()` and event shape `(latent_dim,)`.
+
+        Of a prior that `needs_encoder` it has an argument, the encoder.
+        """
         raise NotImplementedError
 
     def build(self, input_shape=None):
@@ -45,7 +58,7 @@ class Prior(Part):
     def __call__(self, encoder=None):
         """Returns p(z); `encoder` is the model's, for the priors that are made of it."""
         # Not through Keras's layer call, which needs an input: most priors have none.
-        distribution = self.distribution()
+        distribution = self.distribution(encoder) if self.needs_encoder else self.distribution()
         shapes = distribution.batch_shape, distribution.event_shape
         if not (shapes[0].is_compatible_with(()) and shapes[1].is_compatible_with((self.latent_dim,))):
             # Densities would be broadcast, and the KL be that of something else.
@@ -162,7 +175,17 @@ class VampPrior(Prior):
         index = np.arange(self.num_components) * max(1, len(images) // self.num_components) % len(images)
         self.pseudo_inputs.assign(images[index].numpy())
 
-    def __call__(self, encoder=None):
+    def distribution(self, encoder=None):
+        """Returns p(z), made of `encoder`, the model's.
+
+        Raises:
+          ValueError: without an encoder.
+        """
+        if encoder is None:
+            raise ValueError(
+                "`encoder` must be given, for example `vae.prior(vae.encoder)`: VampPrior is made of the posteriors at "
+                "its pseudo-inputs. Received: encoder=None"
+            )
         components = encoder(tf.clip_by_value(tf.convert_to_tensor(self.pseudo_inputs), self.low, self.high))
         mixture = MixtureOfNormals if is_diagonal_normal(components) else tfd.MixtureSameFamily
         return mixture(tfd.Categorical(logits=tf.zeros(self.num_components)), components)

@@ -1,7 +1,8 @@
 """Reparameterised sampling: `draw(distribution, noise)` is a deterministic function of parameters and base noise.
 
 This is the one idea the package is built on. Training, the SavedModel and the phone all sample with the rules below and
-differ only in who supplies the noise. A rule for a new distribution is one function:
+differ only in who supplies the noise. At a temperature below 1 that noise is nearer to its middle
+(`keras_vae.noise.Tempered`). A rule for a new distribution is one function:
 
     @draw.register(tfd.Gumbel)
     def _(distribution, noise, sample_shape=()):
@@ -13,6 +14,8 @@ import functools
 
 import tensorflow as tf
 import tensorflow_probability as tfp
+
+from keras_vae.noise import untempered
 
 tfd = tfp.distributions
 
@@ -58,6 +61,13 @@ def full_shape(distribution, sample_shape=()) -> list:
     return shape
 
 
+def _deviation(noise, quantile, shape):
+    """Returns quantile(u), the distance of a draw from a median of 0, times the temperature of the noise."""
+    source, temperature = untempered(noise)
+    deviation = quantile(source.uniform(shape))
+    return deviation if temperature is None else temperature * deviation
+
+
 @_rule(tfd.Normal)
 def _(distribution, noise, sample_shape=()):
     return distribution.loc + distribution.scale * noise.normal(full_shape(distribution, sample_shape))
@@ -82,14 +92,18 @@ def _(distribution, noise, sample_shape=()):
 @_rule(tfd.Laplace)
 def _(distribution, noise, sample_shape=()):
     # The quantile function, by the tail that is near: log of a small number is exact, 1 minus it is not.
-    u = noise.uniform(full_shape(distribution, sample_shape))
-    return distribution.loc + distribution.scale * tf.where(u < 0.5, tf.math.log(2.0 * u), -tf.math.log(2.0 - 2.0 * u))
+    def quantile(u):
+        return tf.where(u < 0.5, tf.math.log(2.0 * u), -tf.math.log(2.0 - 2.0 * u))
+
+    return distribution.loc + distribution.scale * _deviation(noise, quantile, full_shape(distribution, sample_shape))
 
 
 @_rule(tfd.Logistic)
 def _(distribution, noise, sample_shape=()):
-    u = noise.uniform(full_shape(distribution, sample_shape))
-    return distribution.loc + distribution.scale * (tf.math.log(u) - tf.math.log(1.0 - u))
+    def quantile(u):
+        return tf.math.log(u) - tf.math.log(1.0 - u)
+
+    return distribution.loc + distribution.scale * _deviation(noise, quantile, full_shape(distribution, sample_shape))
 
 
 @_rule(tfd.ContinuousBernoulli)
@@ -120,9 +134,9 @@ def _(distribution, noise, sample_shape=()):
 @_rule(tfd.MixtureSameFamily)
 def _(distribution, noise, sample_shape=()):
     # All components are drawn from one noise and one of them is picked: only that one is ever seen, so its noise may
-    # have been shared.
+    # have been shared. The choice has no temperature: the weights of a mixture are not changed by it.
     event_ndims = len(distribution.event_shape)
-    component = draw(distribution.mixture_distribution, noise, sample_shape)
+    component = draw(distribution.mixture_distribution, untempered(noise)[0], sample_shape)
     drawn = draw(distribution.components_distribution, _Shared(noise, event_ndims), sample_shape)
     picked = tf.one_hot(component, drawn.shape[-1 - event_ndims], dtype=drawn.dtype)
     for _ in range(event_ndims):
@@ -137,25 +151,29 @@ class _Shared:
         self._noise = noise
         self._axis = -1 - event_ndims
 
-    def normal(self, shape):
-        return self._broadcast(self._noise.normal, shape)
+    def normal(self, shape, **where):
+        return self._noise.normal(self._single(shape), **where)
 
-    def uniform(self, shape):
-        return self._broadcast(self._noise.uniform, shape)
+    def uniform(self, shape, **where):
+        return self._noise.uniform(self._single(shape), **where)
 
-    def _broadcast(self, source, shape):
+    def untempered(self):
+        noise, temperature = untempered(self._noise)
+        return _Shared(noise, -1 - self._axis), temperature
+
+    def _single(self, shape):
         single = list(shape)
         single[self._axis] = 1
-        return source(single)
+        return single
 
 
 class _Middle:
     """The middle of every base noise."""
 
-    def normal(self, shape):
+    def normal(self, shape, **where):
         return tf.zeros(shape)
 
-    def uniform(self, shape):
+    def uniform(self, shape, **where):
         return tf.fill(shape, 0.5)
 
 

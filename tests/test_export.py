@@ -10,8 +10,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 from conftest import SHAPE, make_vae
-from exporting import content_of, stirred
+from exporting import NOISE, content_of, stirred
+from exporting import export as export_and_load
 
 import keras_vae as kv
 from export import exporter, measuring, runtimes, tflite, verification
@@ -482,3 +484,21 @@ def test_file_without_signatures_is_an_error_that_names_it(tmp_path):
 def test_a_seed_that_is_no_int32_is_an_error_and_not_another_seed(dense, seed):
     with pytest.raises(ValueError, match=r"`seed` must be of type int32. Received: seed="):
         dense.runners["decoder.tflite"]("sample", seed=seed, temperature=1.0)
+
+
+def test_a_temperature_reaches_a_laplace_prior_in_every_file(tmp_path):
+    class LaplacePrior(kv.priors.Prior):
+        def distribution(self):
+            loc = tf.constant([0.5, -1.0, 2.0])
+            return tfp.distributions.Independent(
+                tfp.distributions.Laplace(loc, [1.0, 2.0, 0.5]), reinterpreted_batch_ndims=1
+            )
+
+    exported = export_and_load(make_vae(prior=LaplacePrior(3)), tmp_path / "export", num_samples=8, files=("decoder",))
+    for file in ("tflite", "saved_model"):
+        z = {t: exported.run(file, "sample", seed=7, temperature=t)["z"] for t in (0.0, 0.5, 1.0)}
+        np.testing.assert_array_equal(z[0.0], np.tile([0.5, -1.0, 2.0], (8, 1)).astype(np.float32))
+        assert np.abs(z[1.0] - z[0.0]).min() > 0
+        np.testing.assert_allclose(z[0.5], z[0.0] + 0.5 * (z[1.0] - z[0.0]), rtol=1e-5, atol=1e-6)
+        for t, codes in z.items():
+            np.testing.assert_allclose(codes, exported.vae.sample_latent(8, 7, t)[0], rtol=0, atol=NOISE)

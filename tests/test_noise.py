@@ -7,7 +7,7 @@ import scipy.stats
 import tensorflow as tf
 
 from keras_vae import noise
-from keras_vae.noise import Noise, Tempered, threefry2x32
+from keras_vae.noise import Noise, Samples, Tempered, threefry2x32, untempered
 
 WORD = 2**32
 KNOWN_ANSWERS = [  # Random123, kat_vectors: key, counter, result
@@ -212,11 +212,47 @@ def test_a_bad_stream_is_refused_by_name():
         Noise(0, stream=1.5)
 
 
-@pytest.mark.parametrize("temperature", [0.0, 0.7, tf.constant(2.0)])
-def test_temperature_scales_normals_and_leaves_uniforms(temperature):
+@pytest.mark.parametrize("temperature", [0.0, 0.7, 2, tf.constant(2.0)])
+def test_temperature_scales_normals_and_moves_uniforms_towards_a_half_by_the_formula(temperature):
     plain, tempered = Noise(4), Tempered(Noise(4), temperature)
-    np.testing.assert_array_equal(tempered.uniform((3, 4)), plain.uniform((3, 4)))
+    u, t = np.float64(plain.uniform((30, 4))), float(temperature)
+    expected = np.where(u < 0.5, 0.5 * (2 * u) ** t, 1 - 0.5 * (2 * (1 - u)) ** t)
+    np.testing.assert_allclose(tempered.uniform((30, 4)), expected, rtol=1e-5)
     np.testing.assert_array_equal(tempered.normal((3, 4)), temperature * plain.normal((3, 4)))
+
+
+@pytest.mark.parametrize("temperature", [1, 1.0, tf.constant(1.0)])
+def test_at_temperature_one_every_number_is_that_of_the_source(temperature):
+    plain, tempered = Noise(4), Tempered(Noise(4), temperature)
+    np.testing.assert_array_equal(tempered.uniform((3000, 4)), plain.uniform((3000, 4)))
+    np.testing.assert_array_equal(tempered.normal((3, 4)), plain.normal((3, 4)))
+
+
+def test_at_high_temperature_uniforms_stay_inside_the_unit_interval():
+    u = Tempered(Noise(4), 40.0).uniform((500, 4)).numpy()
+    assert u.min() == 2.0**-24
+    assert u.max() == 1.0 - 2.0**-24
+
+
+@pytest.mark.parametrize("kind", ["normal", "uniform"])
+def test_sources_compose(kind):
+    """Several samples of tempered noise are tempered noise of several samples."""
+    one, other, product = Samples(Tempered(Noise(4), 0.5)), Tempered(Samples(Noise(4)), 0.5), Samples(Noise(4))
+    values = [getattr(source, kind)((2, 5, 3)).numpy() for source in (one, other, product)]
+    np.testing.assert_array_equal(values[0], values[1])
+    if kind == "normal":
+        np.testing.assert_array_equal(values[0], 0.5 * values[2])
+    twice = getattr(Tempered(Tempered(Noise(4), 0.5), 0.5), kind)((5, 3))
+    np.testing.assert_allclose(twice, getattr(Tempered(Noise(4), 0.25), kind)((5, 3)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("make", [lambda n: Samples(Tempered(n, 0.5)), lambda n: Tempered(Samples(n), 0.5)])
+def test_a_source_gives_its_temperature_and_itself_without(make):
+    source, temperature = untempered(make(Noise(4)))
+    np.testing.assert_array_equal(source.uniform((2, 5, 3)), Samples(Noise(4)).uniform((2, 5, 3)))
+    assert temperature == 0.5
+    assert untempered(Tempered(Tempered(Noise(4), 0.5), 0.5))[1] == 0.25
+    assert untempered(Samples(Noise(4)))[1] is None
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

@@ -13,8 +13,8 @@ from test_flows import shake
 import keras_vae as kv
 from keras_vae import objectives, priors
 from keras_vae.data.images import Images
-from keras_vae.noise import Noise, Tempered
-from keras_vae.sampling import draw
+from keras_vae.noise import Noise, Samples, Tempered
+from keras_vae.sampling import center, draw
 
 tfd = tfp.distributions
 WEIGHTS = np.array([0.5, 0.2, 0.3])
@@ -167,6 +167,105 @@ def test_the_density_of_a_flow_prior_integrates_to_one():
     np.testing.assert_allclose(mass, 1.0, atol=5e-3)  # a grid of 500 x 500 that ends at 15
 
 
+# Temperature.
+
+
+class LaplacePrior(priors.Prior):
+    """The prior of the guide on parts of one's own."""
+
+    family = tfd.Laplace
+
+    def build(self, input_shape=None):
+        self.log_scale = self.add_weight(name="log_scale", shape=(self.latent_dim,), initializer="zeros")
+        super().build(input_shape)
+
+    def distribution(self):
+        scale = tf.exp(tf.convert_to_tensor(self.log_scale))
+        return tfd.Independent(self.family(tf.ones_like(scale), scale), reinterpreted_batch_ndims=1)
+
+
+class LogisticPrior(LaplacePrior):
+    family = tfd.Logistic
+
+
+def made(prior):
+    prior.build()
+    return shake(prior)()
+
+
+def made_vamp(posterior):
+    vae = vamp_vae(posterior)
+    return vae.prior(vae.encoder)
+
+
+LOCATION_SCALE = {
+    "standard normal": lambda: made(priors.StandardNormal(3)),
+    "mixture": lambda: made(priors.MixtureOfGaussians(3, 4)),
+    "vamp": lambda: made_vamp("DiagonalGaussian"),
+    "vamp of full gaussians": lambda: made_vamp("FullGaussian"),
+    "vamp of laplaces": lambda: made_vamp("Laplace"),
+    "laplace": lambda: made(LaplacePrior(3)),
+    "logistic": lambda: made(LogisticPrior(3)),
+}
+
+
+@pytest.mark.parametrize("name", LOCATION_SCALE)
+def test_temperature_multiplies_the_distance_from_the_center(name):
+    p = LOCATION_SCALE[name]()
+    cold, half, warm = (draw(p, Tempered(Noise(3), t), (40,)).numpy() for t in (0.0, 0.5, tf.constant(2.0)))
+    z = draw(p, Noise(3), (40,)).numpy()
+    assert np.abs(z - cold).min(axis=0).max() > 0
+    np.testing.assert_array_equal(draw(p, Tempered(Noise(3), 1.0), (40,)), z)
+    # The components of a mixture are drawn as at temperature 1: each draw keeps its center.
+    np.testing.assert_allclose(half, cold + 0.5 * (z - cold), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(warm, cold + 2.0 * (z - cold), rtol=1e-5, atol=1e-5)
+    if not isinstance(p, tfd.MixtureSameFamily):
+        np.testing.assert_array_equal(cold, np.broadcast_to(center(p), cold.shape))
+
+
+def test_a_laplace_is_drawn_as_ever_by_its_quantile_function():
+    p, u = made(LaplacePrior(3)), np.float64(Noise(3).uniform((40, 3)))
+    expected = 1.0 + p.distribution.scale * np.where(u < 0.5, np.log(2 * u), -np.log(2 - 2 * u))
+    np.testing.assert_allclose(draw(p, Noise(3), (40,)), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_of_a_flow_the_base_is_tempered():
+    p, eps = make_flow()(), Noise(3).normal((40, 2))
+    np.testing.assert_array_equal(draw(p, Tempered(Noise(3), 0.5), (40,)), p.bijector.forward(0.5 * eps))
+
+
+def test_of_a_hierarchy_every_layer_is_tempered_given_the_one_above():
+    prior = priors.Hierarchical((3, 2), hidden_units=(4,))
+    prior.build()
+    p, noise = shake(prior)(), Noise(3)
+    top = 0.5 * noise.normal((40, 2))
+    below = prior._transitions[0](top)
+    expected = below.mean() + 0.5 * below.stddev() * noise.normal((40, 3))
+    np.testing.assert_allclose(
+        draw(p, Tempered(Noise(3), 0.5), (40,)), np.concatenate([expected, top], axis=1), rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", ["laplace", "vamp of laplaces"])
+def test_several_samples_of_tempered_noise_can_be_drawn(name):
+    p = LOCATION_SCALE[name]()
+    z, cold = (draw(p, Samples(Tempered(Noise(3), t)), (4, 5)).numpy() for t in (0.5, 0.0))
+    np.testing.assert_allclose(z, cold + 0.5 * (draw(p, Samples(Noise(3)), (4, 5)) - cold), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
+def test_a_rule_of_ones_own_has_the_temperature_of_its_uniforms(temperature):
+    p, u = tfd.Independent(tfd.Kumaraswamy([2.0, 3.0], [1.0, 2.0]), 1), np.float64(Noise(3).uniform((40, 2)))
+
+    @draw.register(type(p.distribution))
+    def _(distribution, noise, sample_shape=()):
+        return distribution.quantile(noise.uniform([*sample_shape, *distribution.batch_shape]))
+
+    u = np.where(u < 0.5, 0.5 * (2 * u) ** temperature, 1 - 0.5 * (2 * (1 - u)) ** temperature)
+    expected = (1 - (1 - u) ** (1 / np.array([1.0, 2.0]))) ** (1 / np.array([2.0, 3.0]))
+    np.testing.assert_allclose(draw(p, Tempered(Noise(3), temperature), (40,)), expected, rtol=1e-4)
+
+
 def test_at_temperature_zero_a_mixture_draws_its_means():
     z = draw(make_mixture()(), Tempered(Noise(0), 0.0), (500,)).numpy()
     np.testing.assert_allclose(np.unique(np.round(z, 5), axis=0), LOC, atol=1e-5)
@@ -203,6 +302,19 @@ def test_vamp_prior_is_the_mean_of_the_posteriors_at_its_pseudo_inputs(posterior
     q = vae.encode(vae.prior.pseudo_inputs)
     expected = reference.log_mean_exp([q.log_prob(point) for point in z], axis=1)
     np.testing.assert_allclose(vae.prior(vae.encoder).log_prob(z), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("call", [lambda prior: prior(), lambda prior: prior.distribution()])
+def test_a_vamp_prior_asks_for_the_encoder(call):
+    with pytest.raises(ValueError, match=r"^`encoder` must be given, .*VampPrior.*Received: encoder=None$"):
+        call(vamp_vae().prior)
+
+
+def test_a_vamp_prior_of_an_encoder_of_another_size_is_named():
+    prior = priors.VampPrior(4, SHAPE, 5)
+    prior.build()
+    with pytest.raises(ValueError, match=r"`distribution` of VampPrior must have .* event shape \(4,\), .* \(2,\)"):
+        prior(vamp_vae().encoder)
 
 
 def test_vamp_prior_of_diagonal_gaussians_is_the_closed_form_mixture():

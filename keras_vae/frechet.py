@@ -43,9 +43,10 @@ class ClassifierFeatures:
             return keras.initializers.HeNormal(seed=seed + offset)
 
         inputs = keras.Input(self.event_shape)
-        hidden = layers.Conv2D(16, 3, 2, "same", activation="relu", kernel_initializer=weights(0))(inputs)
-        hidden = layers.Conv2D(32, 3, 2, "same", activation="relu", kernel_initializer=weights(1))(hidden)
-        hidden = layers.Dense(num_features, "relu", kernel_initializer=weights(2))(layers.Flatten()(hidden))
+        last = "channels_last"
+        hidden = layers.Conv2D(16, 3, 2, "same", last, activation="relu", kernel_initializer=weights(0))(inputs)
+        hidden = layers.Conv2D(32, 3, 2, "same", last, activation="relu", kernel_initializer=weights(1))(hidden)
+        hidden = layers.Dense(num_features, "relu", kernel_initializer=weights(2))(layers.Flatten(last)(hidden))
         logits = layers.Dense(num_classes, kernel_initializer=weights(3))(hidden)
         self._features = keras.Model(inputs, hidden)
         self._classifier = keras.Model(inputs, logits)

@@ -42,7 +42,7 @@ class Posterior(Part):
 
     def build(self, input_shape):
         # float32 whatever the trunk computes in: a density in half precision overflows.
-        self._flatten = keras.layers.Flatten()
+        self._flatten = keras.layers.Flatten(data_format="channels_last")
         self._projection = keras.layers.Dense(self.num_parameters, dtype="float32", name="parameters")
         self._projection.build(self._flatten.compute_output_shape(input_shape))
         super().build(input_shape)

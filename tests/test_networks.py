@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_vae import networks
+from keras_vae import frechet, likelihoods, networks, posteriors
 
 
 def test_mlp_is_its_matrix_products():
@@ -128,3 +128,48 @@ def test_gated_convolutions_have_as_many_filters_as_plain_ones(make, shape):
     plain, gated = make(activation="relu"), make(activation="glu")
     assert gated(x).shape == plain(x).shape
     assert gated.count_params() > 1.9 * plain.count_params()
+
+
+def network(name):
+    """Returns a trunk and the shape of one input."""
+    return {
+        "mlp": lambda: (networks.mlp([4]), (6, 5, 3)),
+        "conv_encoder": lambda: (networks.conv_encoder((4, 3), 8), (7, 10, 3)),
+        "conv_decoder": lambda: (networks.conv_decoder((7, 10, 3), (4, 3), 8), (2,)),
+        "gated": lambda: (networks.conv_encoder((4, 3), 8, "glu"), (7, 10, 3)),
+        "tfp_encoder": lambda: (networks.tfp_encoder((8, 12, 3), 2, 4), (8, 12, 3)),
+        "tfp_decoder": lambda: (networks.tfp_decoder((8, 12, 3), 2), (2,)),
+        "cvae_encoder": lambda: (networks.cvae_encoder(), (8, 9, 3)),
+        "cvae_decoder": lambda: (networks.cvae_decoder((8, 12, 3)), (2,)),
+        "posterior": lambda: (posteriors.DiagonalGaussian(2), (6, 5, 3)),
+        "likelihood of maps": lambda: (likelihoods.Bernoulli((6, 5, 1)), (6, 5, 3)),
+        "likelihood of features": lambda: (likelihoods.Bernoulli((4, 4, 1)), (6, 5, 3)),
+        "classifier of the Frechet distance": lambda: (frechet.ClassifierFeatures((8, 9, 3), 2)._classifier, (8, 9, 3)),
+    }[name]()
+
+
+@pytest.fixture
+def image_data_format():
+    """The setting of `keras.config`, set back afterwards."""
+    yield keras.config.set_image_data_format
+    keras.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *networks.__all__,
+        *("gated", "posterior", "likelihood of maps", "likelihood of features", "classifier of the Frechet distance"),
+    ],
+)
+def test_pictures_are_channels_last_whatever_keras_is_set_to(name, image_data_format):
+    outputs = []
+    for setting in ("channels_last", "channels_first"):
+        image_data_format(setting)
+        keras.utils.set_random_seed(0)
+        layer, shape = network(name)
+        x = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+        output = layer(x) if "likelihood" not in name and name != "posterior" else layer(x).mean()
+        assert {getattr(part, "data_format", "channels_last") for part in layer._flatten_layers()} == {"channels_last"}
+        outputs.append(output)
+    np.testing.assert_array_equal(*outputs)

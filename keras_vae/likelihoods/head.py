@@ -81,10 +81,12 @@ class Likelihood(Part):
         options = {"dtype": "float32", "name": "parameters"}
         if self._is_map:
             filters = self.event_shape[-1] * self.num_parameters
-            self._projection = keras.layers.Conv2D(filters, self.kernel_size, padding="same", **options)
+            self._projection = keras.layers.Conv2D(
+                filters, self.kernel_size, padding="same", data_format="channels_last", **options
+            )
             self._projection.build(input_shape)
         else:
-            self._flatten = keras.layers.Flatten()
+            self._flatten = keras.layers.Flatten(data_format="channels_last")
             self._projection = keras.layers.Dense(math.prod(self.event_shape) * self.num_parameters, **options)
             self._projection.build(self._flatten.compute_output_shape(input_shape))
         super().build(input_shape)

@@ -10,7 +10,7 @@ from keras_vae.arguments import PositiveInt, Shape, checked
 from keras_vae.networks import gated
 from keras_vae.networks.gated import Activation
 
-_HALVE = {"kernel_size": 3, "strides": 2, "padding": "same"}
+_HALVE = {"kernel_size": 3, "strides": 2, "padding": "same", "data_format": "channels_last"}
 
 
 @checked
@@ -37,7 +37,7 @@ def conv_encoder(
         for layer in gated.layers(keras.layers.Conv2D, checks.positive_int("filters", f), activation, **_HALVE)
     ]
     dense = gated.layers(keras.layers.Dense, checks.positive_int("units", units), activation)
-    return keras.Sequential([*convolutions, keras.layers.Flatten(), *dense], name=name)
+    return keras.Sequential([*convolutions, keras.layers.Flatten(data_format="channels_last"), *dense], name=name)
 
 
 @checked
@@ -77,5 +77,5 @@ def conv_decoder(
         *(layer for f in filters for layer in gated.layers(keras.layers.Conv2DTranspose, f, activation, **_HALVE)),
     ]
     if any(cut):
-        layers.append(keras.layers.Cropping2D(tuple((c // 2, c - c // 2) for c in cut)))
+        layers.append(keras.layers.Cropping2D(tuple((c // 2, c - c // 2) for c in cut), data_format="channels_last"))
     return keras.Sequential(layers, name=name)

@@ -6,6 +6,9 @@ from keras_vae import checks
 from keras_vae.arguments import PositiveInt, Shape, checked
 from keras_vae.networks.gated import Activation, layers
 
+# Whatever keras.json says: pictures of this package are (height, width, channels).
+_LAST = {"data_format": "channels_last"}
+
 
 @checked
 def tfp_encoder(
@@ -36,8 +39,10 @@ def tfp_encoder(
     depth, units = checks.positive_int("depth", depth), checks.positive_int("units", units)
     result = []
     for filters, strides in ((depth, 1), (depth, 2), (2 * depth, 1), (2 * depth, 2)):
-        result += layers(keras.layers.Conv2D, filters, activation, kernel_size=5, strides=strides, padding="same")
-    result += layers(keras.layers.Conv2D, units, activation, kernel_size=start)
+        result += layers(
+            keras.layers.Conv2D, filters, activation, kernel_size=5, strides=strides, padding="same", **_LAST
+        )
+    result += layers(keras.layers.Conv2D, units, activation, kernel_size=start, **_LAST)
     return keras.Sequential(result, name=name)
 
 
@@ -63,9 +68,9 @@ def tfp_decoder(
     """
     start = _quarter(event_shape)
     depth, make = checks.positive_int("depth", depth), keras.layers.Conv2DTranspose
-    result = [keras.layers.Reshape((1, 1, -1)), *layers(make, 2 * depth, activation, kernel_size=start)]
+    result = [keras.layers.Reshape((1, 1, -1)), *layers(make, 2 * depth, activation, kernel_size=start, **_LAST)]
     for filters, strides in ((2 * depth, 1), (2 * depth, 2), (depth, 1), (depth, 2), (depth, 1)):
-        result += layers(make, filters, activation, kernel_size=5, strides=strides, padding="same")
+        result += layers(make, filters, activation, kernel_size=5, strides=strides, padding="same", **_LAST)
     return keras.Sequential(result, name=name)
 
 
@@ -84,8 +89,8 @@ def cvae_encoder(activation: Activation = "relu", name: str | None = None) -> ke
     """
     result = []
     for filters in (32, 64):
-        result += layers(keras.layers.Conv2D, filters, activation, kernel_size=3, strides=2)
-    return keras.Sequential([*result, keras.layers.Flatten()], name=name)
+        result += layers(keras.layers.Conv2D, filters, activation, kernel_size=3, strides=2, **_LAST)
+    return keras.Sequential([*result, keras.layers.Flatten(data_format="channels_last")], name=name)
 
 
 @checked
@@ -109,7 +114,9 @@ def cvae_decoder(event_shape: Shape, activation: Activation = "relu", name: str 
     result = layers(keras.layers.Dense, height * width * 32, activation)
     result.append(keras.layers.Reshape((height, width, 32)))
     for filters in (64, 32):
-        result += layers(keras.layers.Conv2DTranspose, filters, activation, kernel_size=3, strides=2, padding="same")
+        result += layers(
+            keras.layers.Conv2DTranspose, filters, activation, kernel_size=3, strides=2, padding="same", **_LAST
+        )
     return keras.Sequential(result, name=name)
 
 

@@ -27,4 +27,4 @@ def mlp(
     """
     widths = [checks.positive_int("hidden_units", units) for units in hidden_units]
     dense = [layer for units in widths for layer in gated.layers(keras.layers.Dense, units, activation)]
-    return keras.Sequential([keras.layers.Flatten(), *dense], name=name)
+    return keras.Sequential([keras.layers.Flatten(data_format="channels_last"), *dense], name=name)

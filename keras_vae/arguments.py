@@ -22,6 +22,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
+from keras_vae.environment import whose
+
 
 class Kind(NamedTuple):
     """What an annotation accepts.
@@ -188,7 +190,8 @@ def checked(function):
         for given in (zip(positional, args, strict=False), kwargs.items()):
             for name, value in given:
                 if name in tests and not tests[name](value):
-                    raise ValueError(f"`{name}` must be {kinds[name].expected}. Received: {name}={shown(value)}")
+                    received = f"{shown(value)}{whose(value)}"
+                    raise ValueError(f"`{name}` must be {kinds[name].expected}. Received: {name}={received}")
         return function(*args, **kwargs)
 
     # Keras and scikit-learn read the arguments of a constructor without following `__wrapped__`.

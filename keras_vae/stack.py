@@ -37,6 +37,11 @@ class Stack(Part):
     def build(self, input_shape):
         # A symbolic call: a trunk of one's own need have neither `build` nor `compute_output_shape`.
         features = self.trunk(keras.KerasTensor(self.trunk_shape(input_shape)))
+        if not isinstance(features, keras.KerasTensor):
+            raise ValueError(
+                f"`trunk` must return one tensor of features: the {self.head_name} makes a distribution of them, its "
+                f"mean and scale included. Received: a {type(features).__name__} of {len(features)}"
+            )
         if not self.head.built:
             self.head.build(features.shape)
         super().build(input_shape)

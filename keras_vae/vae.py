@@ -15,6 +15,7 @@ from keras_vae.conditions import as_condition, for_samples
 from keras_vae.data.images import Images
 from keras_vae.decoder import Decoder
 from keras_vae.encoder import Encoder
+from keras_vae.environment import check_precision
 from keras_vae.fitting import ArrayModel, as_images, is_array
 from keras_vae.importance import ImportanceSampler
 from keras_vae.noise import EVALUATION_STREAM, Noise, Tempered, as_word
@@ -64,6 +65,7 @@ class VAE(ArrayModel):
         seed: NoiseSeed | None = None,
         **kwargs,
     ):
+        check_precision()
         super().__init__(**kwargs)
         self.encoder = encoder
         self.decoder = decoder
@@ -305,7 +307,8 @@ class VAE(ArrayModel):
         Args:
           num_samples: how many, a positive integer.
           seed: integer in [-2^31, 2^32), or a scalar integer tensor. None draws one from Python's `random`.
-          temperature: factor on the normal noise of the prior, at least 0; below 1 gives more typical pictures.
+          temperature: factor on the noise of the prior, at least 0; below 1 gives more typical pictures. What it is
+            for each prior says `keras_vae.priors.Prior`.
           output: "mean" for the mean of p(x|z), "sample" for a draw from it.
           condition: of a conditional model: one class number or vector for all, or `num_samples` of them.
 
@@ -331,6 +334,16 @@ class VAE(ArrayModel):
             checks.nonnegative_float("temperature", temperature)
         noise = Noise(random.getrandbits(32) if seed is None else seed)
         return draw(self.prior(self.encoder), Tempered(noise, temperature), (num_samples,)), noise
+
+    def quantize(self, mode=None, config=None, **kwargs):
+        """Raises `ValueError`: the heads compute densities in float32, and a file could not say that they do not.
+
+        The exported files have variants with int8 weights, each measured in nats.
+        """
+        raise ValueError(
+            "`quantize` must not be called on a VAE: export its int8 variants instead, "
+            f"`python -m export RUN_DIR --variants=int8`. Received: mode={mode!r}"
+        )
 
     # Measurement.
 

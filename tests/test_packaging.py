@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # From the bottom up: a module may import what stands in its own line or above it. A name is a module of keras_vae,
 # or a top-level one; `keras_vae` is the package's own __init__.py, which gives the public names.
 LAYERS = (
-    ("arguments",),
+    ("arguments", "environment"),
     ("checks", "command_line", "conditions", "config", "finite", "fit_arguments", "folders", "noise", "part"),
     ("parsers", "positive", "presets", "signals", "strategies", "tables"),
     ("checkpoints", "sampling", "data", "flows", "networks", "hierarchy", "mixtures"),

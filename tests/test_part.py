@@ -15,7 +15,7 @@ tfd = tfp.distributions
 
 @keras.saving.register_keras_serializable(package="test_part")
 class OwnTrunk(L.Layer):
-    """A trunk that makes one layer in `__init__` and one in `build`, and says nothing of either in its configuration."""
+    """A trunk that makes one layer in `__init__` and one in `build`, and its configuration names neither."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

@@ -173,6 +173,28 @@ def test_parts_that_do_not_fit_are_named():
         kv.VAE(encoder, decoder, kl_weight=-1.0)
 
 
+@pytest.mark.parametrize(
+    ("outputs", "received"), [(list, "a list of 2"), (lambda h: {"mean": h[0], "scale": h[1]}, "a dict of 2")]
+)
+def test_a_trunk_of_several_outputs_is_named(outputs, received):
+    inputs = keras.Input(SHAPE)
+    hidden = keras.layers.Flatten()(inputs)
+    trunk = keras.Model(inputs, outputs([keras.layers.Dense(2)(hidden), keras.layers.Dense(2)(hidden)]))
+    with pytest.raises(ValueError, match=f"`trunk` must return one tensor of features: the posterior .*: {received}"):
+        kv.VAE(
+            kv.Encoder(trunk, kv.posteriors.DiagonalGaussian(2)),
+            kv.Decoder(kv.networks.mlp([4]), kv.likelihoods.Bernoulli(SHAPE)),
+        )
+
+
+def test_quantize_is_refused_and_names_the_export(vae):
+    before = vae.get_weights()
+    with pytest.raises(ValueError, match=r"^`quantize` must not be called on a VAE: .*--variants=int8.*mode='int8'$"):
+        vae.quantize("int8")
+    for weight, value in zip(vae.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
 def test_a_trunk_or_head_that_is_no_layer_is_named_when_it_is_given():
     trunk, head = kv.networks.mlp([4]), kv.posteriors.DiagonalGaussian(2)
     with pytest.raises(ValueError, match=r"`trunk` must be a Layer\. Received: trunk='mlp'"):

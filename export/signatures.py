@@ -136,8 +136,11 @@ class Signatures:
         return {name: self._concrete[name, batch_size] for name in names}
 
     def save(self, folder, names, batch_size: int | None) -> None:
-        """Writes a SavedModel with the signatures `names`."""
+        """Writes a SavedModel with the signatures `names`, and `reconstruct` also as "serving_default", like Keras."""
         # What the functions capture is tracked by the root, and no Python object of the model is.
         root = tf.Module()
         root.model_variables = [variable.value for variable in self._vae.variables]
-        tf.saved_model.save(root, str(folder), signatures=self.concrete(names, batch_size))
+        signatures = self.concrete(names, batch_size)
+        if "reconstruct" in signatures:
+            signatures["serving_default"] = signatures["reconstruct"]
+        tf.saved_model.save(root, str(folder), signatures=signatures)

@@ -95,12 +95,13 @@ class ArrayModel(keras.Model):
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         # Now, and not while the first step is traced: a trace that fails would leave half an optimiser.
         self.optimizer.build(self.trainable_variables)
-        self._compile_config = keras.saving.serialize_keras_object(
+        # Not named `_compile_config`: that is Keras's own, and its HDF5 files are written from it.
+        self._compile_arguments = keras.saving.serialize_keras_object(
             {"optimizer": self.optimizer, "jit_compile": jit_compile, **kwargs}
         )
 
     def get_compile_config(self):
-        return self._compile_config if self.compiled else {}
+        return self._compile_arguments if self.compiled else {}
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))

@@ -36,6 +36,11 @@ class Posterior(Part):
         """How many numbers the head needs for one z."""
         raise NotImplementedError
 
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """Shape of one draw for each input, `(None, latent_dim)`, which `keras.Model.summary` shows."""
+        return (None, self.latent_dim)
+
     def distribution(self, parameters: tf.Tensor):
         """Returns q(z|x) with event shape `(latent_dim,)` from float32 `parameters` `(batch, num_parameters)`."""
         raise NotImplementedError

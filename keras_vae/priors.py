@@ -52,6 +52,11 @@ class Prior(Part):
         """
         raise NotImplementedError
 
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of one draw, `(latent_dim,)`, which `keras.Model.summary` shows."""
+        return (self.latent_dim,)
+
     def build(self, input_shape=None):
         super().build(input_shape)
 

@@ -26,6 +26,16 @@ class Stack(Part):
         """The head."""
         return getattr(self, self.head_name)
 
+    @property
+    def layers(self) -> list[keras.layers.Layer]:
+        """Trunk and head, which `keras.Model.summary(expand_nested=True)` shows."""
+        return [self.trunk, self.head]
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """Shape of one draw of the head's distribution for each input, which `keras.Model.summary` shows."""
+        return self.head.output_shape
+
     def join(self, inputs, condition):
         """Returns what the trunk sees of the inputs and a condition `(batch, condition_dim)`."""
         raise NotImplementedError

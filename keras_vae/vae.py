@@ -18,6 +18,7 @@ from keras_vae.encoder import Encoder
 from keras_vae.environment import check_precision
 from keras_vae.fitting import ArrayModel, as_images, is_array
 from keras_vae.importance import ImportanceSampler
+from keras_vae.keras_files import KerasFiles
 from keras_vae.noise import EVALUATION_STREAM, Noise, Tempered, as_word
 from keras_vae.objectives.objective import Objective, Pass
 from keras_vae.part import freeze_new_layers, frozen_layers, set_frozen_layers
@@ -28,7 +29,7 @@ from keras_vae.schedules import Schedule, as_schedule
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-class VAE(ArrayModel):
+class VAE(KerasFiles, ArrayModel):
     """Variational autoencoder: maximises a lower bound of log p(x) (Kingma and Welling, 2013).
 
         log p(x) >= ELBO = E_q(z|x)[log p(x|z)] - KL(q(z|x) || p(z))

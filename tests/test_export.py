@@ -262,6 +262,13 @@ def test_check_finds_drawn_pixels_of_another_seed(dense):
     assert 0.2 < share < 0.6
 
 
+def test_the_default_signature_of_the_saved_model_reconstructs(dense):
+    x = np.random.default_rng(5).integers(0, 2, (3, 6, 5, 1)).astype(np.float32)
+    loaded = tf.saved_model.load(str(dense.folder / "saved_model"))
+    served = loaded.signatures["serving_default"](x=tf.constant(x))
+    np.testing.assert_allclose(served["mean"], dense.vae.reconstruct(x), atol=1e-6)
+
+
 def test_check_finds_another_number_of_rows(dense):
     run = dense.runners["saved_model"]
 

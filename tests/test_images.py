@@ -1,5 +1,7 @@
+import gc
 import itertools
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -318,3 +320,13 @@ def test_what_is_presented_one_way_is_not_presented_another_way_too():
     for images in (dequantize(grey()), dequantize(grey(), fixed=True), binarize(grey(), "dynamic")):
         with pytest.raises(ValueError, match="`binarization` needs images that are neither"):
             binarize(images, "static")
+
+
+def test_a_data_set_that_is_used_up_leaves_nothing_in_memory():
+    # TensorFlow keeps the Python function behind each `numpy_function` for the life of the process.
+    images = Images(np.zeros((4, 2, 2, 1), np.uint8), weights=np.ones(4))
+    next(iter(images.batches(2)))
+    gone = weakref.ref(images)
+    del images
+    gc.collect()
+    assert gone() is None

@@ -20,7 +20,18 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # or a top-level one; `keras_vae` is the package's own __init__.py, which gives the public names.
 LAYERS = (
     ("arguments", "environment"),
-    ("checks", "command_line", "conditions", "config", "finite", "fit_arguments", "folders", "noise", "part"),
+    (
+        "checks",
+        "command_line",
+        "conditions",
+        "config",
+        "finite",
+        "fit_arguments",
+        "folders",
+        "keras_files",
+        "noise",
+        "part",
+    ),
     ("parsers", "positive", "presets", "signals", "strategies", "tables"),
     ("checkpoints", "sampling", "data", "flows", "networks", "hierarchy", "mixtures"),
     ("posteriors", "likelihoods", "priors", "schedules"),

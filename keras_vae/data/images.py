@@ -147,25 +147,28 @@ class Images:
         checks.nonnegative_int("initial_epoch", initial_epoch)
         values = tf.constant(self.values)
         labels = None if self.labels is None else tf.constant(self.labels)
-        weights = np.ones(len(self), np.float32) if self.weights is None else self.weights.astype(np.float32)
+        weights = tf.ones(len(self)) if self.weights is None else tf.constant(self.weights, tf.float32)
         columns = np.array(range(batch_size) if rows is None else rows)
+        num_examples = len(self)
 
+        # TensorFlow keeps the function of a `numpy_function` for good: this one must not hold the data.
         def plan(epoch):
-            order = np.arange(len(self))
+            order = np.arange(num_examples)
             if shuffle:
                 np.random.default_rng((seed, int(epoch))).shuffle(order)
             count = padded_steps * batch_size
             index = np.resize(order, count)  # filled up with examples from the start
-            weight = np.pad(weights[order], (0, count - len(order)))
+            real = (np.arange(count) < num_examples).reshape(padded_steps, batch_size)
             step = np.arange(padded_steps)
             return (
                 index.reshape(padded_steps, batch_size)[:, columns % batch_size],
-                weight.reshape(padded_steps, batch_size)[:, columns % batch_size] * (columns < batch_size),
+                (real[:, columns % batch_size] & (columns < batch_size)).astype(np.float32),
                 np.stack([np.full(padded_steps, seed % 2**31), epoch * steps + step], axis=1),
                 (step < steps).astype(np.int32),
             )
 
-        def present(index, weight, draw_seed, real):
+        def present(index, is_example, draw_seed, real):
+            weight = tf.gather(weights, index) * is_example
             x = tf.cast(tf.gather(values, index), tf.float32) / self.divisor
             if self.noise is not None:
                 # Row by row from the first on, so that these rows are the same in a larger batch.

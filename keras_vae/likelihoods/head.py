@@ -63,6 +63,11 @@ class Likelihood(Part):
         """How many numbers the head needs for one value of x."""
         return 1
 
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """Shape of one draw for each input, `(None, *event_shape)`, which `keras.Model.summary` shows."""
+        return (None, *self.event_shape)
+
     def distribution(self, parameters: tf.Tensor):
         """Returns p(x|z) with event shape `event_shape`.
 

@@ -212,5 +212,8 @@ def shown(value) -> str:
     """Returns a value as an error shows it: an array by its type and shape, other things in at most 200 characters."""
     if hasattr(value, "dtype") and not isinstance(value, type) and getattr(value, "shape", ()) != ():
         return f"<{type(value).__name__} of {getattr(value.dtype, 'name', value.dtype)} with shape {value.shape}>"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return "an integer of thousands of digits"
     return text if len(text) <= 200 else f"{text[:200]}..."

@@ -289,3 +289,5 @@ def test_a_number_of_samples_that_tensorflow_cannot_count_is_refused_by_name(vae
     for ask in (vae.sample, vae.sample_latent, lambda num_samples: vae.log_prob(binary, num_samples)):
         with pytest.raises(ValueError, match=r"^`num_samples` must be at most 2147483647\. Received: num_samples="):
             ask(num_samples=count)
+        with pytest.raises(ValueError, match=r"^`num_samples` must be a positive integer\. Received: num_samples="):
+            ask(num_samples=-count)

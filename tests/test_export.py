@@ -413,7 +413,7 @@ def test_folder_that_cannot_be_written_is_one_error_that_names_it(tmp_path, monk
         raise OSError(errno.EROFS, "Read-only file system")
 
     # The superuser writes to any folder, so the file system refuses.
-    monkeypatch.setattr("tempfile.mkdtemp", read_only)
+    monkeypatch.setattr(pathlib.Path, "mkdir", read_only)
     with pytest.raises(ValueError, match=r"cannot be created. Received: .*export \(Read-only file system\)"):
         exporter.export_model(vae, tmp_path / "export")
     assert list(tmp_path.iterdir()) == []

@@ -19,6 +19,7 @@ from export.paths import check_run_dir, check_target
 from export.signatures import FILES, NAMES, Signatures
 from export.verification import TOLERANCE, Parity
 from keras_vae import checks, training
+from keras_vae.arguments import NonNegativeFloat, Path, PositiveInt, checked
 from keras_vae.config import read_json
 from keras_vae.data import Dataset
 from keras_vae.folders import written_whole
@@ -33,6 +34,7 @@ REQUIRED = ("decode", "sample")
 TIMED = {"decoder": "decode", "encoder": "encode", "autoencoder": "reconstruct"}
 
 
+@checked
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What to export, and what it may cost.
@@ -48,14 +50,14 @@ class Options:
       litertjs: folder of an unpacked npm package @litertjs/core for the page; None fetches it from npm once.
     """
 
-    num_samples: int = 16
-    batch_size: int | None = 1
+    num_samples: PositiveInt = 16
+    batch_size: PositiveInt | None = 1
     files: tuple[str, ...] = tuple(FILES)
     variants: tuple[str, ...] = ("float32",)
-    max_nats: float = 0.5
+    max_nats: NonNegativeFloat = 0.5
     onnx: bool = False
     web: bool = False
-    litertjs: str | None = None
+    litertjs: Path | None = None
 
     def __post_init__(self):
         checks.positive_int("num_samples", self.num_samples)
@@ -81,7 +83,8 @@ class Options:
         return len(self.variants) > 1
 
 
-def export_run(run_dir, options: Options | None = None, overwrite: bool = False) -> pathlib.Path:
+@checked
+def export_run(run_dir: Path, options: Options | None = None, overwrite: bool = False) -> pathlib.Path:
     """Exports the model of a run directory to its folder `export`; returns that folder.
 
     Raises:
@@ -112,9 +115,10 @@ def _dataset(run_dir) -> Dataset | None:
         return None
 
 
+@checked
 def export_model(
     vae: VAE,
-    folder,
+    folder: Path,
     options: Options | None = None,
     report: dict | None = None,
     overwrite: bool = False,

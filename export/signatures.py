@@ -4,6 +4,7 @@ import functools
 
 import tensorflow as tf
 
+from keras_vae.arguments import PositiveInt, checked
 from keras_vae.mixtures import in_single_precision
 from keras_vae.noise import EVALUATION_STREAM, Noise, Tempered
 from keras_vae.objectives.terms import importance_weighted_bound, log_weight
@@ -45,7 +46,8 @@ class Signatures:
       num_samples: how many pictures one call of `sample` draws.
     """
 
-    def __init__(self, vae: VAE, num_samples: int):
+    @checked
+    def __init__(self, vae: VAE, num_samples: PositiveInt):
         self._vae = vae
         self._num_samples = num_samples
         # Made once, outside the graph: a prior that is made of the encoder does not bring the encoder along. TFLite has

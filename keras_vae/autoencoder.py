@@ -8,13 +8,16 @@ codes afterwards does (Ghosh et al., "From variational to deterministic autoenco
 import numpy as np
 
 from keras_vae import checks
+from keras_vae.arguments import ArrayLike, PositiveInt, Seed, checked
+from keras_vae.data.images import Images
 from keras_vae.disentanglement import scikit_learn
 from keras_vae.evaluation import posterior_centers
 from keras_vae.priors import MixtureOfGaussians
 from keras_vae.vae import VAE
 
 
-def with_fitted_density(model: VAE, data, num_components: int = 10, seed: int = 0) -> VAE:
+@checked
+def with_fitted_density(model: VAE, data: Images | ArrayLike, num_components: PositiveInt = 10, seed: Seed = 0) -> VAE:
     """Returns a model with the encoder and decoder of `model`, whose prior is a mixture fitted to the codes of `data`.
 
     The mixture of diagonal Gaussians is fitted by expectation maximisation (scikit-learn). Nothing is trained again,
@@ -31,6 +34,11 @@ def with_fitted_density(model: VAE, data, num_components: int = 10, seed: int = 
       ValueError: if `num_components` is not an integer of at least 1.
     """
     codes = posterior_centers(model, data).astype(np.float64)
+    if num_components > len(codes):
+        raise ValueError(
+            f"`num_components` must be at most {len(codes)}, the number of examples. "
+            f"Received: num_components={num_components!r}"
+        )
     mixture = (
         scikit_learn("mixture")
         .GaussianMixture(

@@ -16,6 +16,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_vae import checks, plotting
+from keras_vae.arguments import ArrayLike, NoiseSeed, Path, PositiveInt, checked
 from keras_vae.data.images import Images
 from keras_vae.finite import weights_are_finite
 from keras_vae.fitting import as_images
@@ -44,15 +45,16 @@ class ImageGrids(keras.callbacks.Callback):
       ValueError: if neither `folder` nor `log_dir` is given, or a number is not positive.
     """
 
+    @checked
     def __init__(
         self,
-        images: np.ndarray | Images,
-        folder: str | os.PathLike | None = None,
-        log_dir: str | os.PathLike | None = None,
-        every: int = 1,
-        num_samples: int = 50,
-        columns: int = 10,
-        seed: int = 0,
+        images: Images | ArrayLike,
+        folder: Path | None = None,
+        log_dir: Path | None = None,
+        every: PositiveInt = 1,
+        num_samples: PositiveInt = 50,
+        columns: PositiveInt = 10,
+        seed: NoiseSeed = 0,
     ):
         super().__init__()
         if folder is None and log_dir is None:

@@ -3,6 +3,9 @@
 import numbers
 import sys
 from collections.abc import Collection
+from typing import Literal
+
+from keras_vae.arguments import Shape, kind_of
 
 # What TensorFlow counts in, and what it computes in.
 MAX_INT32, MAX_INT64, MAX_FLOAT32 = 2**31 - 1, 2**63 - 1, 3.4028234663852886e38
@@ -51,7 +54,7 @@ def _shown(value):
 
 def one_of(name: str, value, choices: Collection):
     """Returns `value`, or raises `ValueError` unless it is one of `choices`."""
-    if value not in choices:
+    if not kind_of(Literal[tuple(choices)]).accepts(value):
         raise ValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}. Received: {name}={value!r}")
     return value
 
@@ -65,10 +68,10 @@ def instance(name: str, value, kind: type):
 
 def shape(name: str, value) -> tuple[int, ...]:
     """Returns `value` as a tuple, or raises `ValueError` unless it is a sequence of positive integers."""
-    try:
-        return tuple(positive_int(name, d) for d in value)
-    except (TypeError, ValueError):
-        raise ValueError(f"`{name}` must be a tuple of positive integers. Received: {name}={value!r}") from None
+    kind = kind_of(Shape)
+    if not kind.accepts(value):
+        raise ValueError(f"`{name}` must be {kind.expected}. Received: {name}={value!r}")
+    return tuple(map(int, value))
 
 
 def image_shape(name: str, value) -> tuple[int, int, int]:

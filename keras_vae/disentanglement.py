@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_vae import checks
+from keras_vae.arguments import ArrayLike, Fraction, NonNegativeFloat, PositiveInt, Seed, checked
 from keras_vae.evaluation import ACTIVE_VARIANCE
 
 DEPTH = 12
@@ -33,7 +34,8 @@ class DCI(NamedTuple):
     importance: np.ndarray
 
 
-def mig(codes: np.ndarray, factors: np.ndarray, num_bins: int = 20) -> float:
+@checked
+def mig(codes: ArrayLike, factors: ArrayLike, num_bins: PositiveInt = 20) -> float:
     """Returns the mutual information gap: how much more the best latent dimension knows of a factor than the second.
 
         MIG = mean over factors k of (I(z_best; v_k) - I(z_second; v_k)) / H(v_k)
@@ -55,8 +57,13 @@ def mig(codes: np.ndarray, factors: np.ndarray, num_bins: int = 20) -> float:
     return float(np.mean(_gap(information) / [entropy(factor) for factor in factors.T]))
 
 
+@checked
 def sap(
-    codes: np.ndarray, factors: np.ndarray, categorical: Collection[int] = (), test_fraction: float = 0.5, seed: int = 0
+    codes: ArrayLike,
+    factors: ArrayLike,
+    categorical: Collection[int] = (),
+    test_fraction: Fraction = 0.5,
+    seed: Seed = 0,
 ) -> float:
     """Returns the separated attribute predictability: how much better the best latent dimension predicts a factor.
 
@@ -89,7 +96,10 @@ def sap(
     return float(np.mean(_gap(scores)))
 
 
-def dci(codes: np.ndarray, factors: np.ndarray, num_trees: int = 40, test_fraction: float = 0.5, seed: int = 0) -> DCI:
+@checked
+def dci(
+    codes: ArrayLike, factors: ArrayLike, num_trees: PositiveInt = 40, test_fraction: Fraction = 0.5, seed: Seed = 0
+) -> DCI:
     """Measures disentanglement, completeness and informativeness from the importances R of a random forest.
 
         D = sum_i w_i (1 - H(R_i. / sum_k R_ik) / log num_factors),  w_i = sum_k R_ik / sum R
@@ -127,13 +137,14 @@ def dci(codes: np.ndarray, factors: np.ndarray, num_trees: int = 40, test_fracti
     return DCI(disentanglement, completeness, float(np.mean(accuracy)), importance)
 
 
+@checked
 def factor_vae_score(
-    codes: np.ndarray,
-    factors: np.ndarray,
-    num_votes: int = 2000,
-    batch_size: int = 64,
-    min_variance: float = ACTIVE_VARIANCE,
-    seed: int = 0,
+    codes: ArrayLike,
+    factors: ArrayLike,
+    num_votes: PositiveInt = 2000,
+    batch_size: PositiveInt = 64,
+    min_variance: NonNegativeFloat = ACTIVE_VARIANCE,
+    seed: Seed = 0,
 ) -> float:
     """Returns the accuracy of a majority vote that names the factor held fixed from the dimension that varies least.
 
@@ -167,8 +178,9 @@ def factor_vae_score(
     return float(scored[np.arange(len(table)), table.argmax(axis=1)].sum() / num_votes)
 
 
+@checked
 def disentanglement_scores(
-    codes: np.ndarray, factors: np.ndarray, categorical: Collection[int] = (), seed: int = 0
+    codes: ArrayLike, factors: ArrayLike, categorical: Collection[int] = (), seed: Seed = 0
 ) -> dict[str, float]:
     """Returns `mig`, `sap`, `dci_disentanglement`, `dci_completeness`, `dci_informativeness`, `factor_vae_score`.
 
@@ -192,7 +204,8 @@ def disentanglement_scores(
 # What the scores are made of.
 
 
-def discretize(codes: np.ndarray, num_bins: int = 20) -> np.ndarray:
+@checked
+def discretize(codes: ArrayLike, num_bins: PositiveInt = 20) -> np.ndarray:
     """Returns the bin, from 0 to `num_bins` - 1, of each code `(count, latent_dim)` in the range of its dimension."""
     codes = np.asarray(codes, np.float64)
     low, width = codes.min(axis=0), np.ptp(codes, axis=0)
@@ -200,21 +213,24 @@ def discretize(codes: np.ndarray, num_bins: int = 20) -> np.ndarray:
     return np.minimum(position * checks.positive_int("num_bins", num_bins), num_bins - 1).astype(np.int64)
 
 
-def mutual_information(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+@checked
+def mutual_information(a: ArrayLike, b: ArrayLike) -> np.ndarray:
     """Returns I(a_i; b_j) in nats, `(columns of a, columns of b)`, of integers `(count, columns)` by their frequencies.
 
     I = sum_xy p(x, y) log(p(x, y) / (p(x) p(y)))
     """
-    return np.array([[_mutual_information(column, other) for other in b.T] for column in a.T])
+    return np.array([[_mutual_information(column, other) for other in np.transpose(b)] for column in np.transpose(a)])
 
 
-def entropy(values: np.ndarray) -> float:
+@checked
+def entropy(values: ArrayLike) -> float:
     """Returns H = -sum_x p(x) log p(x) in nats of integers `(count,)` by their frequencies."""
     p = np.unique(values, return_counts=True)[1] / len(values)
     return float(-(p * np.log(p)).sum())
 
 
-def held_out(count: int, test_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+@checked
+def held_out(count: PositiveInt, test_fraction: Fraction, seed: Seed) -> tuple[np.ndarray, np.ndarray]:
     """Returns the indices of a random split, training and test part, neither empty.
 
     Raises:
@@ -230,6 +246,7 @@ def held_out(count: int, test_fraction: float, seed: int) -> tuple[np.ndarray, n
     return order[size:], order[:size]
 
 
+@checked
 def scikit_learn(module: str):
     """Returns a module of scikit-learn, or raises `ImportError` that says how to get it."""
     try:

@@ -11,6 +11,7 @@ import numpy as np
 from absl import logging
 
 from keras_vae import evaluation, latent, parsers, plotting
+from keras_vae.arguments import Path, PositiveInt, checked
 from keras_vae.command_line import begin, one_line_errors
 from keras_vae.config import Config
 from keras_vae.disentanglement import disentanglement_scores, scikit_learn
@@ -26,7 +27,8 @@ NUM_SPLIT_EXAMPLES = 2000
 NUM_PICTURES = 10
 
 
-def evaluate_run(run_dir, num_importance_samples: int = 500, overwrite: bool = False) -> pathlib.Path:
+@checked
+def evaluate_run(run_dir: Path, num_importance_samples: PositiveInt = 500, overwrite: bool = False) -> pathlib.Path:
     """Measures the model of a run directory on its test set; returns the folder `evaluation` in it.
 
     Raises:

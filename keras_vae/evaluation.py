@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.arguments import ArrayLike, NoiseSeed, PositiveInt, checked
 from keras_vae.data.images import Images
 from keras_vae.fitting import as_images
 from keras_vae.likelihoods.levels import Levels
@@ -19,7 +20,14 @@ ACTIVE_VARIANCE = 0.01
 BATCH_SIZE = 1000
 
 
-def evaluate(vae: VAE, data, num_importance_samples: int = 500, seed: int = 0, condition=None) -> dict:
+@checked
+def evaluate(
+    vae: VAE,
+    data: Images | ArrayLike,
+    num_importance_samples: PositiveInt = 500,
+    seed: NoiseSeed = 0,
+    condition: ArrayLike | None = None,
+) -> dict:
     """Measures a VAE on a data set.
 
     Args:
@@ -53,7 +61,8 @@ def evaluate(vae: VAE, data, num_importance_samples: int = 500, seed: int = 0, c
     }
 
 
-def likelihood(vae: VAE, images: Images, num_importance_samples: int, seed: int) -> dict:
+@checked
+def likelihood(vae: VAE, images: Images, num_importance_samples: PositiveInt, seed: NoiseSeed) -> dict:
     """Returns the entries of `evaluate` that need a density of the posterior; empty for a `Deterministic` one."""
     if isinstance(vae.encoder.posterior, Deterministic):
         return {}
@@ -69,6 +78,7 @@ def likelihood(vae: VAE, images: Images, num_importance_samples: int, seed: int)
     }
 
 
+@checked
 def describe_measure(vae: VAE, images: Images) -> str:
     """Returns what the log likelihood of `images` is the logarithm of: only equals can be compared."""
     likelihood = vae.decoder.likelihood
@@ -83,6 +93,7 @@ def describe_measure(vae: VAE, images: Images) -> str:
     return "none: a Bernoulli of values between 0 and 1 is no likelihood, and not comparable"
 
 
+@checked
 def bits_per_dimension(vae: VAE, images: Images, log_likelihood: float) -> float | None:
     """Returns the bits for each value of x that a log likelihood in nats stands for, None where it is no probability.
 
@@ -102,11 +113,13 @@ def _is_binary(images):
     return bool(np.isin(images.values, (0, images.divisor)).all())
 
 
+@checked
 def standard_error(values: np.ndarray) -> float:
     """Returns the standard error of the mean of `values` `(count,)`; 0 for one value."""
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
+@checked
 def batches(vae: VAE, images: Images) -> Iterator[tuple]:
     """Yields x and condition (None without one) of up to `BATCH_SIZE` examples at a time, as tensors."""
     values = images.numpy()
@@ -116,13 +129,15 @@ def batches(vae: VAE, images: Images) -> Iterator[tuple]:
         yield tf.constant(values[part]), condition
 
 
-def posterior_centers(vae: VAE, data) -> np.ndarray:
+@checked
+def posterior_centers(vae: VAE, data: Images | ArrayLike) -> np.ndarray:
     """Returns the centre of q(z|x) of each example, `(count, latent_dim)`: the mean of a Gaussian."""
     images = as_images(data)
     return np.concatenate([center(vae.encode(x, c)).numpy() for x, c in batches(vae, images)])
 
 
-def mean_kl_per_dimension(vae: VAE, data) -> list[float] | None:
+@checked
+def mean_kl_per_dimension(vae: VAE, data: Images | ArrayLike) -> list[float] | None:
     """Returns KL(q(z_d|x) || p(z_d)) of each dimension, mean over examples, or None where there is no such thing."""
     if isinstance(vae.encoder.posterior, Deterministic):
         return None
@@ -135,14 +150,16 @@ def mean_kl_per_dimension(vae: VAE, data) -> list[float] | None:
     return np.concatenate(parts).mean(axis=0, dtype=np.float64).tolist()
 
 
-def reconstruction_error(vae: VAE, data) -> float:
+@checked
+def reconstruction_error(vae: VAE, data: Images | ArrayLike) -> float:
     """Returns the squared distance from the reconstruction, summed over the values of x, mean over examples."""
     images = as_images(data)
     squares = [tf.math.squared_difference(x, vae.reconstruct(x, c)).numpy() for x, c in batches(vae, images)]
     return float(np.concatenate(squares).reshape(len(images), -1).sum(axis=1).mean(dtype=np.float64))
 
 
-def active_units(loc: np.ndarray, threshold: float = ACTIVE_VARIANCE) -> int:
+@checked
+def active_units(loc: ArrayLike, threshold: float = ACTIVE_VARIANCE) -> int:
     """Counts latent dimensions whose posterior mean varies with x: Var_x(E_q[z_d]) > `threshold`.
 
     Burda, Grosse and Salakhutdinov (2016), section 5.2. Of a hierarchical z all layers count together; see
@@ -155,6 +172,7 @@ def active_units(loc: np.ndarray, threshold: float = ACTIVE_VARIANCE) -> int:
     return int((np.var(loc, axis=0) > threshold).sum())
 
 
+@checked
 def active_units_per_layer(vae: VAE, loc: np.ndarray) -> dict[str, list[int]]:
     """Returns the active units of each layer of a hierarchical posterior, z_1 first; empty for any other.
 
@@ -169,6 +187,7 @@ def active_units_per_layer(vae: VAE, loc: np.ndarray) -> dict[str, list[int]]:
     return {"active_units_per_layer": [active_units(layer) for layer in layers]}
 
 
+@checked
 def describe_active_units(report: dict) -> str:
     """Returns the count of a report of `evaluate` as text, for example "24", or "24 (19 of z_1, 5 of z_2)"."""
     layers = [f"{count} of z_{i}" for i, count in enumerate(report.get("active_units_per_layer", ()), start=1)]

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_vae import checks
+from keras_vae.arguments import ArrayLike, PositiveInt, Seed, Shape, checked
 from keras_vae.data.images import Images
 
 # Each half of the real images has a covariance.
@@ -28,7 +29,8 @@ class ClassifierFeatures:
       seed: seed of the initial weights and of the order of the examples.
     """
 
-    def __init__(self, event_shape: tuple[int, ...], num_classes: int, num_features: int = 64, seed: int = 0):
+    @checked
+    def __init__(self, event_shape: Shape, num_classes: PositiveInt, num_features: PositiveInt = 64, seed: Seed = 0):
         self.event_shape = checks.shape("event_shape", event_shape)
         if len(self.event_shape) != 3:
             raise ValueError(f"`event_shape` must be (height, width, channels). Received: event_shape={event_shape!r}")
@@ -51,7 +53,8 @@ class ClassifierFeatures:
         self._features = keras.Model(inputs, hidden)
         self._classifier = keras.Model(inputs, logits)
 
-    def fit(self, images: Images, epochs: int = 3, batch_size: int = 128) -> "ClassifierFeatures":
+    @checked
+    def fit(self, images: Images, epochs: PositiveInt = 3, batch_size: PositiveInt = 128) -> "ClassifierFeatures":
         """Trains on the labels of `images`, integers from 0 to num_classes - 1; returns itself.
 
         Raises:
@@ -68,13 +71,15 @@ class ClassifierFeatures:
         )
         return self
 
+    @checked
     def accuracy(self, images: Images) -> float:
         """Returns the part of `images` whose label is that of the largest logit."""
         self._check(images)
         predicted = self._classifier.predict(images.numpy(), batch_size=512, verbose=0).argmax(axis=1)
         return float(np.mean(predicted == images.labels))
 
-    def __call__(self, x) -> np.ndarray:
+    @checked
+    def __call__(self, x: Images | ArrayLike) -> np.ndarray:
         """Returns features, float64 `(count, num_features)`, of `Images` or of x `(count, *event_shape)`."""
         x = x.numpy() if isinstance(x, Images) else np.asarray(x, np.float32)
         if x.shape[1:] != self.event_shape:
@@ -94,7 +99,8 @@ class ClassifierFeatures:
             raise ValueError(f"`images` must have labels from 0 to {self.num_classes - 1}. Received: {received}")
 
 
-def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
+@checked
+def frechet_distance(features_a: ArrayLike, features_b: ArrayLike) -> float:
     """Returns the squared Frechet (Wasserstein-2) distance of the Gaussians with the moments of two sets of features.
 
         |mean_a - mean_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)),  C the sample covariance
@@ -129,7 +135,10 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
     return float(max(shift @ shift + np.sum(root_a**2) + np.sum(root_b**2) - 2.0 * overlap, 0.0))
 
 
-def sample_quality(samples, real, classifier: ClassifierFeatures, seed: int = 0) -> dict:
+@checked
+def sample_quality(
+    samples: Images | ArrayLike, real: Images | ArrayLike, classifier: ClassifierFeatures, seed: Seed = 0
+) -> dict:
     """Measures samples of a model against real images, by the features of a classifier of the real ones.
 
     Args:

@@ -13,6 +13,7 @@ import shutil
 from absl import logging
 
 from keras_vae import evaluation, parsers, training
+from keras_vae.arguments import Path, checked
 from keras_vae.command_line import begin, one_line_errors
 from keras_vae.config import read_json
 from keras_vae.folders import written_whole
@@ -25,7 +26,8 @@ FIGURES = ("samples.png", "reconstructions.png")
 _FROM_DISK = re.compile("(arrays|images|IDX files) in ")
 
 
-def save_pretrained(run_dir, folder, license: str | None = None) -> pathlib.Path:
+@checked
+def save_pretrained(run_dir: Path, folder: Path, license: str | None = None) -> pathlib.Path:
     """Writes the folder of a finished run; returns its path.
 
     Args:
@@ -72,7 +74,8 @@ def _without_paths(settings, report):
     return settings, {**report, "data": data}
 
 
-def from_pretrained(folder) -> VAE:
+@checked
+def from_pretrained(folder: Path) -> VAE:
     """Loads the model of a folder of `save_pretrained`, checked as `keras_vae.training.load_model` does.
 
     Raises:

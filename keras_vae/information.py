@@ -2,15 +2,22 @@
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from keras_vae import checks
+from keras_vae.arguments import ArrayLike, PositiveInt, Seed, checked
 from keras_vae.evaluation import standard_error
+
+tfd = tfp.distributions
 
 # Numbers in one block of all pairs: 64 MB.
 PAIRS = 16_000_000
 
 
-def split_kl(posterior, prior, num_samples: int = 1, seed: int = 0) -> dict:
+@checked
+def split_kl(
+    posterior: tfd.Distribution, prior: tfd.Distribution, num_samples: PositiveInt = 1, seed: Seed = 0
+) -> dict:
     """Splits the mean KL into what z says of which example it came from, and how far q(z) is from the prior.
 
         1/N sum_n KL(q(z|x_n) || p(z)) = I_q(n; z) + KL(q(z) || p(z)),  q(z) = 1/N sum_n q(z|x_n)
@@ -63,7 +70,8 @@ def split_kl(posterior, prior, num_samples: int = 1, seed: int = 0) -> dict:
     }
 
 
-def aggregate_log_prob(posterior, z) -> np.ndarray:
+@checked
+def aggregate_log_prob(posterior: tfd.Distribution, z: ArrayLike) -> np.ndarray:
     """Returns log q(z) in nats for z `(num_points, latent_dim)`, in blocks of bounded memory, `(num_points,)`.
 
         log q(z) = log sum_n q(z|x_n) - log N

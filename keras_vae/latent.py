@@ -1,10 +1,11 @@
 """Walks in latent space, directions in it, and what lies near or far."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from keras_vae import checks
+from keras_vae.arguments import ArrayLike, Fraction, NoiseSeed, NonNegativeInt, PositiveInt, Seed, checked
 from keras_vae.data.images import Images
 from keras_vae.disentanglement import held_out, scikit_learn
 from keras_vae.vae import VAE
@@ -30,7 +31,10 @@ class Probe(NamedTuple):
     chance: float
 
 
-def interpolate(start, end, steps: int = 10, mode: str = "linear") -> np.ndarray:
+@checked
+def interpolate(
+    start: ArrayLike, end: ArrayLike, steps: PositiveInt = 10, mode: Literal["linear", "spherical"] = "linear"
+) -> np.ndarray:
     """Returns points between two latent codes, both ends included.
 
         linear:     (1 - t) start + t end
@@ -62,7 +66,8 @@ def interpolate(start, end, steps: int = 10, mode: str = "linear") -> np.ndarray
     return path.astype(np.float32)
 
 
-def traverse(z, dimension: int, values) -> np.ndarray:
+@checked
+def traverse(z: ArrayLike, dimension: NonNegativeInt, values: ArrayLike) -> np.ndarray:
     """Returns copies of one code in which one dimension takes each of `values`.
 
     Args:
@@ -84,7 +89,8 @@ def traverse(z, dimension: int, values) -> np.ndarray:
     return path
 
 
-def attribute_vector(codes, has_attribute) -> np.ndarray:
+@checked
+def attribute_vector(codes: ArrayLike, has_attribute: ArrayLike) -> np.ndarray:
     """Returns the step from the mean code without an attribute to the mean code with it.
 
         mean of {z : with} - mean of {z : without}
@@ -111,7 +117,8 @@ def attribute_vector(codes, has_attribute) -> np.ndarray:
     return (codes[chosen].mean(axis=0) - codes[~chosen].mean(axis=0)).astype(np.float32)
 
 
-def attribute_probe(codes, labels, test_fraction: float = 0.25, seed: int = 0) -> Probe:
+@checked
+def attribute_probe(codes: ArrayLike, labels: ArrayLike, test_fraction: Fraction = 0.25, seed: Seed = 0) -> Probe:
     """Fits a logistic regression of labels on codes, and measures it on a held-out part.
 
         log p(label = k | z) = directions_k . z + bias_k - log normaliser
@@ -153,7 +160,10 @@ def attribute_probe(codes, labels, test_fraction: float = 0.25, seed: int = 0) -
     )
 
 
-def nearest_neighbours(samples, training, count: int = 1) -> tuple[np.ndarray, np.ndarray]:
+@checked
+def nearest_neighbours(
+    samples: Images | ArrayLike, training: Images | ArrayLike, count: PositiveInt = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """Finds the training examples nearest to each sample: the check that a model does more than remember.
 
         distance = sum over pixels of (sample - example)^2
@@ -187,7 +197,14 @@ def nearest_neighbours(samples, training, count: int = 1) -> tuple[np.ndarray, n
     return np.take_along_axis(found, order, axis=1), np.take_along_axis(distances, order, axis=1)
 
 
-def anomaly_score(vae: VAE, x, num_samples: int = 500, seed: int = 0, condition=None) -> np.ndarray:
+@checked
+def anomaly_score(
+    vae: VAE,
+    x: Images | ArrayLike,
+    num_samples: PositiveInt = 500,
+    seed: NoiseSeed = 0,
+    condition: ArrayLike | None = None,
+) -> np.ndarray:
     """Returns how unlikely the model finds each example: minus the importance-weighted log p(x) of `VAE.log_prob`.
 
         score = -log 1/K sum_k p(x, z_k) / q(z_k|x),  z_k ~ q(z|x)

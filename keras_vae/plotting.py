@@ -1,17 +1,30 @@
 """Figures: arrays in, `matplotlib.figure.Figure` out."""
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from keras_vae import checks
+from keras_vae.arguments import ArrayLike, Kind, PositiveFloat, PositiveInt, checked, is_array
 
 INCHES_AN_IMAGE = 0.6
 
 
-def tile(images: np.ndarray, columns: int) -> np.ndarray:
+def _array(shape: str):
+    rank = shape.count(",") + 1
+    return Annotated[np.ndarray, Kind(f"an array {shape}", "arrays", lambda v: is_array(v) and np.ndim(v) == rank)]
+
+
+Pictures = _array("(count, height, width, channels)")
+LatentPoints = _array("(count, dimensions)")
+PicturesOfEach = _array("(count, each, height, width, channels)")
+
+
+@checked
+def tile(images: Pictures, columns: PositiveInt) -> np.ndarray:
     """Returns images `(count, height, width, channels)` side by side, `columns` a row, as one image; gaps are white."""
     count, height, width, channels = images.shape
     rows = -(-count // checks.positive_int("columns", columns))
@@ -21,7 +34,8 @@ def tile(images: np.ndarray, columns: int) -> np.ndarray:
     return grid.reshape(rows * (height + 1), columns * (width + 1), channels)[:-1, :-1]
 
 
-def image_grid(images: np.ndarray, columns: int, title: str = "") -> Figure:
+@checked
+def image_grid(images: Pictures, columns: PositiveInt, title: str = "") -> Figure:
     """Draws images `(count, height, width, channels)` with values in [0, 1]; others are clipped.
 
     One and three channels are drawn as grey and colour, of any other number the first.
@@ -39,7 +53,8 @@ def image_grid(images: np.ndarray, columns: int, title: str = "") -> Figure:
     return figure
 
 
-def reconstructions(x: np.ndarray, reconstruction: np.ndarray, columns: int = 10) -> Figure:
+@checked
+def reconstructions(x: Pictures, reconstruction: Pictures, columns: PositiveInt = 10) -> Figure:
     """Draws inputs and, below each, its reconstruction; both `(count, height, width, channels)`."""
     columns = min(columns, len(x))
     gap = [(0, -len(x) % columns)] + [(0, 0)] * 3
@@ -48,8 +63,11 @@ def reconstructions(x: np.ndarray, reconstruction: np.ndarray, columns: int = 10
     return image_grid(np.concatenate(pairs), columns, "inputs (odd rows) and their reconstructions (even rows)")
 
 
+@checked
 def learning_curve(history: Mapping[str, Sequence[float]]) -> Figure:
     """Draws ELBO, log likelihood and KL over epochs, training and validation, from a Keras history."""
+    if not history.get("elbo"):
+        raise ValueError(f"`history` must hold the figures of a training, its `elbo`. Received: {sorted(history)}")
     figure = Figure(figsize=(9, 3), layout="constrained")
     for axes, key, label in zip(
         figure.subplots(1, 3), ("elbo", "log_likelihood", "kl"), ("ELBO", "log p(x|z)", "KL(q || p)"), strict=True
@@ -73,7 +91,8 @@ def learning_curve(history: Mapping[str, Sequence[float]]) -> Figure:
     return figure
 
 
-def latent_map(loc: np.ndarray, labels: np.ndarray | None = None) -> Figure:
+@checked
+def latent_map(loc: LatentPoints, labels: ArrayLike | None = None) -> Figure:
     """Draws posterior means `(count, 2)` in the plane, coloured by labels `(count,)`."""
     figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.subplots()
@@ -87,8 +106,9 @@ def latent_map(loc: np.ndarray, labels: np.ndarray | None = None) -> Figure:
     return figure
 
 
+@checked
 def traversal_grid(
-    images: np.ndarray, values: Sequence[float] | None = None, dimensions: Sequence[int] | None = None
+    images: PicturesOfEach, values: ArrayLike | None = None, dimensions: Sequence[int] | None = None
 ) -> Figure:
     """Draws decoded traversals: a row a latent dimension, a column a value of it.
 
@@ -97,6 +117,7 @@ def traversal_grid(
       values: the values swept, `(steps,)`, written below the columns; or None.
       dimensions: the number of each row's dimension, `(rows,)`; None counts from 0.
     """
+    images = np.asarray(images)
     rows, steps, height, width = images.shape[:4]
     picture = image_grid(images.reshape(-1, *images.shape[2:]), steps)
     axes = picture.axes[0]
@@ -115,7 +136,8 @@ def traversal_grid(
     return picture
 
 
-def kl_bars(kl: np.ndarray, threshold: float = 0.01) -> Figure:
+@checked
+def kl_bars(kl: ArrayLike, threshold: PositiveFloat = 0.01) -> Figure:
     """Draws the KL of each latent dimension, the largest first, and the line above which a dimension is active.
 
     The axis is linear up to the threshold and logarithmic from there.
@@ -141,7 +163,8 @@ def kl_bars(kl: np.ndarray, threshold: float = 0.01) -> Figure:
     return figure
 
 
-def neighbours(samples: np.ndarray, nearest: np.ndarray) -> Figure:
+@checked
+def neighbours(samples: Pictures, nearest: PicturesOfEach) -> Figure:
     """Draws each sample and, to its right behind a gap, the training images nearest to it.
 
     Args:

@@ -13,6 +13,7 @@ import tensorflow_probability as tfp
 from absl import logging
 
 from keras_vae import callbacks, checkpoints, evaluation, latent, plotting, safe_loading, strategies, tables
+from keras_vae.arguments import NonNegativeFloat, Path, checked
 from keras_vae.building import build_model
 from keras_vae.config import Config, read_json
 from keras_vae.data import Dataset, fingerprint
@@ -25,10 +26,11 @@ from keras_vae.vae import VAE
 MEASURES = ("elbo", "log_likelihood", "measure", "bits_per_dimension", "reconstruction_error")
 
 
+@checked
 def run(
     config: Config,
     resume: bool = False,
-    checkpoint_seconds: float = 30.0,
+    checkpoint_seconds: NonNegativeFloat = 30.0,
     on_begin: Callable[[pathlib.Path], None] = lambda run_dir: None,
 ) -> pathlib.Path | None:
     """Trains, measures and draws; returns the run directory, or None in a worker that is not the chief.
@@ -256,7 +258,8 @@ def make_run_dir(folders: Iterable[pathlib.Path]) -> pathlib.Path:
     raise ValueError(f"`run_dir` cannot be created. Received: {folder} ({failed.strerror})") from failed
 
 
-def load_model(run_dir) -> VAE:
+@checked
+def load_model(run_dir: Path) -> VAE:
     """Loads `model.keras` of a run directory in Keras's safe mode, or raises `ValueError` that names the cause."""
     path = pathlib.Path(run_dir) / "model.keras"
     if not path.is_file():
@@ -271,7 +274,8 @@ def _load(path):
     return model
 
 
-def load_config(run_dir) -> Config:
+@checked
+def load_config(run_dir: Path) -> Config:
     """Returns the settings of a run directory, or raises `ValueError` that names the cause."""
     path = pathlib.Path(run_dir) / "config.json"
     try:
@@ -280,7 +284,7 @@ def load_config(run_dir) -> Config:
         raise ValueError(f"{path} is missing or damaged: {error}") from error
 
 
-def write_json(path: pathlib.Path, content: dict) -> None:
+def write_json(path: Path, content: dict) -> None:
     """Writes a dict as indented JSON; the file gets its name when it is whole."""
     with file_written_whole(path) as work:
         work.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

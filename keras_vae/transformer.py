@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_vae import checks, likelihoods, networks, posteriors
+from keras_vae.arguments import PositiveInt, checked
 from keras_vae.decoder import Decoder
 from keras_vae.disentanglement import scikit_learn
 from keras_vae.encoder import Encoder
@@ -105,7 +106,8 @@ class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
         """Returns the mean of `score_samples`; y is not used."""
         return float(self.score_samples(X).mean())
 
-    def sample(self, n_samples=1):
+    @checked
+    def sample(self, n_samples: PositiveInt = 1):
         """Returns draws of x from the model, `(n_samples, n_features)`; an integer `random_state` repeats them."""
         return self._model().sample(n_samples, self._drawn_seed(), output="sample").numpy()
 
@@ -119,7 +121,11 @@ class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
         return self.model_.latent_dim
 
     def _drawn_seed(self):
-        return int(scikit_learn("utils").check_random_state(self.random_state).randint(2**31 - 1))
+        try:
+            state = scikit_learn("utils").check_random_state(self.random_state)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"`random_state` must be an integer, a RandomState or None: {error}") from None
+        return int(state.randint(2**31 - 1))
 
     def _model(self):
         validation.check_is_fitted(self)

@@ -17,6 +17,7 @@ import pytest
 from conftest import make_vae
 
 import keras_vae as kv
+from keras_vae import config, frechet
 from keras_vae.arguments import kind_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -36,31 +37,88 @@ def images():
     return kv.data.Images(np.arange(8 * 64, dtype=np.uint8).reshape(8, *SHAPE) % 2, divisor=1.0)
 
 
-# The name of an argument -> makes an example of it.
+def numbers(*shape):
+    return lambda: np.linspace(0.0, 1.0, int(np.prod(shape))).reshape(shape)
+
+
+# The name of an argument, alone or after that of its function, -> makes an example of it.
 EXAMPLES = {
-    "priors.MixtureOfGaussians.set_mixture.loc": lambda: np.zeros((10, 2)),
-    "priors.MixtureOfGaussians.set_mixture.scale": lambda: np.ones((10, 2)),
-    "schedules.as_schedule.name": lambda: "value",
-    "weights": lambda: np.full(10, 0.1),
+    "binarization": lambda: "static",
+    "block_size": lambda: 2,
+    "batch_size": lambda: 4,
     "capacity": lambda: 1.0,
+    "classifier": lambda: frechet.ClassifierFeatures(SHAPE, 2, 4),
+    "codes": numbers(8, 2),
+    "columns": lambda: 2,
+    "config": lambda: config.Config(),
+    "count": lambda: 8,
     "data": images,
     "dataset_size": lambda: 8,
     "decoder": lambda: vae().decoder,
+    "dimension": lambda: 0,
+    "disentanglement.mutual_information.a": lambda: np.arange(8)[:, None] % 2,
+    "disentanglement.mutual_information.b": lambda: np.arange(8)[:, None] % 3,
     "encoder": lambda: vae().encoder,
+    "end": numbers(2),
     "event_shape": lambda: SHAPE,
+    "factors": lambda: np.arange(16).reshape(8, 2) % 3,
+    "features_a": numbers(8, 2),
+    "features_b": numbers(8, 2),
+    "folder": lambda: "/nowhere/folder",
+    "has_attribute": lambda: np.arange(8) % 2 == 0,
+    "history": lambda: {"elbo": [1.0, 2.0], "kl": [1.0, 2.0], "log_likelihood": [1.0, 2.0]},
+    "images": images,
+    "plotting.image_grid.images": numbers(3, 4, 4, 1),
+    "plotting.tile.images": numbers(3, 4, 4, 1),
+    "plotting.traversal_grid.images": numbers(2, 3, 4, 4, 1),
+    "plotting.reconstructions.x": numbers(3, 4, 4, 1),
+    "reconstruction": numbers(3, 4, 4, 1),
+    "kl": numbers(3),
+    "labels": lambda: np.arange(8) % 2,
     "latent_dim": lambda: 2,
     "latent_dims": lambda: (2, 2),
     "likelihood": lambda: kv.likelihoods.Bernoulli(SHAPE),
-    "mean": lambda: np.full(SHAPE, 0.5),
+    "loc": numbers(8, 2),
+    "log_likelihood": lambda: -1.0,
+    "mean": numbers(*SHAPE),
+    "model": lambda: vae(),
+    "module": lambda: "tree",
     "name": lambda: "example",
+    "nearest": numbers(3, 2, 4, 4, 1),
+    "num_classes": lambda: 2,
+    "autoencoder.with_fitted_density.num_components": lambda: 2,
+    "num_importance_samples": lambda: 2,
     "num_samples": lambda: 2,
     "num_steps": lambda: 10,
     "posterior": lambda: kv.posteriors.DiagonalGaussian(2),
+    "information.split_kl.posterior": lambda: vae().encode(images()),
+    "information.aggregate_log_prob.posterior": lambda: vae().encode(images()),
+    "information.split_kl.prior": lambda: vae().prior(),
+    "priors.MixtureOfGaussians.set_mixture.loc": numbers(10, 2),
+    "priors.MixtureOfGaussians.set_mixture.scale": lambda: np.ones((10, 2)),
+    "real": images,
+    "data.images.dequantize.images": lambda: kv.data.Images(np.zeros((2, *SHAPE), np.uint8), divisor=255.0),
+    "callbacks.ImageGrids.folder": lambda: "/nowhere/folder",
+    "run_dir": lambda: "/nowhere/run",
+    "samples": images,
+    "plotting.neighbours.samples": numbers(3, 4, 4, 1),
+    "schedules.as_schedule.name": lambda: "value",
+    "seed": lambda: 0,
+    "start": numbers(2),
+    "test": images,
+    "test_fraction": lambda: 0.5,
+    "train": images,
+    "training": images,
     "trunk": lambda: kv.networks.mlp((4,)),
     "vae": lambda: vae(),
+    "validation": images,
     "value": lambda: 1.0,
+    "values": lambda: np.arange(8 * 64).reshape(8, *SHAPE) % 2,
+    "weights": lambda: np.full(10, 0.1),
     "x": images,
-    "z": lambda: np.zeros((1, 2), np.float32),
+    "z": numbers(1, 2),
+    "latent.traverse.values": numbers(3),
+    "latent.traverse.z": numbers(2),
 }
 
 # Methods that Keras or the model calls, with tensors: many times in training, so that they check nothing.
@@ -71,21 +129,37 @@ CALLED_BY_THE_MODEL = {
     *("distribution", "divide", "initial_parameters", "join", "loc_and_scale", "scale", "trunk_shape", "validate"),
     *("kl_method", "Likelihood.adapt", "Prior.adapt", "VampPrior.adapt"),
 }
-# Functions of tensors and distributions that run inside compiled steps.
-OF_TENSORS = {"keras_vae.objectives.terms", "keras_vae.sampling"}
-# Arguments that Keras checks and documents.
-OF_KERAS = {"fitting.ArrayModel.fit", "fitting.ArrayModel.evaluate", "fitting.ArrayModel.predict", "vae.VAE.fit"}
+# What is not walked, by how its name begins.
+UNWALKED = (
+    # Functions of tensors, distributions and noise that run inside compiled steps.
+    *("objectives.terms.", "sampling.", "noise.as_word", "noise.threefry2x32", "noise.Noise."),
+    *("noise.Samples", "noise.Tempered", "export.signatures.Signatures."),
+    # Arguments that Keras and scikit-learn check and document; the transformer has a test of its own below.
+    *("fitting.ArrayModel.fit", "fitting.ArrayModel.evaluate", "fitting.ArrayModel.predict", "vae.VAE.fit"),
+    *("transformer.VAETransformer.fit", "transformer.VAETransformer.transform", "transformer.VAETransformer.inverse"),
+    *("transformer.VAETransformer.score", "transformer.VAETransformer"),
+    # Steps of the commands, which hand each other reports, settings and folders that have been checked.
+    *("evaluate.draw", "evaluate.factor_scores", "evaluate.log_measures", "evaluate.main", "evaluate.measure"),
+    *("hub.card", "hub.main", "presets.", "training.draw_figures", "training.fit", "training.learning_rate"),
+    *("training.make_run_dir", "training.write_json", "evaluation.describe_active_units"),
+    *("disentanglement.scikit_learn", "callbacks.ImageGrids.on_", "callbacks.NaNGuard.on_"),
+    # Settings of a run, which tests/test_config.py and tests/test_properties.py try.
+    "config.",
+)
 # What a value is accepted for, where the annotation does not say it.
 ON_PURPOSE = {
+    "noise.Noise.seed": "an integer in [-2**31, 2**32), as its error says, or a tensor",
+    "noise.Noise.stream": "the same",
+    "noise.Noise.part": "a pair of numbers or tensors, which the strategies hand in",
     "schedules.as_schedule.value": "a number; its error has the name that is handed in",
 }
 # These work for seconds or write files: values that are accepted are not tried.
-LONG = {"vae.VAE.bounds", "vae.VAE.log_prob"}
-# Modules of docs/api that are walked so far.
-WALKED = (
-    *("keras_vae.VAE", "keras_vae.Encoder", "keras_vae.Decoder", "keras_vae.networks", "keras_vae.posteriors"),
-    *("keras_vae.likelihoods", "keras_vae.priors", "keras_vae.objectives", "keras_vae.schedules"),
-)
+LONG = {
+    *("vae.VAE.bounds", "vae.VAE.log_prob", "evaluation.evaluate", "evaluation.likelihood", "latent.anomaly_score"),
+    *("data.loading.load", "training.load_config", "training.run", "evaluate.evaluate_run"),
+    *("export.exporter.export_run", "export.exporter.export_model", "hub.save_pretrained", "hub.from_pretrained"),
+    "frechet.ClassifierFeatures.fit",
+}
 
 
 @functools.cache
@@ -138,13 +212,10 @@ def public():
     names = [name for text in texts for name in re.findall(r"^::: ([\w.]+)", text, re.MULTILINE)]
     found = {}
     for name in names:
-        if name.startswith(WALKED):
-            for member in members(resolve(name)):
-                if member.__module__ in OF_TENSORS:
-                    continue
-                for function, cls in callables(member):
-                    found.setdefault(label_of(function), (function, cls))
-    return {label: entry for label, entry in found.items() if label not in OF_KERAS}
+        for member in members(resolve(name)):
+            for function, cls in callables(member):
+                found.setdefault(label_of(function), (function, cls))
+    return {label: entry for label, entry in found.items() if not label.startswith(UNWALKED)}
 
 
 def parameters(function):
@@ -155,9 +226,15 @@ def parameters(function):
 
 @functools.cache
 def valid(function):
-    """Returns arguments with which the function works: those without a default."""
-    names = [each.name for each in parameters(function) if each.default is each.empty]
-    return {name: (EXAMPLES.get(f"{label_of(function)}.{name}") or EXAMPLES[name])() for name in names}
+    """Returns arguments with which the function works: those without a default, or with an example of their own."""
+    names = {each.name: f"{label_of(function)}.{each.name}" for each in parameters(function)}
+    needed = [each.name for each in parameters(function) if each.default is each.empty or names[each.name] in EXAMPLES]
+    return {name: (EXAMPLES.get(names[name]) or EXAMPLES[name])() for name in needed}
+
+
+@functools.cache
+def instance(cls):
+    return vae() if issubclass(cls, kv.VAE) else cls(**valid(cls))
 
 
 def kinds(function):
@@ -176,8 +253,7 @@ def complaint(function, cls, name, value, kind):
         return None
     arguments = {**valid(function), name: value}
     try:
-        instance = () if cls is None else (vae() if issubclass(cls, kv.VAE) else cls(**valid(cls)),)
-        function(*instance, **arguments)
+        function(*(() if cls is None else (instance(cls),)), **arguments)
     except (TypeError, ValueError) as error:
         if re.search(rf"\b{name}\b", str(error)):
             return None
@@ -201,3 +277,35 @@ def test_each_wrong_value_is_named_or_accepted_on_purpose(label):
         if (found := complaint(function, cls, each.name, value, takes.get(each.name)))
     ]
     assert complaints == []
+
+
+def test_the_walk_sees_the_public_names():
+    assert len(PUBLIC) > 130
+    some = {"vae.VAE.sample", "priors.VampPrior", "likelihoods.scaled.Laplace", "data.images.Images.batches"}
+    assert some | {"latent.interpolate", "export.exporter.Options", "networks.mlp.mlp"} <= set(PUBLIC)
+
+
+def test_the_walk_finds_what_is_wrong():
+    def lax(count=1):
+        return count
+
+    def unnamed(count=1):
+        return [0][count]
+
+    for function, text in ((lax, "count='x' is accepted"), (unnamed, "count='x': TypeError names it not")):
+        assert complaint(function, None, "count", "x", None).startswith(text)
+
+
+# scikit-learn wants the checks of an estimator in `fit`. An empty tuple of hidden layers is linear.
+TAKEN = {"hidden_units": ([],), "learning_rate": (1.5,), "random_state": (None, True, 0)}
+FITTED = ["n_components", "likelihood", "epochs", "batch_size", "num_importance_samples", *TAKEN]
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_the_transformer_names_a_wrong_argument_in_fit(name):
+    transformer = pytest.importorskip("keras_vae.transformer")
+    for value in wrong_values():
+        if value is HUGE or any(type(value) is type(taken) and value == taken for taken in TAKEN.get(name, ())):
+            continue
+        with pytest.raises(ValueError, match=f"`{name}` must be"):
+            transformer.VAETransformer(**{"epochs": 1, "hidden_units": (2,), name: value}).fit(np.eye(4, 3))

@@ -1,12 +1,13 @@
 """One split of a data set in memory, and how its examples are presented to a model."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from keras_vae import checks
+from keras_vae.arguments import ArrayLike, NonNegativeInt, PositiveFloat, PositiveInt, checked
 
 BINARIZATIONS = ("dynamic", "static", "threshold", "none")
 _PER_EXAMPLE = ("values", "labels", "weights", "factors")
@@ -19,6 +20,7 @@ class Block(NamedTuple):
     count: tf.Tensor
 
 
+@checked
 @dataclasses.dataclass(frozen=True, eq=False)
 class Images:
     """Examples in memory, presented as float32.
@@ -37,13 +39,13 @@ class Images:
       levels: on how many equally spaced levels the values lay before uniform noise was added to them, or None.
     """
 
-    values: np.ndarray
+    values: ArrayLike
     labels: np.ndarray | None = None
-    weights: np.ndarray | None = None
-    factors: np.ndarray | None = None
-    divisor: float = 1.0
-    noise: str | None = None
-    levels: int | None = None
+    weights: ArrayLike | None = None
+    factors: ArrayLike | None = None
+    divisor: PositiveFloat = 1.0
+    noise: Literal["bernoulli", "uniform"] | None = None
+    levels: PositiveInt | None = None
 
     def __post_init__(self):
         for name in _PER_EXAMPLE:
@@ -96,6 +98,7 @@ class Images:
         mean = self.values.mean(axis=0, dtype=np.float64) / self.divisor
         return (dither(mean, 0.5, self.levels) if self.noise == "uniform" else mean).astype(np.float32)
 
+    @checked
     def numpy(self, seed: int = 0) -> np.ndarray:
         """Returns all examples as one float32 array; with `noise`, one draw that depends on `seed`."""
         if self.noise == "bernoulli":
@@ -103,12 +106,13 @@ class Images:
         x = self.values.astype(np.float32) / np.float32(self.divisor)
         return dither(x, _uniform(x.shape, seed), self.levels) if self.noise == "uniform" else x
 
+    @checked
     def batches(
         self,
-        batch_size: int,
+        batch_size: PositiveInt,
         shuffle: bool = True,
-        seed: int = 0,
-        initial_epoch: int = 0,
+        seed: NonNegativeInt = 0,
+        initial_epoch: NonNegativeInt = 0,
         rows: range | None = None,
     ) -> tf.data.Dataset:
         """Returns an endless data set of batches, `ceil(len / batch_size)` an epoch.
@@ -131,8 +135,14 @@ class Images:
         steps = self._steps(batch_size, 1, shuffle, seed, initial_epoch, rows)
         return steps.map(lambda batch, _: (tf.cast(batch[0], tf.float32), *batch[1:]))
 
+    @checked
     def blocks(
-        self, batch_size: int, block_size: int, shuffle: bool = True, seed: int = 0, initial_epoch: int = 0
+        self,
+        batch_size: PositiveInt,
+        block_size: PositiveInt,
+        shuffle: bool = True,
+        seed: NonNegativeInt = 0,
+        initial_epoch: NonNegativeInt = 0,
     ) -> tf.data.Dataset:
         """Returns the same batches, `block_size` of them stacked to one `Block`; Bernoulli draws are `bool` there."""
         steps = self._steps(batch_size, block_size, shuffle, seed, initial_epoch)
@@ -217,6 +227,7 @@ def dither(x, uniform, levels: int):
     return ((levels - 1) * x + uniform) / levels
 
 
+@checked
 def dequantize(images: Images, fixed: bool = False, seed: int = 0) -> Images:
     """Returns 8-bit images as draws from the density that is constant over each of their levels.
 
@@ -243,7 +254,8 @@ def dequantize(images: Images, fixed: bool = False, seed: int = 0) -> Images:
     return dataclasses.replace(drawn, values=drawn.numpy(seed), divisor=1.0, noise=None) if fixed else drawn
 
 
-def binarize(images: Images, binarization: str, seed: int = 0) -> Images:
+@checked
+def binarize(images: Images, binarization: Literal["dynamic", "static", "threshold", "none"], seed: int = 0) -> Images:
     """Returns grey images as the chosen kind of binary images.
 
     Args:

@@ -3,10 +3,12 @@
 import dataclasses
 import os
 import pathlib
+from typing import Annotated, Literal
 
 import numpy as np
 
 from keras_vae import checks
+from keras_vae.arguments import Fraction, Kind, NonNegativeInt, Path, PositiveInt, checked, is_path, kind_of
 from keras_vae.data import arrays, digits, folder, idx, mnist, pictures, prepared
 from keras_vae.data.images import BINARIZATIONS, Images, binarize, dequantize
 from keras_vae.data.splits import Splits, divide
@@ -19,6 +21,18 @@ POSSIBLE = (
 )
 
 
+Name = Annotated[str | os.PathLike, Kind(POSSIBLE, "names", is_path)]
+ImageSize = Annotated[
+    int | tuple[int, int],
+    Kind(
+        "a positive integer or two, (height, width)",
+        "sizes",
+        kind_of(PositiveInt | tuple[PositiveInt, PositiveInt]).accepts,
+    ),
+]
+
+
+@checked
 @dataclasses.dataclass(frozen=True)
 class Dataset:
     """Three disjoint sets of examples.
@@ -75,16 +89,17 @@ class Dataset:
         }
 
 
+@checked
 def load(
-    name: str = "mnist",
-    data_dir: str | None = None,
-    binarization: str | None = None,
-    validation_fraction: float = 1 / 12,
-    seed: int = 0,
-    dequantization: str = "none",
-    image_size: int | tuple[int, int] | None = None,
-    test_fraction: float = 1 / 6,
-    on_bad_image: str = "stop",
+    name: Name = "mnist",
+    data_dir: Path | None = None,
+    binarization: Literal["dynamic", "static", "threshold", "none"] | None = None,
+    validation_fraction: Fraction = 1 / 12,
+    seed: NonNegativeInt = 0,
+    dequantization: Literal["auto", "uniform", "none"] = "none",
+    image_size: ImageSize | None = None,
+    test_fraction: Fraction = 1 / 6,
+    on_bad_image: Literal["stop", "skip"] = "stop",
     background: str = "white",
 ) -> Dataset:
     """Loads a data set into memory.

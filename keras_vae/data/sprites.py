@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_vae import checks
+from keras_vae.arguments import PositiveInt, checked
 from keras_vae.data.images import Images
 
 SHAPES = ("square", "ellipse", "triangle")
@@ -16,7 +17,8 @@ CENTERS = (0.33, 0.67)
 MIN_SIZE = 16
 
 
-def sprites(size: int = 32) -> Images:
+@checked
+def sprites(size: PositiveInt = 32) -> Images:
     """Draws every combination of five factors: 4608 grey images of one white figure on black.
 
         pixel = 255 * (part of the pixel that the figure covers)

@@ -151,16 +151,19 @@ PositiveFloat = Annotated[float, Kind("a positive number", "positive numbers", l
 NonNegativeFloat = Annotated[
     float, Kind("a number of at least 0", "numbers of at least 0", lambda v: is_float(v) and v >= 0)
 ]
-Fraction = Annotated[float, Kind("a number in (0, 1)", "numbers in (0, 1)", lambda v: is_float(v) and 0 < v < 1)]
+Fraction = Annotated[
+    float, Kind("a number between 0 and 1", "numbers between 0 and 1", lambda v: is_float(v) and 0 < v < 1)
+]
 # The seeds of NumPy and scikit-learn, and those of `keras_vae.noise`.
 Seed = Annotated[int, Kind("an integer in [0, 2**32)", "seeds", lambda v: is_int(v) and 0 <= v < 2**32)]
 NoiseSeed = Annotated[
     int, Kind("an integer in [-2**31, 2**32)", "seeds", lambda v: is_int(v) and -(2**31) <= v < 2**32)
 ]
-ArrayLike = Annotated[Any, Kind("an array of numbers", "arrays of numbers", is_array)]
+ArrayLike = Annotated[Any, Kind("an array of at least one number", "arrays of numbers", is_array)]
 # One number for all, or an array of them.
 NumberOrArray = Annotated[
-    Any, Kind("a number or an array of numbers", "arrays of numbers", lambda v: is_float(v) or is_numeric(v))
+    Any,
+    Kind("a number or an array of at least one number", "arrays of numbers", lambda v: is_float(v) or is_numeric(v)),
 ]
 Path = Annotated[str | os.PathLike, Kind("a path", "paths", is_path)]
 Shape = Annotated[Sequence[int], Kind("a tuple of positive integers", "shapes", kind_of(Sequence[PositiveInt]).accepts)]

@@ -267,7 +267,7 @@ def test_codes_and_factors_that_do_not_fit_are_refused(score, codes, factors, me
         (lambda: disentanglement.sap(GRID, GRID, categorical=[2]), r"`categorical` .* 0 to 1.*categorical=\[2\]"),
         (
             lambda: disentanglement.dci(GRID, GRID, test_fraction=1.0),
-            "`test_fraction`.*test_fraction=1.0 of 20 examples",
+            "`test_fraction` must be a number between 0 and 1. Received: test_fraction=1.0",
         ),
         (lambda: disentanglement.dci(GRID, GRID, num_trees=0), "`num_trees`.*num_trees=0"),
         (lambda: disentanglement.factor_vae_score(GRID, GRID, batch_size=1), "`batch_size`.*batch_size=1"),

@@ -57,7 +57,7 @@ def test_every_signature_has_one_tflite_file():
     [
         ({"num_samples": 0}, "`num_samples` must be a positive integer. Received: num_samples=0"),
         ({"num_samples": 2.0}, "`num_samples` must be a positive integer"),
-        ({"batch_size": 0}, "`batch_size` must be a positive integer. Received: batch_size=0"),
+        ({"batch_size": 0}, "`batch_size` must be a positive integer or None. Received: batch_size=0"),
         ({"batch_size": -1}, "`batch_size` must be a positive integer"),
         (
             {"files": ("decoder", "encoders")},

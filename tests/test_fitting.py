@@ -120,7 +120,7 @@ def test_predict_is_reconstruct(binary):
         (np.full((4, *SHAPE), np.nan, np.float32), "`x` must be finite"),
         (np.full((4, *SHAPE), 255, np.uint8), r"`x` must lie in \[0, 1\]"),
         (np.zeros((4, 28, 28, 1), np.float32), r"`x` must have shape \(batch, 6, 5, 1\).*\(4, 28, 28, 1\)"),
-        (np.zeros((0, *SHAPE), np.float32), "at least one example"),
+        (np.zeros((0, *SHAPE), np.float32), "at least one"),
     ],
     ids=["nan", "range", "shape", "empty"],
 )

@@ -59,7 +59,7 @@ def test_a_part_of_another_length_is_refused_by_name(name):
 
 
 def test_no_examples_are_refused():
-    with pytest.raises(ValueError, match="`values` must hold at least one example"):
+    with pytest.raises(ValueError, match="`values` must be an array of at least one number"):
         Images(np.zeros((0, 2, 2, 1)))
 
 

@@ -179,7 +179,7 @@ def test_a_probe_is_in_the_units_of_the_codes():
     [
         (np.zeros(8, int), 0.25, r"`labels` .* two classes .*Received: labels with shape \(8,\) and 1 classes"),
         (np.arange(7), 0.25, r"`labels` must have shape \(8,\)"),
-        (np.arange(8), 1.5, "`test_fraction` .*test_fraction=1.5 of 8 examples"),
+        (np.arange(8), 1.5, "`test_fraction` must be a number between 0 and 1. Received: test_fraction=1.5"),
     ],
 )
 def test_labels_that_cannot_be_probed_are_refused_by_name(labels, test_fraction, message):
@@ -212,7 +212,7 @@ def test_a_copy_is_at_distance_zero_and_images_are_measured_as_presented():
     ("samples", "count", "message"),
     [
         (np.zeros((2, 5)), 1, "`samples` must be examples of 4 numbers.*Received: 5"),
-        (np.zeros((0, 4)), 1, r"`samples` must have shape .*Received: shape \(0, 4\)"),
+        (np.zeros((0, 4)), 1, r"`samples` must be .*at least one number. Received: .* with shape \(0, 4\)"),
         (np.zeros((2, 4)), 4, "`count` must be at most 3.*count=4"),
         (np.zeros((2, 4)), 0, "`count` must be a positive integer.*count=0"),
     ],

@@ -313,7 +313,9 @@ def test_a_data_set_that_does_not_fit_is_refused(prepared, name, message):
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, math.nan, 12])
 def test_a_bad_validation_fraction_is_refused_by_name(fraction):
-    with pytest.raises(ValueError, match=r"`validation_fraction` must lie between 0 and 1\. Received: validation_"):
+    with pytest.raises(
+        ValueError, match=r"`validation_fraction` must be a number between 0 and 1\. Received: validation_"
+    ):
         data.load(validation_fraction=fraction)
 
 
@@ -400,8 +402,8 @@ def test_missing_scikit_learn_is_said_with_the_command_that_helps(monkeypatch):
         ("nowhere.npz", "^There is no folder or file nowhere.npz .from .*. A data set is 'mnist', "),
         ("/no/where", "^There is no folder or file /no/where .from "),
         ("table.csv", "^A file of data must be .npy or .npz. Received: table.csv. A data set is 'mnist', "),
-        ("", "^`name` must be 'mnist', .*Received: ''$"),
-        (None, "^`name` must be 'mnist', .*Received: None$"),
+        ("", "^`name` must be 'mnist', .*Received: name=''$"),
+        (None, "^`name` must be 'mnist', .*Received: name=None$"),
     ],
 )
 def test_a_name_that_is_nothing_is_one_error_with_all_that_is_possible(tmp_path, monkeypatch, name, message):
@@ -443,7 +445,9 @@ def test_an_image_size_is_for_folders_of_images_only(prepared, name):
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, math.nan, 12])
 def test_a_bad_test_fraction_is_refused_by_name(fraction):
-    with pytest.raises(ValueError, match=r"`test_fraction` must lie between 0 and 1\. Received: test_fraction="):
+    with pytest.raises(
+        ValueError, match=r"`test_fraction` must be a number between 0 and 1\. Received: test_fraction="
+    ):
         data.load(test_fraction=fraction)
 
 

@@ -133,13 +133,21 @@ CALLED_BY_THE_MODEL = {
 UNWALKED = (
     # Functions of tensors, distributions and noise that run inside compiled steps.
     *("objectives.terms.", "sampling.", "noise.as_word", "noise.threefry2x32", "noise.Noise."),
-    *("noise.Samples", "noise.Tempered", "export.signatures.Signatures."),
+    *("noise.Samples", "noise.Tempered", "noise.untempered", "export.signatures.Signatures."),
     # Arguments that Keras and scikit-learn check and document; the transformer has a test of its own below.
     *("fitting.ArrayModel.fit", "fitting.ArrayModel.evaluate", "fitting.ArrayModel.predict", "vae.VAE.fit"),
+    *("keras_files.KerasFiles.", "vae.VAE.quantize"),
     *("transformer.VAETransformer.fit", "transformer.VAETransformer.transform", "transformer.VAETransformer.inverse"),
     *("transformer.VAETransformer.score", "transformer.VAETransformer"),
     # Steps of the commands, which hand each other reports, settings and folders that have been checked.
-    *("evaluate.draw", "evaluate.factor_scores", "evaluate.log_measures", "evaluate.main", "evaluate.measure"),
+    *(
+        "evaluate.draw",
+        "evaluate.classifier_quality",
+        "evaluate.factor_scores",
+        "evaluate.log_measures",
+        "evaluate.main",
+        "evaluate.measure",
+    ),
     *("hub.card", "hub.main", "presets.", "training.draw_figures", "training.fit", "training.learning_rate"),
     *("training.make_run_dir", "training.write_json", "evaluation.describe_active_units"),
     *("disentanglement.scikit_learn", "callbacks.ImageGrids.on_", "callbacks.NaNGuard.on_"),

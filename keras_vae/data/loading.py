@@ -22,6 +22,7 @@ POSSIBLE = (
 
 
 Name = Annotated[str | os.PathLike, Kind(POSSIBLE, "names", is_path)]
+Color = Annotated[str, Kind("a color: a name of CSS, or '#RRGGBB'", "colors", lambda v: isinstance(v, str))]
 ImageSize = Annotated[
     int | tuple[int, int],
     Kind(
@@ -100,7 +101,7 @@ def load(
     image_size: ImageSize | None = None,
     test_fraction: Fraction = 1 / 6,
     on_bad_image: Literal["stop", "skip"] = "stop",
-    background: str = "white",
+    background: Color = "white",
 ) -> Dataset:
     """Loads a data set into memory.
 

@@ -18,12 +18,13 @@ def scale(raw: tf.Tensor, min_scale: float) -> tf.Tensor:
     return softplus(raw + UNIT) + min_scale
 
 
-def raw_of_scale(scale: np.ndarray, min_scale: float) -> np.ndarray:
+def raw_of_scale(scale: tf.Tensor | np.ndarray, min_scale: float) -> tf.Tensor:
     """Returns the `raw` of which `scale` makes these numbers; of those below min_scale + 1e-6 it makes that.
 
-    log(exp(scale - min_scale) - 1) - UNIT
+    log(exp(scale - min_scale) - 1) - UNIT, in words that do not overflow for a large scale.
     """
-    return np.log(np.expm1(np.maximum(scale - min_scale, 1e-6))) - UNIT
+    rest = tf.maximum(tf.convert_to_tensor(scale) - min_scale, 1e-6)
+    return rest + tf.math.log(-tf.math.expm1(-rest)) - UNIT
 
 
 # So many factors of a product, each in [1, 2]: below 2^16, which float32 holds with an error of some units of 6e-8.

@@ -1,5 +1,6 @@
 """The variational autoencoder."""
 
+import math
 import random
 from typing import Literal
 
@@ -16,6 +17,7 @@ from keras_vae.data.images import Images
 from keras_vae.decoder import Decoder
 from keras_vae.encoder import Encoder
 from keras_vae.environment import check_precision
+from keras_vae.finite import weights_are_finite
 from keras_vae.fitting import ArrayModel, as_images, is_array
 from keras_vae.importance import ImportanceSampler
 from keras_vae.keras_files import KerasFiles
@@ -146,10 +148,23 @@ class VAE(KerasFiles, ArrayModel):
             loss, update = self._loss(data, noise, training=True)
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
-        self.optimizer.apply(tape.gradient(scaled, variables), variables)
+        self._apply(tape.gradient(scaled, variables), variables)
         self.train_steps.assign_add(1)
         update()
         return self.get_metrics_result()
+
+    def _apply(self, gradients, variables):
+        """Lets the optimizer move the variables, but for those whose best value has a closed form."""
+        of_variable = {id(v): g for v, g in zip(variables, gradients, strict=True)}
+
+        def gradient_of(variable):
+            gradient = of_variable.get(id(variable))
+            return None if gradient is None else strategies.over_replicas(gradient / self.optimizer.scale_loss(1.0))
+
+        settled = self.decoder.likelihood.closed_form(gradient_of)
+        self.optimizer.apply(gradients, variables)
+        for variable, value in settled:
+            variable.assign(value)
 
     @returns_metrics
     def test_step(self, data):
@@ -170,6 +185,7 @@ class VAE(KerasFiles, ArrayModel):
 
     def fit(self, *args, **kwargs):
         history = super().fit(*args, **kwargs)
+        self._log_divergence(history)
         steps = int(keras.ops.convert_to_numpy(self.train_steps))
         for name, schedule in (("kl_weight", self.kl_weight), ("capacity", getattr(self.objective, "capacity", None))):
             if schedule is not None and steps < schedule.num_steps:
@@ -177,9 +193,25 @@ class VAE(KerasFiles, ArrayModel):
                 logging.warning(message, name, schedule.num_steps, steps, name, float(schedule(steps)))
         return history
 
+    def _log_divergence(self, history):
+        """Logs an error if training has left numbers behind that are not finite, which Keras passes over in silence."""
+        losses = history.history.get("loss", [])
+        first = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
+        sound = weights_are_finite(self)
+        if sound and (first is None or self.stop_training):  # a NaNGuard has stopped, said so and taken weights back
+            return
+        values = {} if first is None else {name: column[first] for name, column in history.history.items()}
+        terms = [f"{name}={values[name]:g}" for name in ("loss", "log_likelihood", "kl") if name in values]
+        logging.error(
+            "training diverged: %s, and the weights are %s. Rescale data of large values, or lower the learning rate; "
+            "keras_vae.callbacks.NaNGuard stops in time and takes the last good state back",
+            f"from epoch {history.epoch[first] + 1} on {', '.join(terms)}" if terms else "the loss is finite",
+            "finite" if sound else "not",
+        )
+
     @checked
     def adapt(self, data: Images | ArrayLike) -> None:
-        """Starts the model from the training data: centres the encoder's input, sets output bias and pseudo-inputs.
+        """Starts the model from the training data: the encoder's input, output bias, learned scales, pseudo-inputs.
 
         Optional, before `fit`; like Keras's preprocessing layers. `data` is an array or `keras_vae.data.Images`.
         """
@@ -188,7 +220,8 @@ class VAE(KerasFiles, ArrayModel):
         images = as_images(data)
         self._check_values(images)
         self.encoder.adapt(images.mean())
-        self.decoder.likelihood.adapt(images.mean())
+        likelihood = self.decoder.likelihood
+        likelihood.adapt(images.mean(), *([images.deviation()] if likelihood.learns_scale else []))
         self.prior.adapt(images)
 
     def check_data(self, images: Images) -> None:

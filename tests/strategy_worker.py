@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import tensorflow as tf
-from conftest import make_binary, make_vae
+from conftest import SHAPE, make_binary, make_vae
 
 import keras_vae as kv
 from keras_vae import strategies
@@ -27,7 +27,9 @@ def train(strategy, names=tuple(OBJECTIVES)):
     results = {}
     for name in names:
         with strategy.scope():
-            vae = make_vae(objective=OBJECTIVES[name]())
+            # One of them with a scale that follows residuals, which are sums over all replicas.
+            likelihood = kv.likelihoods.Gaussian(SHAPE, scale="shared") if name == "iwae" else None
+            vae = make_vae(objective=OBJECTIVES[name](), likelihood=likelihood)
         images, validation = data()
         history = vae.fit(images, validation_data=validation, batch_size=18, epochs=2, verbose=0).history
         results |= {f"{name} {key}": np.array(values) for key, values in history.items()}

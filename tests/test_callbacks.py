@@ -12,6 +12,7 @@ from conftest import SHAPE, make_binary, make_vae
 import keras_vae as kv
 from keras_vae import callbacks, folders, training
 from keras_vae.config import Config
+from keras_vae.finite import weights_are_finite
 
 # Pictures.
 
@@ -155,6 +156,38 @@ def test_the_guard_names_the_term_and_takes_the_last_good_state_back(term, caplo
     assert_same_state(state(vae), state(expected))
     assert "training diverged in epoch 2, by step 10" in guard.message
     assert guard.message in caplog.text
+
+
+@pytest.mark.parametrize("scale", ["shared", "per_value"])
+def test_data_out_of_scale_are_never_nan_without_a_word(scale, caplog):
+    x = np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32)
+    x[0] = 1e12
+    vae = make_vae((6,), likelihood=kv.likelihoods.Gaussian((6,), scale=scale))
+    vae.adapt(x)
+    with caplog.at_level("ERROR", logger="absl"):
+        vae.fit(x, epochs=2, verbose=0)
+    assert not weights_are_finite(vae)
+    assert "training diverged: from epoch 1 on loss=nan" in caplog.text
+    assert "Rescale data of large values" in caplog.text
+
+    guard = callbacks.NaNGuard()
+    vae = make_vae((6,), likelihood=kv.likelihoods.Gaussian((6,), scale=scale))
+    vae.adapt(x)
+    caplog.clear()
+    with caplog.at_level("ERROR", logger="absl"):
+        vae.fit(x, epochs=2, verbose=0, callbacks=[guard])
+    assert guard.term is not None
+    assert weights_are_finite(vae)
+    assert caplog.text.count("training diverged") == 1
+
+
+def test_data_of_any_one_scale_train():
+    x = 1e8 * np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32)
+    vae = make_vae((6,), likelihood=kv.likelihoods.Gaussian((6,), scale="shared"))
+    vae.adapt(x)
+    history = vae.fit(x, batch_size=20, epochs=5, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert weights_are_finite(vae)
 
 
 def test_the_terms_before_the_first_broken_step_are_the_only_ones_in_the_logs():

@@ -86,6 +86,18 @@ def test_mean_is_the_mean_example_as_presented():
     np.testing.assert_array_equal(numbered(4).mean(), np.full((2, 3, 1), 1.5))
 
 
+def test_deviation_is_that_of_the_values_as_presented():
+    images = grey(1000)
+    np.testing.assert_allclose(images.deviation(), (images.values / 255.0).std(axis=0), rtol=1e-5)
+    dithered = dequantize(images)
+    expected = np.sqrt((images.values / 256.0).var(axis=0) + 1 / 12 / 256**2)
+    np.testing.assert_allclose(dithered.deviation(), expected, rtol=1e-2)
+    mean = images.mean()
+    # 10%: one draw of a thousand examples.
+    np.testing.assert_allclose(binarize(images, "dynamic").deviation(), np.sqrt(mean * (1 - mean)), rtol=0.1)
+    np.testing.assert_allclose(Images(np.float32([[1e12], [-1e12]])).deviation(), [1e12], rtol=1e-6)
+
+
 def test_numpy_gives_every_example_scaled_to_its_divisor():
     x = grey().numpy()
     assert x.dtype == np.float32

@@ -32,10 +32,12 @@ def test_a_scale_is_softplus_plus_its_floor_and_starts_at_one():
 
 def test_raw_numbers_make_the_scales_they_were_made_of():
     scales = np.array([0.002, 0.1, 1.0, 7.0, 80.0])
-    made = scale(tf.constant(raw_of_scale(scales, 1e-3), tf.float32), 1e-3)
+    made = scale(tf.cast(raw_of_scale(scales, 1e-3), tf.float32), 1e-3)
     np.testing.assert_allclose(made, scales, rtol=1e-5)
+    large = np.float32([1e3, 1e8, 1e12])
+    np.testing.assert_allclose(scale(raw_of_scale(large, 1e-3), 1e-3), large, rtol=1e-6)
     # What is too small for the floor gets the least scale, and no NaN.
-    np.testing.assert_allclose(scale(tf.constant(raw_of_scale(np.array([0.0, 1e-3]), 1e-3)), 1e-3), 1e-3 + 1e-6)
+    np.testing.assert_allclose(scale(raw_of_scale(np.array([0.0, 1e-3]), 1e-3), 1e-3), 1e-3 + 1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1,), (3, 15), (3, 16), (2, 3, 17), (4, 784), (0, 5)])

@@ -98,6 +98,12 @@ class Images:
         mean = self.values.mean(axis=0, dtype=np.float64) / self.divisor
         return (dither(mean, 0.5, self.levels) if self.noise == "uniform" else mean).astype(np.float32)
 
+    def deviation(self) -> np.ndarray:
+        """Returns the standard deviation of each value around the mean example, as presented, shape `event_shape`."""
+        mean, rows = np.float64(self.mean()), max(1, 2**20 // self.values[0].size)
+        squares = (np.square(self[i : i + rows].numpy() - mean).sum(axis=0) for i in range(0, len(self), rows))
+        return np.sqrt(sum(squares) / len(self)).astype(np.float32)
+
     @checked
     def numpy(self, seed: int = 0) -> np.ndarray:
         """Returns all examples as one float32 array; with `noise`, one draw that depends on `seed`."""

@@ -1,6 +1,7 @@
 """What the likelihood heads have in common."""
 
 import math
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -51,6 +52,8 @@ class Likelihood(Part):
     mean_range: tuple[float, float] | None = None
     # Whether `validate` must see every value, and not only the smallest and the largest.
     validates_each_value = False
+    # Whether `adapt` also takes the deviation of the data, to start a scale there.
+    learns_scale = False
 
     @checked
     def __init__(self, event_shape: Shape, *, kernel_size: PositiveInt = 3, **kwargs):
@@ -108,9 +111,19 @@ class Likelihood(Part):
         Args:
           mean: mean of the training set, shape `event_shape`. A convolutional projection takes its mean per channel.
         """
-        bias = self.initial_parameters(np.asarray(mean, np.float32).reshape(self.event_shape))
-        bias = bias.mean(axis=(0, 1)) if self._is_map else bias
+        self._assign_bias(self.initial_parameters(np.asarray(mean, np.float32).reshape(self.event_shape)))
+
+    def _assign_bias(self, parameters):
+        bias = parameters.mean(axis=(0, 1)) if self._is_map else parameters
         self._projection.bias.assign(bias.reshape(-1))
+
+    def closed_form(self, gradient_of: Callable) -> list[tuple]:
+        """Returns variables that a training step sets itself, after the optimizer, each with its new value.
+
+        Args:
+          gradient_of: variable -> gradient of the loss by it, None for one that is not trained.
+        """
+        return []
 
     def validate(self, x: np.ndarray) -> None:
         """Raises `ValueError` if `x` holds a value that is not finite or lies outside `support`."""

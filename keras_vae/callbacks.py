@@ -19,8 +19,8 @@ from keras_vae import checks, plotting
 from keras_vae.arguments import ArrayLike, NoiseSeed, Path, PositiveInt, checked
 from keras_vae.data.images import Images
 from keras_vae.finite import weights_are_finite
-from keras_vae.fitting import as_images
 from keras_vae.folders import make_own
+from keras_vae.inputs import as_images
 
 _DPI = 100
 

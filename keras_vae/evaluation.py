@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_vae.arguments import ArrayLike, NoiseSeed, PositiveInt, checked
 from keras_vae.data.images import Images
-from keras_vae.fitting import as_images
+from keras_vae.inputs import as_images, checked_images
 from keras_vae.likelihoods.levels import Levels
 from keras_vae.objectives.terms import kl_per_dimension
 from keras_vae.posteriors import Deterministic, Hierarchical
@@ -45,7 +45,9 @@ def evaluate(
       summed over the values of x. `active_units` is a count of dimensions, of a hierarchical posterior
       `active_units_per_layer` too, z_1 first; `variance_per_dimension` is that of the posterior centres over examples.
     """
-    images = as_images(data, condition)
+    if condition is not None:
+        vae.as_condition(condition)
+    images = checked_images(vae, data, condition, name="condition")
     if images.noise is not None:
         # One draw for all figures.
         images = dataclasses.replace(images, values=images.numpy(seed), divisor=1.0, noise=None)

@@ -16,30 +16,12 @@ import tensorflow as tf
 from keras_vae import strategies
 from keras_vae.arguments import checked
 from keras_vae.block_steps import accept_blocks, block_size
-from keras_vae.data.images import Images
 from keras_vae.fit_arguments import check_counts, check_fit, num_training_examples
+from keras_vae.inputs import checked_images, inputs_of
+from keras_vae.streams import check_first_batch, checked_stream, is_stream, one_error
 
 # Below this number of steps the seconds XLA takes to compile are more than it saves.
 MIN_STEPS_FOR_XLA = 2000
-
-
-def is_array(x) -> bool:
-    """Whether `x` is data in memory that `Images` can hold."""
-    return isinstance(x, np.ndarray | tf.Tensor) or (isinstance(x, list) and not any(isinstance(v, dict) for v in x))
-
-
-def as_images(x, y=None, sample_weight=None) -> Images:
-    """Returns arrays as `Images`; an `Images` is returned as it is."""
-    if isinstance(x, Images):
-        return x
-    x = np.asarray(x)
-    if not len(x):
-        raise ValueError("`x` must hold at least one example. Received: an empty array")
-    if x.dtype == np.float64 or x.dtype == bool:
-        x = x.astype(np.float32)
-    labels = None if y is None else np.asarray(y)
-    weights = None if sample_weight is None else np.asarray(sample_weight)
-    return Images(x, labels, weights)
 
 
 def has_convolutions(model: keras.Model) -> bool:
@@ -50,7 +32,8 @@ def has_convolutions(model: keras.Model) -> bool:
 class ArrayModel(keras.Model):
     """A `keras.Model` whose `fit` and `evaluate` take arrays and `Images` in blocks.
 
-    A subclass implements `train_step`, `test_step` and `check_data(images)`, and sets `seed`. `train_steps` counts the
+    A subclass implements `train_step`, `test_step` and `check_data(images, name)`, with the name of y in errors, and
+    sets `seed`, `event_shape` and `condition_dim`. `train_steps` counts the
     training steps, whatever optimiser made them, and is saved with the model: order and draws of the data go on.
     """
 
@@ -106,6 +89,7 @@ class ArrayModel(keras.Model):
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
 
+    @one_error
     def fit(
         self,
         x=None,
@@ -139,13 +123,13 @@ class ArrayModel(keras.Model):
         options = dict(epochs=epochs, verbose=verbose, callbacks=callbacks, initial_epoch=initial_epoch, **kwargs)
         sizes = dict(batch_size=batch_size, validation_batch_size=validation_batch_size)
         check_fit(validation_split, {**options, **sizes})
-        if not (isinstance(x, Images) or is_array(x)):
+        if is_stream(x):
             if validation_split and validation_data is None:
                 raise ValueError(
                     "`validation_split` must be 0 for data that are not in memory: pass `validation_data`. "
                     f"Received: validation_split={validation_split!r} and x of type {type(x).__name__}"
                 )
-            self._check_first_batch(x)
+            x, y, sample_weight = checked_stream(self, x, y, sample_weight, shuffle), None, None
             if validation_data is not None:
                 validation_data, options["validation_steps"] = self._validation_feed(
                     validation_data, validation_batch_size or batch_size or 32, 1, options.get("validation_steps")
@@ -160,7 +144,7 @@ class ArrayModel(keras.Model):
                 validation_batch_size=validation_batch_size,
                 **options,
             )
-        images = self._checked(x, y, sample_weight)
+        images = checked_images(self, x, y, sample_weight)
         if validation_data is None and validation_split:
             cut = num_training_examples(len(images), validation_split)
             images, validation_data = images[:cut], images[cut:]
@@ -182,13 +166,17 @@ class ArrayModel(keras.Model):
         with self._blocks(size, steps * epochs):
             return super().fit(train, validation_data=validation_data, shuffle=False, **options)
 
+    @one_error
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, **kwargs):
         """Evaluates the model; the arguments are those of `keras.Model.evaluate`, and `x` may be an `Images`."""
         check_counts(batch_size=batch_size, steps=steps)
         options = dict(verbose=verbose, **kwargs)
-        if not (isinstance(x, Images) or is_array(x)):
+        if "_use_cached_eval_dataset" in kwargs:  # from within `fit`, with its iterator
             return super().evaluate(x, y, batch_size=batch_size, sample_weight=sample_weight, steps=steps, **options)
-        images = self._checked(x, y, sample_weight)
+        if is_stream(x):
+            feed = checked_stream(self, x, y, sample_weight)
+            return super().evaluate(feed, batch_size=batch_size, steps=steps, **options)
+        images = checked_images(self, x, y, sample_weight)
         batch_size = min(batch_size or 32, len(images))
         all_steps = -(-len(images) // batch_size)
         whole = steps in (None, all_steps) and not keras.config.max_steps_per_epoch()
@@ -197,10 +185,26 @@ class ArrayModel(keras.Model):
         with self._blocks(size, steps or all_steps):
             return super().evaluate(feed, steps=steps or all_steps, **options)
 
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+        """Takes one step on a batch; the arguments are those of `keras.Model.train_on_batch`."""
+        if class_weight is not None:
+            raise ValueError("`class_weight` must not be given: there are no classes; use `sample_weight`")
+        images = checked_images(self, x, y, sample_weight)
+        x = images.numpy(int(keras.ops.convert_to_numpy(self.train_steps)))
+        return super().train_on_batch(x, images.labels, images.weights, return_dict=return_dict)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """Evaluates one batch; the arguments are those of `keras.Model.test_on_batch`."""
+        images = checked_images(self, x, y, sample_weight)
+        return super().test_on_batch(images.numpy(), images.labels, images.weights, return_dict=return_dict)
+
     def predict(self, x, **kwargs):
-        """Predicts; the arguments are those of `keras.Model.predict`, and `x` may be an `Images`."""
+        """Predicts; the arguments are those of `keras.Model.predict`, and `x` may be an `Images`.
+
+        A conditional model takes a pair `[x, condition]`, or `Images` with labels.
+        """
         check_counts(batch_size=kwargs.get("batch_size"), steps=kwargs.get("steps"))
-        return super().predict(x.numpy() if isinstance(x, Images) else x, **kwargs)
+        return super().predict(x if is_stream(x) else inputs_of(self, x), **kwargs)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Model and optimiser are built already; Keras would first take the mean of a batch over all workers, and fail.
@@ -217,22 +221,6 @@ class ArrayModel(keras.Model):
             super().make_test_function(force=True)
             self.test_function = accept_blocks(self, self.test_function, self.test_step)
         return self.test_function
-
-    def _checked(self, x, y=None, sample_weight=None) -> Images:
-        images = as_images(x, y, sample_weight)
-        self.check_data(images)
-        return images
-
-    def _check_first_batch(self, dataset):
-        # A whole data set cannot be looked at; its first batch shows a wrong scale or shape.
-        first = ()
-        if isinstance(dataset, tf.data.Dataset):
-            first = dataset.take(1)
-        elif isinstance(dataset, keras.utils.PyDataset):
-            first = (dataset[0],)
-        for element in first:
-            x, y, _ = keras.utils.unpack_x_y_sample_weight(element)
-            self.check_data(as_images(x, y))
 
     def _block_size(self, images, batch_size, steps):
         if self.run_eagerly or self._under_strategy:
@@ -257,15 +245,17 @@ class ArrayModel(keras.Model):
             return images.batches(batch_size, shuffle, seed, initial_epoch), steps
         return images.blocks(batch_size, size, shuffle, seed, initial_epoch), steps
 
+    @one_error
     def _validation_feed(self, data, batch_size, size, steps):
         parts = data if isinstance(data, tuple | list) else (data,)
+        prefix = "`validation_data` must fit the model: "
         try:
-            if not (isinstance(data, Images) or is_array(parts[0])):
-                self._check_first_batch(data)
-                return data, steps
-            data = self._checked(*parts)
+            if is_stream(parts[0]):
+                check_first_batch(self, parts[0], prefix)
+                return checked_stream(self, *parts, prefix=prefix), steps
+            data = checked_images(self, *parts)
         except ValueError as error:
-            raise ValueError(f"`validation_data` must fit the model: {error}") from error
+            raise ValueError(error if prefix in str(error) else f"{prefix}{error}") from error
         feed, all_steps = self._feed(data, min(batch_size, len(data)), size, shuffle=False)
         return feed, steps or all_steps
 

@@ -12,14 +12,16 @@ from absl import logging
 from keras_vae import checks, objectives, strategies
 from keras_vae.arguments import ArrayLike, NoiseSeed, NonNegativeFloat, NumberOrArray, PositiveInt, checked
 from keras_vae.block_steps import returns_metrics
-from keras_vae.conditions import as_condition, for_samples
+from keras_vae.conditions import as_condition, check_condition, for_samples
+from keras_vae.containers import as_tensor
 from keras_vae.data.images import Images
 from keras_vae.decoder import Decoder
 from keras_vae.encoder import Encoder
 from keras_vae.environment import check_precision
 from keras_vae.finite import weights_are_finite
-from keras_vae.fitting import ArrayModel, as_images, is_array
+from keras_vae.fitting import ArrayModel
 from keras_vae.importance import ImportanceSampler
+from keras_vae.inputs import as_images, checked_images
 from keras_vae.keras_files import KerasFiles
 from keras_vae.noise import EVALUATION_STREAM, Noise, Tempered, as_word
 from keras_vae.objectives.objective import Objective, Pass
@@ -28,6 +30,7 @@ from keras_vae.posteriors import Deterministic, Flow
 from keras_vae.priors import Prior, StandardNormal
 from keras_vae.sampling import center, draw
 from keras_vae.schedules import Schedule, as_schedule
+from keras_vae.streams import is_stream
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -215,7 +218,7 @@ class VAE(KerasFiles, ArrayModel):
 
         Optional, before `fit`; like Keras's preprocessing layers. `data` is an array or `keras_vae.data.Images`.
         """
-        if not (isinstance(data, Images) or is_array(data)):
+        if is_stream(data):
             raise ValueError(f"`data` must be an array or `Images`. Received: {type(data).__name__}")
         images = as_images(data)
         self._check_values(images)
@@ -224,15 +227,15 @@ class VAE(KerasFiles, ArrayModel):
         likelihood.adapt(images.mean(), *([images.deviation()] if likelihood.learns_scale else []))
         self.prior.adapt(images)
 
-    def check_data(self, images: Images) -> None:
+    def check_data(self, images: Images, name: str = "y") -> None:
         """Raises `ValueError` for a wrong shape, values that the likelihood cannot take, or a wrong condition."""
         self._check_values(images)
         if self.condition_dim is not None:
             if images.labels is None:
                 raise ValueError(
-                    "`y` must hold the condition of each example: the model is conditional. Received: none"
+                    f"`{name}` must hold the condition of each example: the model is conditional. Received: none"
                 )
-            self.as_condition(images.labels)
+            check_condition(name, images.labels, self.condition_dim)
 
     def _check_values(self, images):
         if images.event_shape != self.event_shape:
@@ -291,7 +294,7 @@ class VAE(KerasFiles, ArrayModel):
     # Use.
 
     def _as_tensor(self, x):
-        x = tf.cast(tf.convert_to_tensor(x.numpy() if isinstance(x, Images) else x), tf.float32)
+        x = tf.cast(as_tensor("x", x.numpy() if isinstance(x, Images) else x), tf.float32)
         if x.shape[1:] != self.event_shape:
             raise ValueError(
                 f"`x` must have shape (batch, {', '.join(map(str, self.event_shape))}). Received: {tuple(x.shape)}"
@@ -422,7 +425,7 @@ class VAE(KerasFiles, ArrayModel):
             raise ValueError("`posterior` must have a density for a bound of log p(x). Received: Deterministic")
         if condition is not None:
             self.as_condition(condition)
-        return self._importance.bounds(self._checked(x, condition), num_samples, seed)
+        return self._importance.bounds(checked_images(self, x, condition, name="condition"), num_samples, seed)
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_vae import checks
 from keras_vae.arguments import ArrayLike, NonNegativeInt, PositiveFloat, PositiveInt, checked
+from keras_vae.containers import as_numbers
 
 BINARIZATIONS = ("dynamic", "static", "threshold", "none")
 _PER_EXAMPLE = ("values", "labels", "weights", "factors")
@@ -48,6 +49,9 @@ class Images:
     levels: PositiveInt | None = None
 
     def __post_init__(self):
+        for name in ("values", "weights"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, as_numbers(name, getattr(self, name)))
         for name in _PER_EXAMPLE:
             array = getattr(self, name)
             if array is not None and len(array) != len(self.values):
@@ -57,6 +61,11 @@ class Images:
                 )
         if not len(self.values):
             raise ValueError("`values` must hold at least one example. Received: an empty array")
+        if self.weights is not None and self.weights.shape != (len(self),):
+            raise ValueError(
+                f"`weights`, the `sample_weight` of `fit`, must have shape ({len(self)},), one for each example. "
+                f"Received: weights with shape {self.weights.shape}"
+            )
         if self.weights is not None and not (np.isfinite(self.weights).all() and np.min(self.weights) >= 0):
             raise ValueError(
                 "`weights`, the `sample_weight` of `fit`, must be finite and at least 0. "

@@ -137,6 +137,20 @@ class Likelihood(Part):
                 "Rescale the data (8-bit images: divide by 255) or choose another likelihood"
             )
 
+    def in_support(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns whether every value of x is finite and in `support`, a scalar bool computed in the graph.
+
+        False, "ask `validate`", for a subclass with a `validate` of its own and no such method.
+        """
+        if type(self).validate is not Likelihood.validate:
+            return tf.constant(False)
+        return self._in_range(x)
+
+    def _in_range(self, x):
+        low, high = (tf.cast(reduce(x), tf.float32) for reduce in (tf.reduce_min, tf.reduce_max))
+        # Neither comparison is true of NaN.
+        return (low >= max(self.support[0], tf.float32.min)) & (high <= min(self.support[1], tf.float32.max))
+
     def _independent(self, distribution):
         return tfd.Independent(distribution, len(self.event_shape))
 

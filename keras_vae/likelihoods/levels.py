@@ -58,6 +58,10 @@ class Levels(Likelihood):
                 "Quantise the data, change num_levels, or choose a likelihood with a density"
             )
 
+    def in_support(self, x):
+        position = tf.cast(x, tf.float32) * (self.num_levels - 1)
+        return self._in_range(x) & (tf.reduce_max(tf.abs(position - tf.round(position))) <= 1e-3)
+
     def get_config(self):
         return {**super().get_config(), "num_levels": self.num_levels}
 

@@ -6,7 +6,9 @@ step: XLA leaves assertions out, and there the weights are at hand.
 """
 
 import functools
+import gc
 import re
+import traceback
 import types
 
 import keras
@@ -41,9 +43,11 @@ def one_error(method):
             found = _MARKED.search(str(error))
             if found is None:
                 raise
-        # Out here, and with no iterator of Keras's left: a generator that TensorFlow closes when Python has begun to
-        # end waits for it for ever.
+            traceback.clear_frames(error.__traceback__)
+        # Out here, and with no iterator of Keras's left: TensorFlow closes a generator in Python, and waits for ever
+        # where that happens in one of its own threads, or when Python has begun to end.
         model._eval_epoch_iterator = None
+        gc.collect()
         raise ValueError(found[1])
 
     return call

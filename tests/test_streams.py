@@ -66,21 +66,25 @@ def with_one(array, row, value):
     ],
     ids=["nan", "range", "negative weight", "nan weight", "weight column", "shape", "complex"],
 )
-def test_a_bad_batch_is_one_error_before_a_weight_moves(stream, arrays, message):
+def test_a_bad_batch_is_one_error(stream, arrays, message):
+    with pytest.raises(ValueError, match=f"^{message}") as error:
+        eager(make_vae()).evaluate(stream(*arrays), verbose=0)
+    assert "\n" not in str(error.value)
+
+
+@STREAMS
+def test_training_stops_before_a_weight_moves(stream):
     vae = eager(make_vae())
     weights = []
     remember = keras.callbacks.LambdaCallback(
         on_train_batch_begin=lambda batch, logs: weights.append(vae.get_weights())
     )
-    with pytest.raises(ValueError, match=f"^{message}") as error:
-        vae.fit(stream(*arrays), shuffle=False, verbose=0, callbacks=[remember])
-    assert "\n" not in str(error.value)
-    # The weights are those before the last step that was begun.
-    for actual, value in zip(vae.get_weights(), weights[-1] if weights else make_vae().get_weights(), strict=True):
+    with pytest.raises(ValueError, match=r"^`x` must be finite"):
+        vae.fit(stream(with_one(X, 35, np.nan)), shuffle=False, verbose=0, callbacks=[remember])
+    assert int(vae.train_steps) == 3
+    # The weights are those before the step that was begun last.
+    for actual, value in zip(vae.get_weights(), weights[-1], strict=True):
         np.testing.assert_array_equal(actual, value)
-    assert int(vae.train_steps) in (0, 3)
-    with pytest.raises(ValueError, match=f"^{message}"):
-        vae.evaluate(stream(*arrays), verbose=0)
 
 
 @STREAMS
@@ -95,12 +99,16 @@ def test_a_bad_batch_is_one_error_before_a_weight_moves(stream, arrays, message)
     ids=["class 7", "nan", "text", "shape"],
 )
 def test_a_bad_condition_is_one_error(stream, y, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        make_conditional().evaluate(stream(X, y), verbose=0)
+
+
+@pytest.mark.parametrize("stream", [dataset, Batches], ids=["tf.data", "PyDataset"])
+def test_validation_data_are_looked_at_before_training(stream):
     vae = make_conditional()
-    for method in (vae.fit, vae.evaluate):
-        with pytest.raises(ValueError, match=f"^{message}"):
-            method(stream(X, y), verbose=0)
-    with pytest.raises(ValueError, match=f"^`validation_data` must fit the model: {message}"):
-        vae.fit(stream(X, Y), validation_data=stream(X, y), verbose=0)
+    with pytest.raises(ValueError, match="^`validation_data` must fit the model: `y` must be class numbers"):
+        vae.fit(X, Y, validation_data=stream(X, with_one(Y, 5, 7)), verbose=0)
+    assert int(vae.train_steps) == 0
 
 
 @STREAMS

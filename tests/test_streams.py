@@ -106,7 +106,7 @@ def test_a_bad_condition_is_one_error(stream, y, message):
 @pytest.mark.parametrize("stream", [dataset, Batches], ids=["tf.data", "PyDataset"])
 def test_validation_data_are_looked_at_before_training(stream):
     vae = make_conditional()
-    with pytest.raises(ValueError, match="^`validation_data` must fit the model: `y` must be class numbers"):
+    with pytest.raises(ValueError, match=r"^`validation_data` must fit the model: `y` must be class numbers"):
         vae.fit(X, Y, validation_data=stream(X, with_one(Y, 5, 7)), verbose=0)
     assert int(vae.train_steps) == 0
 

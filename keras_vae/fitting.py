@@ -7,6 +7,8 @@ batches, step by step. Everything else (data sets, generators, eager mode) takes
 """
 
 import contextlib
+import functools
+import weakref
 from typing import Literal
 
 import keras
@@ -18,7 +20,9 @@ from keras_vae.arguments import checked
 from keras_vae.block_steps import accept_blocks, block_size
 from keras_vae.fit_arguments import check_counts, check_fit, num_training_examples
 from keras_vae.inputs import checked_images, inputs_of
+from keras_vae.losses_of_calls import adds_losses, check_no_padding, without_padding
 from keras_vae.streams import check_first_batch, checked_stream, is_stream, one_error
+from keras_vae.threads import Turn, one_at_a_time
 
 # Below this number of steps the seconds XLA takes to compile are more than it saves.
 MIN_STEPS_FOR_XLA = 2000
@@ -50,6 +54,7 @@ class ArrayModel(keras.Model):
         self._under_strategy = tf.distribute.has_strategy()
         self._auto_jit = True
         self._functions = {}
+        self.turn = Turn()
 
     @checked
     def compile(
@@ -89,6 +94,7 @@ class ArrayModel(keras.Model):
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
 
+    @one_at_a_time
     @one_error
     def fit(
         self,
@@ -154,8 +160,16 @@ class ArrayModel(keras.Model):
         # A block is a part of an epoch: other numbers of steps are taken one by one.
         whole = steps == all_steps and not options.get("validation_steps") and not keras.config.max_steps_per_epoch()
         size = self._block_size(images, batch_size, steps) if whole else 1
-        # A second `fit` goes on where the first one ended, with new orders and draws.
-        first = max(initial_epoch, int(keras.ops.convert_to_numpy(self.train_steps)) // all_steps)
+
+        model = weakref.ref(self)  # TensorFlow keeps what the plan of a data set holds for good
+
+        @functools.cache
+        def first():
+            # A second `fit` goes on where the first one ended, with new orders and draws. It is asked with the first
+            # batch: by then a callback may have restored model and epoch.
+            begun = int(keras.ops.convert_to_numpy(model().train_steps)) // all_steps
+            return max(model()._initial_epoch or initial_epoch, begun)
+
         train, _ = self._feed(images, batch_size, size, shuffle, first)
         if validation_data is not None:
             validation_data, options["validation_steps"] = self._validation_feed(
@@ -166,6 +180,7 @@ class ArrayModel(keras.Model):
         with self._blocks(size, steps * epochs):
             return super().fit(train, validation_data=validation_data, shuffle=False, **options)
 
+    @one_at_a_time
     @one_error
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, **kwargs):
         """Evaluates the model; the arguments are those of `keras.Model.evaluate`, and `x` may be an `Images`."""
@@ -185,6 +200,7 @@ class ArrayModel(keras.Model):
         with self._blocks(size, steps or all_steps):
             return super().evaluate(feed, steps=steps or all_steps, **options)
 
+    @one_at_a_time
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """Takes one step on a batch; the arguments are those of `keras.Model.train_on_batch`."""
         if class_weight is not None:
@@ -193,6 +209,7 @@ class ArrayModel(keras.Model):
         x = images.numpy(int(keras.ops.convert_to_numpy(self.train_steps)))
         return super().train_on_batch(x, images.labels, images.weights, return_dict=return_dict)
 
+    @one_at_a_time
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Evaluates one batch; the arguments are those of `keras.Model.test_on_batch`."""
         images = checked_images(self, x, y, sample_weight)
@@ -205,6 +222,14 @@ class ArrayModel(keras.Model):
         """
         check_counts(batch_size=kwargs.get("batch_size"), steps=kwargs.get("steps"))
         return super().predict(x if is_stream(x) else inputs_of(self, x), **kwargs)
+
+    def renew_steps(self) -> None:
+        """Has the compiled steps traced anew: from the next one on they hold what the model holds now."""
+        self._functions = {}
+        if self.train_function is not None:
+            self.make_train_function(force=True)
+        if self.test_function is not None:
+            self.make_test_function(force=True)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Model and optimiser are built already; Keras would first take the mean of a batch over all workers, and fail.
@@ -223,7 +248,7 @@ class ArrayModel(keras.Model):
         return self.test_function
 
     def _block_size(self, images, batch_size, steps):
-        if self.run_eagerly or self._under_strategy:
+        if self.run_eagerly or self._under_strategy or adds_losses(self):
             return 1
         if self.steps_per_execution != 1:
             return self.steps_per_execution
@@ -232,6 +257,8 @@ class ArrayModel(keras.Model):
     def _feed(self, images, batch_size, size, shuffle, initial_epoch=0):
         steps, seed = -(-len(images) // batch_size), self.seed % 2**32
         if self._under_strategy:
+            if adds_losses(self):
+                check_no_padding(len(images), batch_size, self.distribute_strategy.num_replicas_in_sync)
 
             def of_worker(context):
                 rows, size = strategies.rows_of(context, batch_size)
@@ -242,7 +269,8 @@ class ArrayModel(keras.Model):
 
             return self.distribute_strategy.distribute_datasets_from_function(of_worker), steps
         if size == 1:
-            return images.batches(batch_size, shuffle, seed, initial_epoch), steps
+            batches = images.batches(batch_size, shuffle, seed, initial_epoch)
+            return without_padding(batches, len(images), batch_size) if adds_losses(self) else batches, steps
         return images.blocks(batch_size, size, shuffle, seed, initial_epoch), steps
 
     @one_error

@@ -7,11 +7,12 @@ import tensorflow as tf
 
 from keras_vae import checks
 from keras_vae.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, checked
+from keras_vae.in_use import InUse
 
 register = keras.saving.register_keras_serializable(package="keras_vae.schedules")
 
 
-class Schedule:
+class Schedule(InUse):
     """Base of the schedules: called with a step (integer tensor, 0 for the first) it returns a float32 scalar.
 
     Attributes:

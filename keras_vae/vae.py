@@ -23,18 +23,19 @@ from keras_vae.fitting import ArrayModel
 from keras_vae.importance import ImportanceSampler
 from keras_vae.inputs import as_images, checked_images
 from keras_vae.keras_files import KerasFiles
-from keras_vae.noise import EVALUATION_STREAM, Noise, Tempered, as_word
+from keras_vae.noise import EVALUATION_STREAM, Noise, Tempered
 from keras_vae.objectives.objective import Objective, Pass
 from keras_vae.part import freeze_new_layers, frozen_layers, set_frozen_layers
 from keras_vae.posteriors import Deterministic, Flow
 from keras_vae.priors import Prior, StandardNormal
 from keras_vae.sampling import center, draw
-from keras_vae.schedules import Schedule, as_schedule
+from keras_vae.schedules import Schedule
+from keras_vae.settings import Settings
 from keras_vae.streams import is_stream
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-class VAE(KerasFiles, ArrayModel):
+class VAE(Settings, KerasFiles, ArrayModel):
     """Variational autoencoder: maximises a lower bound of log p(x) (Kingma and Welling, 2013).
 
         log p(x) >= ELBO = E_q(z|x)[log p(x|z)] - KL(q(z|x) || p(z))
@@ -51,10 +52,13 @@ class VAE(KerasFiles, ArrayModel):
       decoder: `Decoder`, z -> p(x|z).
       prior: `Prior`; None is the standard normal.
       objective: `keras_vae.objectives.Objective`, what training maximises; None is the ELBO.
-      kl_weight: factor on the KL term of the loss, a number of at least 0 or a `Schedule` over training steps.
+      kl_weight: factor on the KL term of the loss, a number of at least 0 or a `Schedule` over training steps, which
+        are counted in `train_steps` from the first step of the model on, whatever is compiled in between.
       seed: seed of all noise in training; from the same initial weights, which follow the seeds of their initialisers,
         the same seed gives the same history. None draws one from Python's `random`, which
         `keras.utils.set_random_seed` sets, as it does those of the initialisers.
+
+    `objective`, `kl_weight` and `seed` may be set later, in a callback too, and hold from the next step on.
 
     Raises:
       ValueError: if the parts do not fit together.
@@ -80,17 +84,15 @@ class VAE(KerasFiles, ArrayModel):
         self.event_shape = decoder.likelihood.event_shape
         self.prior = StandardNormal(self.latent_dim) if prior is None else prior
         self.objective = objectives.ELBO() if objective is None else objective
-        self._check_parts()
-        self.kl_weight = as_schedule("kl_weight", kl_weight)
+        self.kl_weight = kl_weight
         self.seed = random.getrandbits(31) if seed is None else seed
-        as_word(self.seed)  # raises on a seed that noise cannot take
         self._trackers = [keras.metrics.Mean(name=name) for name in ("elbo", "log_likelihood", "kl", "kl_weight")]
         first = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self._test_steps = tf.Variable(0, trainable=False, dtype=tf.int64, aggregation=first)
         self._importance = ImportanceSampler(self)
         self._build_parts()
 
-    def _check_parts(self):
+    def _check_parts(self, objective):
         if self.prior.latent_dim != self.latent_dim:
             raise ValueError(
                 f"`prior` must have the latent_dim of the posterior, {self.latent_dim}. "
@@ -101,12 +103,10 @@ class VAE(KerasFiles, ArrayModel):
                 f"`decoder` must have the condition_dim of the encoder, {self.condition_dim}. "
                 f"Received: decoder with condition_dim={self.decoder.condition_dim}"
             )
-        if isinstance(self.encoder.posterior, Deterministic) and not isinstance(
-            self.objective, objectives.Reconstruction
-        ):
+        if isinstance(self.encoder.posterior, Deterministic) and not isinstance(objective, objectives.Reconstruction):
             raise ValueError(
                 "`objective` must be Reconstruction for a Deterministic posterior, which has no density and so no KL. "
-                f"Received: {type(self.objective).__name__}"
+                f"Received: {type(objective).__name__}"
             )
         plain = self.condition_dim is None and not isinstance(self.encoder.posterior, Flow)
         if self.prior.needs_encoder and not plain:
@@ -273,7 +273,7 @@ class VAE(KerasFiles, ArrayModel):
         step = self.train_steps
         weight = tf.ones(tf.shape(x)[:1]) if weight is None else tf.cast(weight, tf.float32)
         batch = self.start(x, condition, noise, training, weight, step)
-        kl_weight = self.kl_weight(step)
+        kl_weight = self.kl_weight_at(step)
         terms = self.objective(batch, kl_weight)
         loss = -batch.share(terms.objective)
         if self.losses:

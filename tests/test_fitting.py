@@ -214,3 +214,23 @@ def test_images_serve_as_arrays(binary):
     np.testing.assert_array_equal(images[3].numpy(), binary[3:4])
     assert images.shape == binary.shape
     assert repr(images) == "Images(count=50, event_shape=(6, 5, 1), noise=None)"
+
+
+class Stops(keras.callbacks.Callback):
+    """Ends a training as a killed process does, at the beginning of an epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+
+def test_backup_and_restore_goes_on_with_the_order_and_the_draws_of_its_epoch(tmp_path):
+    images = kv.data.binarize(kv.data.Images(GREY, divisor=255.0), "dynamic")
+    expected = make_vae().fit(images, batch_size=16, epochs=4, verbose=0).history["loss"]
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    with pytest.raises(KeyboardInterrupt):
+        make_vae().fit(images, batch_size=16, epochs=4, verbose=0, callbacks=[backup, Stops()])
+    resumed = make_vae()
+    history = resumed.fit(images, batch_size=16, epochs=4, verbose=0, callbacks=[backup]).history["loss"]
+    np.testing.assert_allclose(history, expected[2:], rtol=1e-6)
+    assert int(resumed.train_steps) == 16

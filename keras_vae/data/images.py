@@ -1,6 +1,7 @@
 """One split of a data set in memory, and how its examples are presented to a model."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -127,7 +128,7 @@ class Images:
         batch_size: PositiveInt,
         shuffle: bool = True,
         seed: NonNegativeInt = 0,
-        initial_epoch: NonNegativeInt = 0,
+        initial_epoch: NonNegativeInt | Callable = 0,
         rows: range | None = None,
     ) -> tf.data.Dataset:
         """Returns an endless data set of batches, `ceil(len / batch_size)` an epoch.
@@ -139,7 +140,7 @@ class Images:
           batch_size: examples in a batch, a positive integer.
           shuffle: whether each epoch has an order of its own.
           seed: integer of at least 0.
-          initial_epoch: the epoch to start with.
+          initial_epoch: the epoch to start with, or a function that returns it, called with the first batch.
           rows: which rows of each batch to return, for one worker of several; None is all. The rows are those of the
             whole batch to the bit, and examples of weight 0 past its end.
 
@@ -157,7 +158,7 @@ class Images:
         block_size: PositiveInt,
         shuffle: bool = True,
         seed: NonNegativeInt = 0,
-        initial_epoch: NonNegativeInt = 0,
+        initial_epoch: NonNegativeInt | Callable = 0,
     ) -> tf.data.Dataset:
         """Returns the same batches, `block_size` of them stacked to one `Block`; Bernoulli draws are `bool` there."""
         steps = self._steps(batch_size, block_size, shuffle, seed, initial_epoch)
@@ -169,7 +170,9 @@ class Images:
         steps = -(-len(self) // checks.positive_int("batch_size", batch_size))
         padded_steps = -(-steps // checks.positive_int("block_size", multiple)) * multiple
         checks.nonnegative_int("seed", seed)
-        checks.nonnegative_int("initial_epoch", initial_epoch)
+        first = initial_epoch if callable(initial_epoch) else lambda: initial_epoch
+        if not callable(initial_epoch):
+            checks.nonnegative_int("initial_epoch", initial_epoch)
         values = tf.constant(self.values)
         labels = None if self.labels is None else tf.constant(self.labels)
         weights = tf.ones(len(self)) if self.weights is None else tf.constant(self.weights, tf.float32)
@@ -178,6 +181,7 @@ class Images:
 
         # TensorFlow keeps the function of a `numpy_function` for good: this one must not hold the data.
         def plan(epoch):
+            epoch = epoch + first()
             order = np.arange(num_examples)
             if shuffle:
                 np.random.default_rng((seed, int(epoch))).shuffle(order)
@@ -220,7 +224,7 @@ class Images:
         # Not `from_generator`: under Python 3.11 TensorFlow 2.21 then tells malloc to map every buffer above 128 KiB
         # anew, for good and in the whole process; matrix products, which pack their operands into such buffers, spend
         # half of their time in page faults.
-        dataset = tf.data.Dataset.counter(initial_epoch).flat_map(epoch_steps).map(present)
+        dataset = tf.data.Dataset.counter().flat_map(epoch_steps).map(present)
         # There is no number of threads to find here, and the thread that would look for one delays the end of each
         # iterator until it wakes, after 10 ms x 2^k: with validation, an epoch of 1.4 s took 2.56 s.
         options = tf.data.Options()

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae import strategies
+from keras_vae.in_use import InUse
 from keras_vae.noise import Samples
 from keras_vae.objectives.terms import kl_method
 from keras_vae.sampling import draw
@@ -60,7 +61,7 @@ class Pass:
         return tf.math.divide_no_nan(tf.reduce_sum(weighted, axis=0), self.total_weight)
 
 
-class Objective:
+class Objective(InUse):
     """Base of the objectives: called with a `Pass` and the KL weight it returns `Terms`."""
 
     def __call__(self, batch: Pass, kl_weight) -> Terms:

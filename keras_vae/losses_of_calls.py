@@ -1,0 +1,38 @@
+"""Models whose layers add losses of their own when they are called, such as an `activity_regularizer`.
+
+Such a loss looks at whole batches and knows no weights, so that rows that only fill a batch up would count in it. These
+models are fed batches without them, step by step.
+"""
+
+import inspect
+
+import keras
+import tensorflow as tf
+
+
+def adds_losses(model: keras.Model) -> bool:
+    """Whether a layer of `model` has an activity regulariser, or calls `add_loss` in its `call`."""
+    return any(
+        layer.activity_regularizer is not None or "add_loss" in inspect.unwrap(type(layer).call).__code__.co_names
+        for layer in model._flatten_layers()
+    )
+
+
+def without_padding(batches: tf.data.Dataset, count: int, batch_size: int) -> tf.data.Dataset:
+    """Returns the batches of `count` examples an epoch, the last of each epoch as short as it really is."""
+    steps = -(-count // batch_size)
+
+    def cut(step, batch):
+        rows = tf.minimum(batch_size, count - tf.cast(step % steps, tf.int32) * batch_size)
+        return tf.nest.map_structure(lambda rows_and_more: rows_and_more[:rows], batch)
+
+    return batches.enumerate().map(cut)
+
+
+def check_no_padding(count: int, batch_size: int, num_replicas: int) -> None:
+    """Raises `ValueError` if a batch would be filled up: each replica needs equally many rows."""
+    if count % batch_size or batch_size % num_replicas:
+        raise ValueError(
+            "`batch_size` must divide the number of examples, and be divided by that of replicas, for a model whose "
+            f"layers add losses. Received: batch_size={batch_size} for {count} examples on {num_replicas} replicas"
+        )

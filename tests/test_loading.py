@@ -456,3 +456,20 @@ def test_an_unknown_way_with_bad_images_is_refused_by_name():
         ValueError, match=r"`on_bad_image` must be one of 'stop', 'skip'\. Received: on_bad_image='mend'"
     ):
         data.load(on_bad_image="mend")
+
+
+@pytest.mark.parametrize("name", ["kubric:movi_a", "robotics:mt_opt/rlds:1.0.0", "huggingface:mnist", "gs://bucket/x"])
+@pytest.mark.parametrize("data_dir", [None, "here"])
+def test_a_name_that_would_reach_for_the_network_is_refused_before_it_does(tmp_path, monkeypatch, name, data_dir):
+    def reached(*_, **__):
+        raise AssertionError("tensorflow-datasets was asked")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tfds, "load", reached)
+    with pytest.raises(ValueError, match=f"must be named without a namespace: .* Received: '{name}'"):
+        data.load(name, data_dir)
+
+
+def test_a_version_is_no_namespace(prepared):
+    (version,) = (path.name for path in (prepared / "tiny_digits").iterdir() if path.name[0].isdigit())
+    assert data.load(f"tiny_digits:{version}", str(prepared)).source == f"tensorflow-datasets tiny_digits/{version}"

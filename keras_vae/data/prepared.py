@@ -1,12 +1,16 @@
 """Data sets that tensorflow-datasets has prepared in a folder."""
 
 import pathlib
+import re
 
 import numpy as np
 
 from keras_vae.data.images import Images
 from keras_vae.data.limits import reason
 from keras_vae.data.splits import Splits
+
+# A version begins with a digit or a star, as in "mnist:3.0.1".
+_NAMESPACE = re.compile(r":(?![\d*])")
 
 
 class NotFoundError(ValueError):
@@ -23,6 +27,11 @@ def read(name: str, data_dir: str | None = None) -> Splits:
     Raises:
       ValueError: if it is not there, or does not hold images of one size; the message names the folder.
     """
+    if _NAMESPACE.search(name):
+        raise ValueError(
+            "A data set of tensorflow-datasets must be named without a namespace: those of namespaces, such as "
+            f"kubric:, robotics: and huggingface:, are looked for in the network. Received: {name!r}"
+        )
     import tensorflow_datasets as tfds  # slow, and only needed here
 
     folder = pathlib.Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()

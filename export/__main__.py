@@ -11,7 +11,7 @@ from absl import flags, logging
 from export import early
 from export.command_line import run
 from export.errors import ExportError
-from export.paths import check_run_dir
+from export.paths import check_run_dir, run_file
 
 command_line, signals = early.load("command_line"), early.load("signals")
 # Far from what anybody means.
@@ -97,6 +97,7 @@ def main(argv: list[str]) -> None:
         if values.serve:
             if only_serve and not (folder / "web/index.html").is_file():
                 raise ValueError(f"--serve needs an export with --web. Received: {folder}")
+            run_file(argv[1], "export/web/index.html")
             from export import webpage
 
             webpage.serve(folder / "web", values.port)

@@ -1,21 +1,27 @@
 """Where an export reads and writes; imports nothing slow, so that a wrong path is answered at once."""
 
+import os
 import pathlib
+
+from export import early
+
+run_file = early.load("config").run_file
 
 
 def check_run_dir(run_dir, overwrite: bool) -> pathlib.Path:
     """Returns RUN_DIR/export, or raises `ValueError` if there is no model, or an export to keep."""
     run_dir = pathlib.Path(run_dir)
-    if not (run_dir / "model.keras").is_file():
+    if not os.path.lexists(run_dir / "model.keras"):
         raise ValueError(f"RUN_DIR must hold a model.keras. Received: {run_dir}")
+    run_file(run_dir, "model.keras")
     return check_target(run_dir / "export", overwrite)
 
 
 def check_target(folder, overwrite: bool) -> pathlib.Path:
-    """Returns the folder to write, or raises `ValueError` if it must not be replaced."""
+    """Returns the folder to write, or raises `ValueError` if it must not be replaced; of a link, the link is."""
     folder = pathlib.Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"the export folder must not be a file. Received: {folder}")
-    if folder.exists() and not overwrite:
+    if os.path.lexists(folder) and not overwrite:
         raise ValueError(f"the export folder must not exist, or pass --overwrite. Received: {folder}")
     return folder

@@ -7,6 +7,7 @@ web server can give it out; `serve` is one for the machine it runs on.
 import contextlib
 import functools
 import http.server
+import os
 import pathlib
 import shutil
 import sys
@@ -15,6 +16,7 @@ from absl import logging
 
 from export import early
 from export import litertjs as runtime
+from export.paths import run_file
 
 written_whole = early.load("folders").written_whole  # so that serving needs no TensorFlow
 PAGE = pathlib.Path(__file__).parent / "web"
@@ -38,10 +40,11 @@ def write_site(export_folder, folder, litertjs=None) -> pathlib.Path:
     """
     export_folder, folder = pathlib.Path(export_folder), pathlib.Path(folder).resolve()
     for name in EXPORTED:
-        if not (export_folder / name).is_file():
+        if not os.path.lexists(export_folder / name):
             raise ValueError(
                 f"`export_folder` must hold {name}, which `python -m export RUN_DIR` writes. Received: {export_folder}"
             )
+        run_file(export_folder, name)
     _check_folder(folder)
     files = runtime.files(litertjs)
     try:

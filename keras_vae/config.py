@@ -268,6 +268,7 @@ class Config:
                 raise ValueError(f"`run_dir` must not exist: results are never overwritten. Received: {folder}")
             if not empty:
                 self._check_resumable(folder)
+            check_links(folder)
         parent = next(p for p in (folder, *folder.absolute().parents) if p.exists())
         if not (parent.is_dir() and os.access(parent, os.W_OK)):
             raise ValueError(f"`run_dir` cannot be created: {parent} is no folder to write to. Received: {folder}")
@@ -351,14 +352,43 @@ class Config:
         return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()})
 
 
+def run_file(run_dir, name: str) -> pathlib.Path:
+    """Returns the path of a file in a run directory, which may come from somebody else.
+
+    Raises:
+      ValueError: if it is no regular file (a pipe would be waited for), or a link that leads out of the directory.
+    """
+    path = pathlib.Path(run_dir) / name
+    if not (_is_inside(path, run_dir) and path.is_file()):
+        raise ValueError(f"{path} must be a regular file of the run, and no link that leads out of it")
+    return path
+
+
+def check_links(run_dir) -> None:
+    """Raises `ValueError` if anything in a run directory is neither a folder nor a `run_file`: it may be written to."""
+    for place, folders, names in os.walk(run_dir):
+        for name in (*names, *folders):
+            path = pathlib.Path(place, name)
+            # What another process writes may be gone since.
+            if os.path.lexists(path) and (name in names or not _is_inside(path, run_dir)):
+                run_file(run_dir, str(path.relative_to(run_dir)))
+
+
+def _is_inside(path, folder) -> bool:
+    try:
+        return path.resolve().is_relative_to(pathlib.Path(folder).resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        return False
+
+
 def read_json(path: pathlib.Path) -> dict:
-    """Returns the dict in a JSON file of up to a megabyte.
+    """Returns the dict in a JSON file of a run, of up to a megabyte.
 
     Raises:
       OSError: if it cannot be read.
-      ValueError: if it holds anything else.
+      ValueError: if it holds anything else, or is no `run_file`.
     """
-    with path.open("rb") as file:
+    with run_file(path.parent, path.name).open("rb") as file:
         text = file.read(_MAX_JSON_BYTES + 1)
     if len(text) > _MAX_JSON_BYTES:
         raise ValueError(f"{path} must have up to {_MAX_JSON_BYTES} bytes")
@@ -385,6 +415,8 @@ def _is_scale(text: str) -> bool:
         return False
 
 
+# What is written must be read again, and a file that may be hostile is not read with any number of parts.
+_MOST_WIDTHS = 100
 _KINDS = {str: "text", bool: "True or False", int: "an integer", float: "a number", tuple: "a tuple of integers"}
 
 
@@ -409,6 +441,8 @@ def check(name: str, value: Any) -> None:
     kind = type(field.default)
     if not _is(kind, value) or (value == () and field.default != ()):
         _refuse(field, value)
+    if kind is tuple and len(value) > _MOST_WIDTHS:
+        raise ValueError(f"`{name}` must be up to {_MOST_WIDTHS} integers. Received: {len(value)}")
     for item in value if kind is tuple else (value,):
         if not _may_be(field, item):
             _refuse(field, item)

@@ -5,6 +5,7 @@ samples and, where the factors of the data are known, disentanglement scores; an
 a traversal, and samples beside their nearest training images.
 """
 
+import os
 import pathlib
 
 import numpy as np
@@ -37,7 +38,7 @@ def evaluate_run(run_dir: Path, num_importance_samples: PositiveInt = 500, overw
     """
     run_dir = pathlib.Path(run_dir)
     folder = run_dir / "evaluation"
-    if folder.exists() and not overwrite:
+    if os.path.lexists(folder) and not overwrite:
         raise ValueError(f"the evaluation folder must not exist, or pass --overwrite. Received: {folder}")
     vae, config = load_model(run_dir), load_config(run_dir)
     dataset = load_data_of(run_dir, config)

@@ -68,8 +68,9 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
 def written_whole(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     """Yields an empty folder beside `folder` to write to; when the block ends well, it takes the name `folder`.
 
-    The folder is marked as the package's own. What had that name goes only when the block has worked; when it fails,
-    nothing is left behind. What a kill leaves is hidden, and goes with the next that is written to `folder`.
+    The folder is marked as the package's own. What had that name goes only when the block has worked (of a link, the
+    link goes and what it leads to stays); when it fails, nothing is left behind. What a kill leaves is hidden, and goes
+    with the next that is written to `folder`.
 
     Raises:
       ValueError: if another process is writing it.
@@ -93,6 +94,7 @@ def written_whole(folder: pathlib.Path) -> Iterator[pathlib.Path]:
 def _claimed(work, folder):
     """Makes the folder `work`, and keeps other processes from writing to it."""
     while True:
+        _remove_link(work)
         work.mkdir(exist_ok=True)
         with contextlib.ExitStack() as stack:
             try:
@@ -103,6 +105,12 @@ def _claimed(work, folder):
                 raise ValueError(f"another process is writing {folder}: wait for its end") from None
             yield
             return
+
+
+def _remove_link(path):
+    """Removes what has the name of an unfinished file or folder and leads elsewhere, as in a hostile run."""
+    if path.is_symlink():
+        path.unlink()
 
 
 def _empty(work):
@@ -120,20 +128,20 @@ def _remove(path):
 def _mend(folder):
     """Ends what a kill within `_rename` has left: what had the name goes if there is another, else it gets it back."""
     old = folder.with_name(f"{_REPLACED}{folder.name}")
-    if folder.exists():
+    if os.path.lexists(folder):
         _remove(old)
-    elif old.exists():
+    elif os.path.lexists(old):
         old.rename(folder)
 
 
 def _rename(work, folder):
     old = folder.with_name(f"{_REPLACED}{folder.name}")
-    if folder.exists():
+    if os.path.lexists(folder):
         folder.rename(old)
     try:
         work.rename(folder)
     except OSError:
-        if old.exists():
+        if os.path.lexists(old):
             old.rename(folder)
         raise
     _remove(old)
@@ -147,6 +155,7 @@ def file_written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """
     # Always the same for one path: what a kill leaves is overwritten by the next.
     work = path.with_name(f"{_UNFINISHED}{path.name}")
+    _remove_link(work)
     try:
         yield work
         sync(work)

@@ -4,6 +4,7 @@ Writes FOLDER with a model card (README.md) made of the run's report, the model,
 network. `huggingface-cli upload OWNER/NAME FOLDER` puts it on the Hub.
 """
 
+import html
 import json
 import os
 import pathlib
@@ -15,7 +16,7 @@ from absl import logging
 from keras_vae import evaluation, parsers, training
 from keras_vae.arguments import Path, checked
 from keras_vae.command_line import begin, one_line_errors
-from keras_vae.config import read_json
+from keras_vae.config import read_json, run_file
 from keras_vae.folders import written_whole
 from keras_vae.signals import obeyed
 from keras_vae.vae import VAE
@@ -39,26 +40,26 @@ def save_pretrained(run_dir: Path, folder: Path, license: str | None = None) -> 
       ValueError: if the run has not ended or cannot be read, or the folder holds anything.
     """
     run_dir, folder = pathlib.Path(run_dir), pathlib.Path(folder)
-    missing = [name for name in FILES if not (run_dir / name).is_file()]
+    missing = [name for name in FILES if not os.path.lexists(run_dir / name)]
     if missing:
         raise ValueError(f"`run_dir` must be a run that has ended. Received: {run_dir} without {', '.join(missing)}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"`folder` must not exist, or be empty. Received: {folder}")
     if not folder.absolute().parent.is_dir():
         raise ValueError(f"`folder` must lie in a folder that exists. Received: {folder}")
-    vae = training.load_model(run_dir)
-    figures = [name for name in FIGURES if (run_dir / "figures" / name).is_file()]
+    figures = [name for name in FIGURES if os.path.lexists(run_dir / "figures" / name)]
+    model, _, _, *drawn = (run_file(run_dir, name) for name in (*FILES, *(f"figures/{name}" for name in figures)))
+    vae, settings = training.load_model(run_dir), training.load_config(run_dir).to_dict()
     try:
-        settings, report = _without_paths(training.load_config(run_dir).to_dict(), read_json(run_dir / "report.json"))
+        settings, report = _without_paths(settings, read_json(run_dir / "report.json"))
         text = card(vae, report, settings, figures, license, folder.name)
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{run_dir / 'report.json'} is damaged: {error}") from error
     with written_whole(folder) as work:
-        shutil.copy(run_dir / "model.keras", work)
+        for path in (model, *drawn):
+            shutil.copy(path, work)
         training.write_json(work / "config.json", settings)
         training.write_json(work / "report.json", report)
-        for name in figures:
-            shutil.copy(run_dir / "figures" / name, work)
         (work / "README.md").write_text(text, encoding="utf-8")
     return folder
 
@@ -81,21 +82,34 @@ def from_pretrained(folder: Path) -> VAE:
     Raises:
       ValueError: if there is none, or it is damaged.
     """
-    return training.load_model(folder)
+    return training.load_model(folder, links=True)
+
+
+def _escaped(value):
+    """Returns a JSON value whose texts, which may be somebody else's, are shown as they are by Markdown and HTML."""
+    if isinstance(value, dict):
+        return {key: _escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return list(map(_escaped, value))
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"([\\`*_\[\]|~!#$])", r"\\\1", html.escape(" ".join(value.split()), quote=False))
 
 
 def card(vae: VAE, report: dict, settings: dict, figures: list[str], license: str | None, name: str) -> str:
     """Returns the model card: YAML as the Hub reads it, then Markdown."""
-    data, versions = report["data"], report["versions"]
+    result = _result(report, report["data"])
     # JSON is YAML: quoting is its own.
     metadata = {
         "library_name": "keras",
         **({"license": license} if license else {}),
         "tags": ["variational-autoencoder", "keras", "tensorflow-probability", "keras_vae"],
         "pipeline_tag": "unconditional-image-generation",
-        "model-index": [{"name": name, "results": [_result(report, data)]}],
+        "model-index": [{"name": name, "results": [result]}],
     }
     header = "\n".join(f"{key}: {json.dumps(value)}" for key, value in metadata.items())
+    report = _escaped(report)
+    data, versions = report["data"], ", ".join(f"{_escaped(key)} {value}" for key, value in report["versions"].items())
     shape = " x ".join(map(str, data["shape"]))
     parts = ", ".join(
         type(part).__name__ for part in (vae.encoder.posterior, vae.prior, vae.decoder.likelihood, vae.objective)
@@ -107,7 +121,7 @@ def card(vae: VAE, report: dict, settings: dict, figures: list[str], license: st
 {header}
 ---
 
-# {name}
+# {_escaped(name)}
 
 A variational autoencoder of {shape} examples, trained with keras_vae on {data["name"]}: p(x|z) p(z) with z of
 {vae.latent_dim} dimensions and {report["parameters"]:,} parameters. Posterior, prior, likelihood, objective: {parts}.
@@ -115,7 +129,7 @@ A variational autoencoder of {shape} examples, trained with keras_vae on {data["
 ```python
 from keras_vae import hub
 
-vae = hub.from_pretrained("{name}")
+vae = hub.from_pretrained({json.dumps(name, ensure_ascii=False)})
 x = vae.sample(16, seed=7{condition})  # the same pictures from the same seed, in an exported decoder too
 nats = vae.log_prob(images, num_samples=500)
 ```
@@ -140,7 +154,7 @@ data set carries, its gaps and its bias too; a high likelihood is no proof that 
 ## How it was made
 
 `config.json` has all settings ({settings["epochs"]} epochs, batch {settings["batch_size"]}, seed {report["seed"]}),
-`report.json` all figures. Versions: {", ".join(f"{key} {value}" for key, value in versions.items())}.
+`report.json` all figures. Versions: {versions}.
 """
 
 

@@ -2,43 +2,41 @@
 
 Keras's safe mode refuses Python code, links out of the weights file and some functions. It builds whatever layers the
 configuration asks for before it looks at the weights, so that a file of one kilobyte may ask for all memory; these
-checks come first.
+checks come first, and `bounded_building` counts what they let through.
 """
 
-import contextlib
-import functools
-import io
 import json
-import math
 import operator
 import pathlib
-import threading
 import zipfile
 
-import h5py
 import keras
 
+from keras_vae import weights_file
+from keras_vae.bounded_building import bounded, check_features
 from keras_vae.data.limits import check_memory
 
 _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 _MAX_CONFIG_BYTES = 1 << 20
-# A Sequential builds all of its layers anew for each of them, and so does one around it.
 _MAX_DEPTH = 9
-_MAX_LAYERS = 100
-_MAX_PARTS = 5000
-_MAX_FEATURES = 1 << 26
+_MAX_PARTS = 10_000
+# Keras looks through a whole graph again for each layer that comes before its inputs, as a shared one may.
+_MAX_AHEAD = 50
+# No integer may be larger than this or the file's size in bytes: a layer of so many units has a larger file.
+_MAX_INTEGER = 1 << 16
+# The integers that nothing is made of; those of optimizers are left alone too.
+_FREE_INTEGERS = {"dataset_size", "num_samples", "num_steps", "seed", "shared_object_id"}
 
-_MODULES = ("activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics", "optimizers")
+# Losses and metrics are not among them: the model computes its own.
+_MODULES = ("activations", "constraints", "dtype_policies", "initializers", "layers", "optimizers")
 _MODULES += ("optimizers.schedules", "regularizers")
 _FROM_KERAS = {"DTypePolicy", "Functional", "Model", "Sequential"}
 # What Keras writes by other names than those it is known by.
 _BY_PLACE = {("keras.src.models.functional", "Functional"), ("keras.random", "SeedGenerator")}
-# Code, other runtimes, and files beside the model.
+# Code, other runtimes, files beside the model, and loops in Python.
 _NO_LAYERS = {"FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup", "TFSMLayer", "TextVectorization"}
-_NO_LAYERS |= {"HashedCrossing", "TorchModuleWrapper"}
+_NO_LAYERS |= {"AugMix", "HashedCrossing", "RandAugment", "TorchModuleWrapper"}
 _MARKS = {"__ellipsis__", "__keras_tensor__", "__slice__", "__tensor__"}
-
-_one_at_a_time = threading.Lock()
 
 
 def load(path: pathlib.Path) -> keras.Model:
@@ -53,9 +51,9 @@ def load(path: pathlib.Path) -> keras.Model:
         raise ValueError(f"{path} is damaged: it is no zip archive, as a Keras file is. Train again")
     check_memory(path.stat().st_size, f"what {path} holds")
     try:
-        with _no_more_weights_than(check(path)):
+        with bounded(check(path)):
             model = keras.saving.load_model(path, safe_mode=True)
-        _check_features(model)
+        check_features(model)
         return model
     except Exception as error:  # Keras, HDF5 and zipfile raise whatever the broken part raises
         # Keras wraps the error of a part in those of all around it.
@@ -63,17 +61,8 @@ def load(path: pathlib.Path) -> keras.Model:
         raise ValueError(f"{path} is damaged or was not written by keras_vae: {cause[:300]}") from error
 
 
-def _check_features(model):
-    # What only copies, pads or repeats has no weights.
-    for layer in model._flatten_layers():
-        outputs = keras.tree.flatten(layer.output) if getattr(layer, "_inbound_nodes", None) else ()
-        for output in outputs:
-            if (size := math.prod(d or 1 for d in output.shape)) > _MAX_FEATURES:
-                raise ValueError(f"{layer.name} must give up to {_MAX_FEATURES} numbers an example. Received: {size}")
-
-
-def check(path: pathlib.Path) -> int:
-    """Returns how many numbers the weights of a `.keras` file are.
+def check(path: pathlib.Path) -> weights_file.Weights:
+    """Returns how much the weights of a `.keras` file are.
 
     Raises:
       Exception: if it holds what `load` does not read; `ValueError` for all but damage that zipfile and HDF5 find.
@@ -89,26 +78,65 @@ def check(path: pathlib.Path) -> int:
                 raise ValueError(f"{member.filename} must be stored, not compressed")
             if member.file_size > (path.stat().st_size if member.filename.endswith(".h5") else _MAX_CONFIG_BYTES):
                 raise ValueError(f"{member.filename} is too large. Received: {member.file_size} bytes")
-        check_parts(archive.read("config.json"))
-        return count_weights(archive.read("model.weights.h5"))
+        check_parts(archive.read("config.json"), path.stat().st_size)
+        return weights_file.count(archive.read("model.weights.h5"))
 
 
-def check_parts(text: bytes) -> None:
-    """Raises `ValueError` if a configuration names anything but parts of Keras and registered classes."""
+def check_parts(text: bytes, size: int) -> None:
+    """Raises `ValueError` if a configuration names anything but parts of Keras and registered classes.
+
+    Args:
+      text: the configuration, JSON.
+      size: of the file that it is from, in bytes, which bounds its integers.
+    """
     try:
-        left = [(json.loads(text, parse_constant=_no_constant), 0)]
+        left = [("", json.loads(text, parse_constant=_no_constant), 0, False)]
     except RecursionError:
         raise ValueError("config.json is nested too deeply") from None
     count = 0
     while left:
-        value, depth = left.pop()
+        key, value, depth, free = left.pop()
+        free = free or key in _FREE_INTEGERS
+        if isinstance(value, int) and not free and abs(value) > max(size, _MAX_INTEGER):
+            raise ValueError(
+                f"`{key}` must be an integer that a file of {size} bytes can have. Received: {key}={value}"
+            )
         if isinstance(value, dict) and "class_name" in value:
             count, depth = count + 1, depth + 1
             if depth > _MAX_DEPTH or count > _MAX_PARTS:
                 raise ValueError(f"a model must have up to {_MAX_PARTS} parts, up to {_MAX_DEPTH} inside each other")
             _check_part(value)
-        if isinstance(value, dict | list):
-            left += [(item, depth) for item in (value.values() if isinstance(value, dict) else value)]
+            free = free or str(value.get("module")).startswith("keras.optimizers")
+        if isinstance(value, dict):
+            if isinstance(value.get("layers"), list):
+                _check_graph(value["layers"])
+            left += [(name, item, depth, free) for name, item in value.items()]
+        elif isinstance(value, list):
+            left += [(key, item, depth, free) for item in value]
+
+
+def _check_graph(layers):
+    """Raises `ValueError` unless each call in a graph is of tensors, which others made before."""
+    known, ahead = set(), 0
+    for layer in layers:
+        for node in (layer.get("inbound_nodes") or ()) if isinstance(layer, dict) else ():
+            sources = set(_sources([node.get("args"), node.get("kwargs")])) if isinstance(node, dict) else ()
+            if not sources:  # it would be computed at once
+                raise ValueError("a node of a model must have a tensor as its input")
+            ahead += not known.issuperset(sources)
+        known.add(str(layer.get("name")) if isinstance(layer, dict) else "")
+    if ahead > _MAX_AHEAD:
+        raise ValueError(f"the layers of a model must be in order. Received: {ahead} that come before their inputs")
+
+
+def _sources(value):
+    """Yields the names of the layers whose tensors are the arguments of a node."""
+    if isinstance(value, dict) and "class_name" in value and "config" in value:
+        if value["class_name"] == "__keras_tensor__":
+            yield str((value["config"]["keras_history"] or [""])[0])
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _sources(item)
 
 
 def _no_constant(text):
@@ -120,10 +148,6 @@ def _check_part(part):
     if not all(isinstance(name, str | None) for name in names):
         raise ValueError(f"a part of a model must have names. Received: {names}"[:300])
     module, name, registered = names
-    inner = part.get("config")
-    layers = inner.get("layers") if name == "Sequential" and isinstance(inner, dict) else ()
-    if isinstance(layers, list) and len(layers) > _MAX_LAYERS:
-        raise ValueError(f"a Sequential must have up to {_MAX_LAYERS} layers. Received: {len(layers)}")
     if name in _MARKS or keras.saving.get_registered_object(registered or name) is not None:
         return
     if not _is_part_of_keras(module or "", name):
@@ -143,52 +167,3 @@ def _is_part_of_keras(module, name):
     if place == module or place not in _MODULES or name in _NO_LAYERS:
         return False
     return isinstance(getattr(operator.attrgetter(place)(keras), name, None), type)
-
-
-def count_weights(content: bytes) -> int:
-    """Returns how many numbers the arrays of an HDF5 file are.
-
-    Raises:
-      Exception: what h5py raises of a damaged file; `ValueError` if the arrays are not all in it, as plain numbers.
-    """
-    with h5py.File(io.BytesIO(content), "r") as file:
-        # A visit ends with the first value that is not None; an error in it would not come through.
-        if link := file.visititems_links(lambda name, link: None if isinstance(link, h5py.HardLink) else (name, link)):
-            raise ValueError(f"the weights must not have links. Received: {link[0]} is a {type(link[1]).__name__}")
-        items = []
-        file.visititems(lambda _, item: items.append(item))
-        arrays = [item for item in items if isinstance(item, h5py.Dataset)]
-        for array in arrays:
-            # HDF5 has no bfloat16: Keras writes its two bytes, and says so beside them.
-            is_number = array.dtype.kind in "biuf" or (
-                array.dtype == "V2" and array.attrs.get("dtype") in ("bfloat16", b"bfloat16")
-            )
-            if not is_number or array.external or array.is_virtual or array.chunks:
-                raise ValueError(f"the weights must be plain arrays of numbers. Received: {array.name}, {array.dtype}")
-        size = sum(array.nbytes for array in arrays)
-        if size > len(content):
-            raise ValueError(f"the weights must be in the file. Received: {size} bytes in a file of {len(content)}")
-        return sum(math.prod(array.shape) for array in arrays)
-
-
-@contextlib.contextmanager
-def _no_more_weights_than(count: int):
-    """Within this context a layer of this thread that makes a weight beyond the first `count` numbers fails."""
-    with _one_at_a_time:
-        add_weight, thread, made = keras.layers.Layer.add_weight, threading.get_ident(), 0
-
-        @functools.wraps(add_weight)
-        def counted(self, shape=None, *args, **kwargs):
-            nonlocal made
-            if threading.get_ident() == thread:
-                dimensions = shape if isinstance(shape, list | tuple) else [shape]
-                made += math.prod(abs(d) for d in dimensions if isinstance(d, int))
-                if made > count:
-                    raise ValueError(f"{self.name} must not have more weights than the file. Received: shape={shape}")
-            return add_weight(self, shape, *args, **kwargs)
-
-        keras.layers.Layer.add_weight = counted
-        try:
-            yield
-        finally:
-            keras.layers.Layer.add_weight = add_weight

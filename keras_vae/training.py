@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import platform
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ from absl import logging
 from keras_vae import callbacks, checkpoints, evaluation, latent, plotting, safe_loading, strategies, tables
 from keras_vae.arguments import NonNegativeFloat, Path, checked
 from keras_vae.building import build_model
-from keras_vae.config import Config, read_json
+from keras_vae.config import Config, read_json, run_file
 from keras_vae.data import Dataset, fingerprint
 from keras_vae.folders import file_written_whole, mark
 from keras_vae.run_data import DATA_FILE, lies_in, load_data_of
@@ -259,12 +260,17 @@ def make_run_dir(folders: Iterable[pathlib.Path]) -> pathlib.Path:
 
 
 @checked
-def load_model(run_dir: Path) -> VAE:
-    """Loads `model.keras` of a run directory in Keras's safe mode, or raises `ValueError` that names the cause."""
+def load_model(run_dir: Path, links: bool = False) -> VAE:
+    """Loads `model.keras` of a run directory in Keras's safe mode, or raises `ValueError` that names the cause.
+
+    Args:
+      run_dir: the directory.
+      links: whether the file may be a link that leads out of the directory, as in the cache of the Hub.
+    """
     path = pathlib.Path(run_dir) / "model.keras"
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise ValueError(f"`run_dir` must hold a model.keras. Received: {run_dir}")
-    return _load(path)
+    return _load(path if links else run_file(run_dir, path.name))
 
 
 def _load(path):

@@ -120,3 +120,46 @@ def test_a_lock_is_of_the_folder_that_has_the_name(tmp_path):
             pytest.fail("locked another folder")
     finally:
         os.stat = real
+
+
+def linked(tmp_path, name="link", to_nothing=False):
+    """Returns a link and the folder that it leads to."""
+    target = tmp_path / "target"
+    if not to_nothing:
+        target.mkdir()
+        (target / "file").write_text("kept")
+    (tmp_path / name).symlink_to(target)
+    return tmp_path / name, target
+
+
+def test_a_folder_takes_the_place_of_a_link_and_not_of_what_it_leads_to(tmp_path):
+    link, target = linked(tmp_path)
+    write(link)
+    assert not link.is_symlink()
+    assert (content(link), content(target)) == ({"file": "new"}, {"file": "kept"})
+    assert names(tmp_path) == ["link", "target"]
+
+
+def test_a_link_to_nothing_is_replaced_too(tmp_path):
+    link, _ = linked(tmp_path, to_nothing=True)
+    write(link)
+    assert (names(tmp_path), content(link)) == (["link"], {"file": "new"})
+
+
+def test_a_failure_leaves_the_link(tmp_path):
+    link, target = linked(tmp_path)
+    with pytest.raises(KeyError), folders.written_whole(link):
+        raise KeyError
+    assert link.resolve() == target.resolve()
+    assert names(tmp_path) == ["link", "target"]
+
+
+def test_nothing_is_written_by_way_of_a_link_that_has_the_name_of_unfinished_work(tmp_path):
+    _, target = linked(tmp_path, ".unfinished-export")
+    write(tmp_path / "export")
+    assert (content(tmp_path / "export"), content(target)) == ({"file": "new"}, {"file": "kept"})
+    (tmp_path / ".unfinished-report.json").symlink_to(target / "file")
+    with folders.file_written_whole(tmp_path / "report.json") as work:
+        work.write_text("new")
+    assert (target / "file").read_text() == "kept"
+    assert names(tmp_path) == ["export", "report.json", "target"]

@@ -135,3 +135,80 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(run_dir, tmp_path, monkeypat
         hub.main([str(run_dir), str(tmp_path / "out")])
     assert (stopped.value.code, capsys.readouterr().err) == (2, "error: No space left on device: model.keras\n")
     assert not list(tmp_path.iterdir())
+
+
+def copied(run_dir, folder):
+    """Returns a copy of what the folder for the Hub is made of."""
+    copy = folder / "run"
+    (copy / "figures").mkdir(parents=True)
+    for name in (*hub.FILES, *(f"figures/{name}" for name in hub.FIGURES)):
+        (copy / name).write_bytes((run_dir / name).read_bytes())
+    return copy
+
+
+@pytest.mark.parametrize("kind", ["a link out", "a pipe", "a circle"])
+@pytest.mark.parametrize("name", ["model.keras", "config.json", "report.json", "figures/samples.png"])
+def test_what_is_no_file_of_the_run_is_one_error_at_once(run_dir, tmp_path, capsys, name, kind):
+    copy, secret = copied(run_dir, tmp_path), tmp_path / "secret"
+    (copy / name).rename(secret)
+    if kind == "a pipe":
+        os.mkfifo(copy / name)
+    else:
+        (copy / name).symlink_to(secret if kind == "a link out" else copy / name)
+    with pytest.raises(SystemExit) as stopped:
+        hub.main([str(copy), str(tmp_path / "out")])
+    error = capsys.readouterr().err
+    expected = f"error: {copy / name} must be a regular file of the run, and no link that leads out of it\n"
+    assert (stopped.value.code, error) == (2, expected)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "secret"]
+
+
+def test_a_folder_of_figures_elsewhere_is_not_read(run_dir, tmp_path):
+    copy = copied(run_dir, tmp_path)
+    (copy / "figures").rename(tmp_path / "elsewhere")
+    (copy / "figures").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=r"figures/samples\.png must be a regular file of the run"):
+        hub.save_pretrained(copy, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_links_inside_a_run_are_followed(run_dir, tmp_path):
+    copy = copied(run_dir, tmp_path)
+    (copy / "model.keras").rename(copy / "best.keras")
+    (copy / "model.keras").symlink_to("best.keras")
+    (tmp_path / "latest").symlink_to(copy)
+    folder = hub.save_pretrained(tmp_path / "latest", tmp_path / "out")
+    assert (folder / "model.keras").read_bytes() == (run_dir / "model.keras").read_bytes()
+    assert not (folder / "model.keras").is_symlink()
+
+
+def test_a_folder_of_the_cache_of_the_hub_which_holds_links_is_loaded(saved, tmp_path):
+    (tmp_path / "model.keras").symlink_to(saved / "model.keras")
+    assert hub.from_pretrained(tmp_path).latent_dim == 2
+
+
+HOSTILE = "<script>alert(1)</script> [x](javascript:y) | `z` ![i](http://a/b.png)\n# title"
+
+
+def test_texts_of_a_report_are_shown_and_are_no_markup(run_dir, saved):
+    settings, report = (
+        json.loads((saved / "config.json").read_text()),
+        json.loads((run_dir / "report.json").read_text()),
+    )
+    report = {**report, "test_measure": HOSTILE, "seed": HOSTILE, "versions": {HOSTILE: HOSTILE}}
+    report["data"] = {**report["data"], "name": HOSTILE, "binarization": HOSTILE}
+    _, header, text = hub.card(hub.from_pretrained(saved), report, settings, [], HOSTILE, "a_b").split("---\n", 2)
+    metadata = yaml.safe_load(header)
+    assert (metadata["license"], metadata["model-index"][0]["results"][0]["dataset"]["name"]) == (HOSTILE, HOSTILE)
+    shown = r"&lt;script&gt;alert(1)&lt;/script&gt; \[x\](javascript:y) \| \`z\` \!\[i\](http://a/b.png) \# title"
+    assert text.count(shown) == 6
+    assert "# a\\_b" in text
+    assert not any(mark in text for mark in ("<script", "[x](", "| `z", "![i]", "\n# title"))
+
+
+def test_a_report_of_other_types_is_one_error(run_dir, tmp_path):
+    copy = copied(run_dir, tmp_path)
+    report = json.loads((copy / "report.json").read_text())
+    (copy / "report.json").write_text(json.dumps({**report, "parameters": "<b>"}))
+    with pytest.raises(ValueError, match=r"report\.json is damaged: "):
+        hub.save_pretrained(copy, tmp_path / "out")

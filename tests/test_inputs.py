@@ -111,7 +111,7 @@ def test_bad_conditions_are_named_in_every_method(conditional, y, message):
         with pytest.raises(ValueError, match=f"^(?=`y` must).*{message}"):
             method(X, y)
     for method in (lambda: conditional.log_prob(X, 2, condition=y), lambda: conditional.encode(X, y)):
-        with pytest.raises(ValueError, match=f"^(?=`condition` must).*({message}|an array of numbers)"):
+        with pytest.raises(ValueError, match=f"^(?=`condition` must).*({message}|an array of at least one number)"):
             method()
     for weight, value in zip(conditional.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, value)
@@ -158,7 +158,7 @@ def test_single_batches_keep_their_numbers(plain):
 @pytest.mark.parametrize("method", ["encode", "reconstruct", "predict", "log_prob", "adapt", "evaluate", "fit"])
 def test_complex_and_masked_values_are_errors_everywhere(plain, method):
     for x in (X + 1j, np.ma.masked_equal(X, 1)):
-        with pytest.raises(ValueError, match=r"^`(x|data)` must be .*an array of (real )?numbers"):
+        with pytest.raises(ValueError, match=r"^`(x|data)` must be .*an array of (real numbers|at least one number)"):
             getattr(plain, method)(x)
-        with pytest.raises(ValueError, match=r"`values` must be an array of (real )?numbers"):
+        with pytest.raises(ValueError, match=r"`values` must be an array of (real numbers|at least one number)"):
             kv.data.Images(x)

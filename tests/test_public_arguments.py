@@ -136,6 +136,7 @@ UNWALKED = (
     *("noise.Samples", "noise.Tempered", "noise.untempered", "export.signatures.Signatures."),
     # Arguments that Keras and scikit-learn check and document; the transformer has a test of its own below.
     *("fitting.ArrayModel.fit", "fitting.ArrayModel.evaluate", "fitting.ArrayModel.predict", "vae.VAE.fit"),
+    *("fitting.ArrayModel.renew_steps", "fitting.ArrayModel.test_on_batch", "fitting.ArrayModel.train_on_batch"),
     *("keras_files.KerasFiles.", "vae.VAE.quantize"),
     *("transformer.VAETransformer.fit", "transformer.VAETransformer.transform", "transformer.VAETransformer.inverse"),
     *("transformer.VAETransformer.score", "transformer.VAETransformer"),
@@ -208,6 +209,8 @@ def callables(member):
     if issubclass(member, tuple | BaseException | kv.objectives.objective.Pass):  # which the package makes
         return
     yield member, None
+    if issubclass(member, kv.likelihoods.Likelihood):  # whose methods the model calls
+        return
     for name, method in inspect.getmembers(member, inspect.isfunction):
         own = method.__module__.split(".")[0] in ("keras_vae", "export")
         if own and not name.startswith("_") and not {name, method.__qualname__} & CALLED_BY_THE_MODEL:

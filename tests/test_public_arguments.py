@@ -137,7 +137,7 @@ UNWALKED = (
     # Arguments that Keras and scikit-learn check and document; the transformer has a test of its own below.
     *("fitting.ArrayModel.fit", "fitting.ArrayModel.evaluate", "fitting.ArrayModel.predict", "vae.VAE.fit"),
     *("fitting.ArrayModel.renew_steps", "fitting.ArrayModel.test_on_batch", "fitting.ArrayModel.train_on_batch"),
-    *("keras_files.KerasFiles.", "vae.VAE.quantize"),
+    *("keras_files.KerasFiles.", "settings.Settings.kl_weight_at", "vae.VAE.quantize"),
     *("transformer.VAETransformer.fit", "transformer.VAETransformer.transform", "transformer.VAETransformer.inverse"),
     *("transformer.VAETransformer.score", "transformer.VAETransformer"),
     # Steps of the commands, which hand each other reports, settings and folders that have been checked.
@@ -165,7 +165,7 @@ ON_PURPOSE = {
 # These work for seconds or write files: values that are accepted are not tried.
 LONG = {
     *("vae.VAE.bounds", "vae.VAE.log_prob", "evaluation.evaluate", "evaluation.likelihood", "latent.anomaly_score"),
-    *("data.loading.load", "training.load_config", "training.run", "evaluate.evaluate_run"),
+    *("data.loading.load", "training.load_config", "training.load_model", "training.run", "evaluate.evaluate_run"),
     *("export.exporter.export_run", "export.exporter.export_model", "hub.save_pretrained", "hub.from_pretrained"),
     "frechet.ClassifierFeatures.fit",
 }

@@ -10,6 +10,7 @@ import gc
 import re
 import traceback
 import types
+import weakref
 
 import keras
 import numpy as np
@@ -107,8 +108,13 @@ class _CheckedPyDataset(PyDatasetAdapter):
 
 class _BatchCheck:
     def __init__(self, model, prefix=""):
-        self._model = model
+        # TensorFlow keeps the function of a `numpy_function` for good: this one must not hold the model.
+        self._model_reference = weakref.ref(model)
         self._prefix = prefix
+
+    @property
+    def _model(self):
+        return self._model_reference()
 
     def batch(self, batch) -> tuple:
         """Returns a batch made in Python as `(x,)`, `(x, y)` or `(x, y, weight)`, with `()` for no y."""

@@ -1,5 +1,8 @@
 """Data that comes in batches trains as arrays do, and a bad batch stops before a weight has moved."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -217,3 +220,14 @@ def test_a_likelihood_with_a_check_of_its_own_is_asked():
     vae.evaluate(dataset(2 * X), verbose=0)
     with pytest.raises(ValueError, match=r"^`x` must be even$"):
         vae.evaluate(dataset(with_one(2 * X, 35, 1.0)), verbose=0)
+
+
+@pytest.mark.parametrize("make", [lambda: X, lambda: dataset(X)], ids=["array", "tf.data"])
+def test_a_model_leaves_memory_after_training(make):
+    # TensorFlow keeps the Python function behind each `numpy_function` for the life of the process.
+    vae = make_vae()
+    vae.fit(make(), validation_data=X, batch_size=SIZE, verbose=0)
+    gone = weakref.ref(vae)
+    del vae
+    gc.collect()
+    assert gone() is None

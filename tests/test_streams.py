@@ -212,6 +212,8 @@ def test_levels_are_looked_at_value_by_value(value):
 
 def test_a_likelihood_with_a_check_of_its_own_is_asked():
     class Even(kv.likelihoods.Gaussian):
+        validates_each_value = True
+
         def validate(self, x):
             if np.any(np.asarray(x) % 2):
                 raise ValueError("`x` must be even")

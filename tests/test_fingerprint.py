@@ -1,10 +1,11 @@
-"""The fingerprint of a data set: the same for the same data everywhere, another for any change."""
+"""The fingerprint of a data set: the same for the same data, another for any change."""
 
 import dataclasses
 import re
 import time
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -21,7 +22,7 @@ def arrays(folder, change=lambda x, y: (x, y)):
     return data.load(str(folder / "data.npz"))
 
 
-def test_it_is_the_same_on_every_machine(tmp_path):
+def test_it_does_not_depend_on_the_folder_and_is_that_of_earlier_runs(tmp_path):
     found = fingerprint.fingerprint(arrays(tmp_path / "here"))
     assert found == fingerprint.fingerprint(arrays(tmp_path / "there"))
     assert found["test"] == {
@@ -84,7 +85,24 @@ def test_a_picture_file_of_another_size_is_a_change(tmp_path):
         fingerprint.check_unchanged(data.load(str(tmp_path)), before, "run")
 
 
-@pytest.mark.parametrize("damaged", [{}, {"train": None}, {"shape": 3, "train": {"count": []}}])
+@pytest.mark.parametrize(
+    ("versions", "said"),
+    [
+        ({}, "otherwise, remove"),
+        ({"versions": {"NumPy": np.__version__}}, "otherwise, remove"),
+        ({"versions": {"NumPy": "1.0", "Pillow": PIL.__version__}}, f"otherwise (NumPy 1.0, now {np.__version__}), r"),
+    ],
+)
+def test_other_libraries_are_named_if_the_data_have_changed_and_else_do_not_matter(tmp_path, versions, said):
+    before = fingerprint.fingerprint(arrays(tmp_path))
+    assert before.pop("versions") == {"NumPy": np.__version__, "Pillow": PIL.__version__}
+    fingerprint.check_unchanged(arrays(tmp_path), {**before, **versions}, "run")
+    with pytest.raises(ValueError, match=f"the data are the same and libraries read them {re.escape(said)}") as caught:
+        fingerprint.check_unchanged(arrays(tmp_path, other_value), {**before, **versions}, "run")
+    assert str(caught.value).endswith(" remove run/data.json")
+
+
+@pytest.mark.parametrize("damaged", [{}, {"train": None}, {"shape": 3, "train": {"count": []}, "versions": 3}])
 def test_a_damaged_fingerprint_is_one_error(tmp_path, damaged):
     with pytest.raises(ValueError, match="changed since in shape"):
         fingerprint.check_unchanged(arrays(tmp_path), damaged, "run")

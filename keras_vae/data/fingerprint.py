@@ -1,15 +1,16 @@
-"""What tells a data set from a changed one: kept in a run, and compared when its data are loaded again."""
+"""A fingerprint of a data set: it is kept in a run, and compared when the data of the run are loaded again."""
 
 import hashlib
 import math
 
 import numpy as np
+import PIL
 
 from keras_vae.data.images import Images
 from keras_vae.data.loading import Dataset
 
 PARTS = ("train", "validation", "test")
-# Of values and of labels, in each part: MNIST takes hundredths of a second.
+# So much is hashed of the values and of the labels of each part: MNIST takes hundredths of a second.
 _MOST_BYTES = 2**23
 
 
@@ -17,14 +18,16 @@ def fingerprint(dataset: Dataset) -> dict:
     """Returns shape, classes, files, and counts, types and hashes of the three parts, as plain values for a JSON file.
 
     The hashes are of up to 8 MiB of each array, of examples at equal distances, in the order of the split; so they tell
-    another split of the same data too. They are the same on every machine: neither paths nor times go in, and numbers
-    in the order of little-endian bytes.
+    another split of the same data too, and a change elsewhere in a larger array goes unseen. They do not depend on
+    paths, times or the order of bytes of a machine. They do depend on libraries: another Pillow may decode a picture to
+    other pixels, and another NumPy may split otherwise, so that the versions of both are part of the result.
     """
     return {
         "shape": list(dataset.event_shape),
         "classes": _hash("\n".join(dataset.class_names).encode()),
         "files": dataset.manifest,
         **{name: _of_part(getattr(dataset, name)) for name in PARTS},
+        "versions": {"NumPy": np.__version__, "Pillow": PIL.__version__},
     }
 
 
@@ -57,12 +60,24 @@ def check_unchanged(dataset: Dataset, before: dict, run_dir) -> None:
       before: its `fingerprint` when the run began.
       run_dir: the run, for the error.
     """
-    changes = list(_changes("", before, fingerprint(dataset)))
+    now = fingerprint(dataset)
+    versions = now.pop("versions")
+    changes = list(_changes("", before, now))
     if changes:
         raise ValueError(
             f"`dataset` must be as it was when {run_dir} began. Received: {dataset.name!r}, changed since in "
-            f"{'; '.join(changes)}. Bring the data back as they were, or train anew in another --run_dir"
+            f"{'; '.join(changes)}. Bring the data back as they were, or train anew in another --run_dir. If the data "
+            f"are the same and libraries read them otherwise{_other_versions(before, versions)}, remove "
+            f"{run_dir}/data.json"
         )
+
+
+def _other_versions(before, now):
+    """Returns " (NumPy 2.0.0, now 2.1.0)", or "" where a run has the same versions or, as older runs, none."""
+    old = before.get("versions") if isinstance(before, dict) else None
+    old = old if isinstance(old, dict) else {}
+    others = [f"{name} {old[name]}, now {now[name]}" for name in now if old.get(name, now[name]) != now[name]]
+    return f" ({'; '.join(others)})" if others else ""
 
 
 def _changes(where, before, now):

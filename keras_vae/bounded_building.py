@@ -10,16 +10,19 @@ import keras
 
 from keras_vae.weights_file import Weights
 
-# Beside those with weights. A graph is at most 950 layers deep, where Keras reaches Python's limit of recursion.
+# A model may have so many beside those with weights. A graph is at most 950 layers deep, where Keras reaches Python's
+# limit of recursion.
 _FREE_LAYERS = 1000
 _FREE_CALLS = 3000
 _MAX_FEATURES = 1 << 26
+# Each refusal by a bound ends with it: an honest file may be beyond one.
+TRUSTED = ". A file that you trust is loaded by keras.saving.load_model"
 
 _one_at_a_time = threading.Lock()
 
 
 class _Account:
-    """What a model that is being loaded has cost so far."""
+    """Counts what a model that is being loaded has cost so far."""
 
     def __init__(self, weights: Weights):
         self._most = {
@@ -45,7 +48,7 @@ class _Account:
         if self._spent[what] > self._most[what]:
             name = owner.__name__ if isinstance(owner, type) else getattr(owner, "name", type(owner).__name__)
             raise ValueError(
-                f"with its file a model must have up to {self._most[what]} {what}. Received: more, at {name}"
+                f"with its file a model must have up to {self._most[what]} {what}. Received: more, at {name}{TRUSTED}"
             )
 
 
@@ -111,4 +114,6 @@ def check_features(model: keras.Model) -> None:
         outputs = keras.tree.flatten(layer.output) if getattr(layer, "_inbound_nodes", None) else ()
         for output in outputs:
             if (size := math.prod(d or 1 for d in output.shape)) > _MAX_FEATURES:
-                raise ValueError(f"{layer.name} must give up to {_MAX_FEATURES} numbers an example. Received: {size}")
+                raise ValueError(
+                    f"{layer.name} must give up to {_MAX_FEATURES} numbers an example. Received: {size}{TRUSTED}"
+                )

@@ -13,7 +13,8 @@ import zipfile
 import keras
 
 from keras_vae import weights_file
-from keras_vae.bounded_building import bounded, check_features
+from keras_vae.arguments import shown
+from keras_vae.bounded_building import TRUSTED, bounded, check_features
 from keras_vae.data.limits import check_memory
 
 _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
@@ -58,7 +59,7 @@ def load(path: pathlib.Path) -> keras.Model:
     except Exception as error:  # Keras, HDF5 and zipfile raise whatever the broken part raises
         # Keras wraps the error of a part in those of all around it.
         cause = (str(error).rpartition("Exception encountered: ")[2].strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{path} is damaged or was not written by keras_vae: {cause[:300]}") from error
+        raise ValueError(f"{path} is damaged or was not written by keras_vae: {cause[:400]}") from error
 
 
 def check(path: pathlib.Path) -> weights_file.Weights:
@@ -76,8 +77,9 @@ def check(path: pathlib.Path) -> weights_file.Weights:
             # Keras stores; what unpacks to more than the file is a bomb.
             if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
                 raise ValueError(f"{member.filename} must be stored, not compressed")
-            if member.file_size > (path.stat().st_size if member.filename.endswith(".h5") else _MAX_CONFIG_BYTES):
-                raise ValueError(f"{member.filename} is too large. Received: {member.file_size} bytes")
+            most, hint = (path.stat().st_size, "") if member.filename.endswith(".h5") else (_MAX_CONFIG_BYTES, TRUSTED)
+            if member.file_size > most:
+                raise ValueError(f"{member.filename} is too large. Received: {member.file_size} bytes{hint}")
         check_parts(archive.read("config.json"), path.stat().st_size)
         return weights_file.count(archive.read("model.weights.h5"))
 
@@ -99,12 +101,15 @@ def check_parts(text: bytes, size: int) -> None:
         free = free or key in _FREE_INTEGERS
         if isinstance(value, int) and not free and abs(value) > max(size, _MAX_INTEGER):
             raise ValueError(
-                f"`{key}` must be an integer that a file of {size} bytes can have. Received: {key}={value}"
+                f"`{key}` must be an integer that a file of {size} bytes can have. Received: {key}={shown(value)}"
+                f"{TRUSTED}"
             )
         if isinstance(value, dict) and "class_name" in value:
             count, depth = count + 1, depth + 1
             if depth > _MAX_DEPTH or count > _MAX_PARTS:
-                raise ValueError(f"a model must have up to {_MAX_PARTS} parts, up to {_MAX_DEPTH} inside each other")
+                raise ValueError(
+                    f"a model must have up to {_MAX_PARTS} parts, up to {_MAX_DEPTH} inside each other{TRUSTED}"
+                )
             _check_part(value)
             free = free or str(value.get("module")).startswith("keras.optimizers")
         if isinstance(value, dict):
@@ -126,7 +131,9 @@ def _check_graph(layers):
             ahead += not known.issuperset(sources)
         known.add(str(layer.get("name")) if isinstance(layer, dict) else "")
     if ahead > _MAX_AHEAD:
-        raise ValueError(f"the layers of a model must be in order. Received: {ahead} that come before their inputs")
+        raise ValueError(
+            f"the layers of a model must be in order. Received: {ahead} calls that come before their inputs{TRUSTED}"
+        )
 
 
 def _sources(value):

@@ -320,7 +320,7 @@ REFUSALS = {
     "a call of a constant": "must have a tensor as its input",
     "a call of nothing": "must have a tensor as its input",
     "a call of no tensor": "must have a tensor as its input",
-    "a graph that is written backwards": "must be in order. Received: 61 that come before their inputs",
+    "a graph that is written backwards": "must be in order. Received: 61 calls that come before their inputs",
 }
 
 
@@ -595,6 +595,55 @@ def test_the_weights_of_one_thread_are_not_counted_in_another(parts, tmp_path):
         thread.join()
     assert len(again) == 4
     assert keras.layers.Layer.add_weight is made
+
+
+def applied_often():
+    inputs, dense = keras.Input((4, 4, 1)), keras.layers.Dense(1)
+    outputs = inputs
+    for _ in range(60):
+        outputs = dense(outputs)
+    return keras.Model(inputs, keras.layers.Flatten()(outputs))
+
+
+def deeply_nested():
+    trunk = keras.layers.Dense(4)
+    for _ in range(9):
+        trunk = keras.Sequential([trunk])
+    return keras.Sequential([keras.layers.Flatten(), trunk])
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Table(keras.layers.Flatten):
+    """A layer of a user's own with an integer far above the size of its file."""
+
+    def __init__(self, buckets=10_000_000, **kwargs):
+        super().__init__(**kwargs)
+        self.buckets = buckets
+
+    def get_config(self):
+        return {**super().get_config(), "buckets": self.buckets}
+
+
+BEYOND = {
+    "a layer applied 60 times": (applied_often, "must be in order. Received: 59 calls"),
+    "a large integer": (lambda: keras.Sequential([Table()]), "`buckets` must be an integer that a file of"),
+    "nested too deeply": (deeply_nested, "up to 9 inside each other"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), BEYOND.values(), ids=BEYOND)
+def test_an_honest_file_beyond_a_bound_is_refused_with_the_way_to_load_it(tmp_path, make, message):
+    path = tmp_path / "model.keras"
+    vae = kv.VAE(
+        kv.Encoder(make(), kv.posteriors.DiagonalGaussian(2)),
+        kv.Decoder(kv.networks.mlp((3,)), kv.likelihoods.Bernoulli((4, 4, 1))),
+        seed=0,
+    )
+    vae.save(path)
+    refused(path, f"{message}.*A file that you trust is loaded by keras.saving.load_model$")
+    x = np.random.default_rng(0).random((2, 4, 4, 1), np.float32)
+    again = keras.saving.load_model(path)
+    np.testing.assert_array_equal(again.encode(x).mean(), vae.encode(x).mean())
 
 
 def functional_trunk():

@@ -59,7 +59,7 @@ class ImageGrids(keras.callbacks.Callback):
         super().__init__()
         if folder is None and log_dir is None:
             raise ValueError("`folder` or `log_dir` must be given: where the pictures go. Received: neither")
-        images = as_images(images)
+        images = as_images(images, names=("images", "y"))
         self._x, self._labels = images.numpy(), images.labels
         self._folder = None if folder is None else pathlib.Path(folder)
         self._log_dir = None if log_dir is None else os.fspath(log_dir)

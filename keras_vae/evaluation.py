@@ -134,7 +134,7 @@ def batches(vae: VAE, images: Images) -> Iterator[tuple]:
 @checked
 def posterior_centers(vae: VAE, data: Images | ArrayLike) -> np.ndarray:
     """Returns the centre of q(z|x) of each example, `(count, latent_dim)`: the mean of a Gaussian."""
-    images = as_images(data)
+    images = as_images(data, names=("data", "y"))
     return np.concatenate([center(vae.encode(x, c)).numpy() for x, c in batches(vae, images)])
 
 
@@ -144,7 +144,7 @@ def mean_kl_per_dimension(vae: VAE, data: Images | ArrayLike) -> list[float] | N
     if isinstance(vae.encoder.posterior, Deterministic):
         return None
     prior = vae.prior(vae.encoder)
-    images = as_images(data)
+    images = as_images(data, names=("data", "y"))
     try:
         parts = [kl_per_dimension(vae.encode(x, c), prior).numpy() for x, c in batches(vae, images)]
     except ValueError:
@@ -155,7 +155,7 @@ def mean_kl_per_dimension(vae: VAE, data: Images | ArrayLike) -> list[float] | N
 @checked
 def reconstruction_error(vae: VAE, data: Images | ArrayLike) -> float:
     """Returns the squared distance from the reconstruction, summed over the values of x, mean over examples."""
-    images = as_images(data)
+    images = as_images(data, names=("data", "y"))
     squares = [tf.math.squared_difference(x, vae.reconstruct(x, c)).numpy() for x, c in batches(vae, images)]
     return float(np.concatenate(squares).reshape(len(images), -1).sum(axis=1).mean(dtype=np.float64))
 

@@ -5,6 +5,8 @@ Keras takes a 0 for "not given" in some places, counts to -1 for ever in others,
 
 import numbers
 
+import keras
+
 from keras_vae import checks
 
 _COUNTS = ("batch_size", "validation_batch_size", "steps_per_epoch", "validation_steps")
@@ -15,6 +17,9 @@ def check_fit(validation_split, arguments: dict) -> None:
     for name in ("epochs", "initial_epoch"):  # 0 epochs train nothing, as with Keras
         checks.nonnegative_int(name, arguments[name])
     check_counts(**{name: arguments.get(name) for name in _COUNTS})
+    _check_callbacks(arguments["callbacks"])
+    if arguments["verbose"] not in ("auto", 0, 1, 2):
+        raise ValueError(f"`verbose` must be 'auto', 0, 1 or 2. Received: verbose={arguments['verbose']!r}")
     _check_validation_freq(arguments.get("validation_freq", 1))
     _check_validation_split(validation_split)
 
@@ -24,6 +29,13 @@ def check_counts(**counts) -> None:
     for name, value in counts.items():
         if value is not None:
             checks.positive_int(name, value)
+
+
+def _check_callbacks(value):
+    callbacks = value if isinstance(value, list | tuple) else [] if value is None else [value]
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback | keras.callbacks.CallbackList):
+            raise ValueError(f"`callbacks` must be Keras callbacks. Received: callbacks={value!r}")
 
 
 def _check_validation_freq(value):

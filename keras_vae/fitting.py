@@ -21,7 +21,7 @@ from keras_vae.block_steps import accept_blocks, block_size
 from keras_vae.fit_arguments import check_counts, check_fit, num_training_examples
 from keras_vae.inputs import checked_images, inputs_of
 from keras_vae.losses_of_calls import adds_losses, check_no_padding, without_padding
-from keras_vae.streams import check_first_batch, checked_stream, is_stream, one_error
+from keras_vae.streams import check_end, check_first_batch, checked_stream, is_stream, one_error
 from keras_vae.threads import Turn, one_at_a_time
 
 # Below this number of steps the seconds XLA takes to compile are more than it saves.
@@ -135,26 +135,28 @@ class ArrayModel(keras.Model):
                     "`validation_split` must be 0 for data that are not in memory: pass `validation_data`. "
                     f"Received: validation_split={validation_split!r} and x of type {type(x).__name__}"
                 )
-            x, y, sample_weight = checked_stream(self, x, y, sample_weight, shuffle), None, None
-            if validation_data is not None:
-                validation_data, options["validation_steps"] = self._validation_feed(
-                    validation_data, validation_batch_size or batch_size or 32, 1, options.get("validation_steps")
-                )
-            return super().fit(
-                x,
-                y,
-                batch_size=batch_size,
-                validation_data=validation_data,
-                shuffle=shuffle,
-                sample_weight=sample_weight,
-                validation_batch_size=validation_batch_size,
-                **options,
-            )
+            stream = checked_stream(self, x, y, sample_weight, shuffle)
+            return self._fit_stream(stream, validation_data, shuffle, sizes, options)
         images = checked_images(self, x, y, sample_weight)
         if validation_data is None and validation_split:
             cut = num_training_examples(len(images), validation_split)
             images, validation_data = images[:cut], images[cut:]
-        batch_size = min(batch_size or 32, len(images))
+        return self._fit_images(images, validation_data, shuffle, sizes, options)
+
+    def _fit_stream(self, stream, validation_data, shuffle, sizes, options):
+        check_end("steps_per_epoch", stream, options.get("steps_per_epoch"))
+        if validation_data is not None:
+            steps = options.get("validation_steps")
+            batch_size = sizes["validation_batch_size"] or sizes["batch_size"] or 32
+            validation_data, all_steps = self._validation_feed(validation_data, batch_size, 1, steps)
+            if all_steps != steps and not self._under_strategy:
+                # Ended by itself: with `steps_per_execution` Keras runs past a number of steps.
+                validation_data, all_steps = validation_data.take(all_steps), None
+            options = {**options, "validation_steps": all_steps}
+        return super().fit(stream, validation_data=validation_data, shuffle=shuffle, **sizes, **options)
+
+    def _fit_images(self, images, validation_data, shuffle, sizes, options):
+        batch_size = min(sizes["batch_size"] or 32, len(images))
         all_steps = -(-len(images) // batch_size)
         steps = options.get("steps_per_epoch") or all_steps
         # A block is a part of an epoch: other numbers of steps are taken one by one.
@@ -168,16 +170,16 @@ class ArrayModel(keras.Model):
             # A second `fit` goes on where the first one ended, with new orders and draws. It is asked with the first
             # batch: by then a callback may have restored model and epoch.
             begun = int(keras.ops.convert_to_numpy(model().train_steps)) // all_steps
-            return max(model()._initial_epoch or initial_epoch, begun)
+            return max(model()._initial_epoch or options["initial_epoch"], begun)
 
         train, _ = self._feed(images, batch_size, size, shuffle, first)
         if validation_data is not None:
             validation_data, options["validation_steps"] = self._validation_feed(
-                validation_data, validation_batch_size or batch_size, size, options.get("validation_steps")
+                validation_data, sizes["validation_batch_size"] or batch_size, size, options.get("validation_steps")
             )
         options["steps_per_epoch"] = steps
         # Of all epochs: a training that goes on is compiled as the one that was interrupted.
-        with self._blocks(size, steps * epochs):
+        with self._blocks(size, steps * options["epochs"]):
             return super().fit(train, validation_data=validation_data, shuffle=False, **options)
 
     @one_at_a_time
@@ -190,6 +192,7 @@ class ArrayModel(keras.Model):
             return super().evaluate(x, y, batch_size=batch_size, sample_weight=sample_weight, steps=steps, **options)
         if is_stream(x):
             feed = checked_stream(self, x, y, sample_weight)
+            check_end("steps", feed, steps)
             return super().evaluate(feed, batch_size=batch_size, steps=steps, **options)
         images = checked_images(self, x, y, sample_weight)
         batch_size = min(batch_size or 32, len(images))
@@ -276,11 +279,18 @@ class ArrayModel(keras.Model):
     @one_error
     def _validation_feed(self, data, batch_size, size, steps):
         parts = data if isinstance(data, tuple | list) else (data,)
+        if not 1 <= len(parts) <= 3:
+            raise ValueError(
+                "`validation_data` must be x, (x, y) or (x, y, sample_weight). "
+                f"Received: a {type(data).__name__} of {len(parts)}"
+            )
         prefix = "`validation_data` must fit the model: "
         try:
             if is_stream(parts[0]):
                 check_first_batch(self, parts[0], prefix)
-                return checked_stream(self, *parts, prefix=prefix), steps
+                stream = checked_stream(self, *parts, prefix=prefix)
+                check_end("validation_steps", stream, steps)
+                return stream, steps
             data = checked_images(self, *parts)
         except ValueError as error:
             raise ValueError(error if prefix in str(error) else f"{prefix}{error}") from error

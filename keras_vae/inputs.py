@@ -8,30 +8,35 @@ from keras_vae.conditions import check_condition
 from keras_vae.containers import as_numbers, is_real
 from keras_vae.data.images import Images
 
-_FIELDS = {"labels": "y", "weights": "sample_weight"}
 
-
-def as_images(x, y=None, sample_weight=None) -> Images:
+def as_images(x, y=None, sample_weight=None, names=("x", "y")) -> Images:
     """Returns examples as `Images`: anything that NumPy takes as numbers, or `Images`, which y and weights then join.
+
+    Args:
+      x: examples.
+      y: labels or None.
+      sample_weight: weights `(count,)` or None.
+      names: what x and y are called in errors.
 
     Raises:
       ValueError: if one of them is no array of numbers, or the `Images` have labels or weights of their own.
     """
-    given = {"labels": y, "weights": sample_weight}
-    given = {field: as_numbers(_FIELDS[field], value) for field, value in given.items() if value is not None}
+    fields = {"labels": (names[1], y), "weights": ("sample_weight", sample_weight)}
+    given = {field: as_numbers(name, value) for field, (name, value) in fields.items() if value is not None}
     if isinstance(x, Images):
         for field in given:
             if getattr(x, field) is not None:
                 raise ValueError(
-                    f"`{_FIELDS[field]}` must be none beside `Images` with {field} of their own. "
+                    f"`{fields[field][0]}` must be none beside `Images` with {field} of their own. "
                     f"Received: both; dataclasses.replace(images, {field}=...) gives them others"
                 )
         return dataclasses.replace(x, **given) if given else x
-    x = as_numbers("x", x)
+    name = names[0]
+    x = as_numbers(name, x)
     if x.ndim == 0:
-        raise ValueError(f"`x` must be an array of examples, (count, ...). Received: the number {x}")
+        raise ValueError(f"`{name}` must be an array of examples, (count, ...). Received: the number {x}")
     if not len(x):
-        raise ValueError("`x` must hold at least one example. Received: an empty array")
+        raise ValueError(f"`{name}` must hold at least one example. Received: an empty array")
     if x.dtype == np.float64 or x.dtype == bool:
         x = x.astype(np.float32)
     return Images(x, **given)
@@ -52,9 +57,12 @@ def checked_images(model, x, y=None, sample_weight=None, name="y") -> Images:
     """
     if is_pair(model, x):
         x, y = separated(model, x, y)
-    elif model.condition_dim is None and not is_real(y):
-        y = None  # not used, and text cannot enter a training step
-    images = as_images(x, y, sample_weight)
+    elif model.condition_dim is None:
+        # Labels are not used, and text cannot enter a training step.
+        y = y if is_real(y) else None
+        if isinstance(x, Images) and not (x.labels is None or is_real(x.labels)):
+            x = dataclasses.replace(x, labels=None)
+    images = as_images(x, y, sample_weight, ("x", name))
     model.check_data(images, name)
     return images
 

@@ -11,11 +11,18 @@ import tensorflow as tf
 
 
 def adds_losses(model: keras.Model) -> bool:
-    """Whether a layer of `model` has an activity regulariser, or calls `add_loss` in its `call`."""
+    """Whether a layer of `model` has an activity regularizer, or names `add_loss` in a method of its class."""
     return any(
-        layer.activity_regularizer is not None or "add_loss" in inspect.unwrap(type(layer).call).__code__.co_names
+        layer.activity_regularizer is not None or any(map(_names_add_loss, type(layer).__mro__))
         for layer in model._flatten_layers()
     )
+
+
+def _names_add_loss(cls):
+    if cls.__module__.startswith("keras.src."):  # Keras's own layers that add losses take an activity regularizer
+        return False
+    codes = (getattr(inspect.unwrap(method), "__code__", None) for method in vars(cls).values() if callable(method))
+    return any(code is not None and "add_loss" in code.co_names for code in codes)
 
 
 def without_padding(batches: tf.data.Dataset, count: int, batch_size: int) -> tf.data.Dataset:

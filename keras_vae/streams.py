@@ -81,9 +81,20 @@ def checked_stream(model, x, y=None, sample_weight=None, shuffle=False, prefix="
         return (check.batch(batch) for batch in x)
     if isinstance(x, tf.data.Dataset):
         return check.dataset(x)
-    if isinstance(x, data_adapter.DataAdapter | tf.distribute.DistributedDataset | tf.distribute.DistributedIterator):
+    if isinstance(x, tf.distribute.DistributedDataset | tf.distribute.DistributedIterator):
+        raise ValueError(
+            f"`x` must be the data set itself, which `fit` distributes. Received: x of type {type(x).__name__}"
+        )
+    if isinstance(x, data_adapter.DataAdapter):  # made by this function
         return x
     return check.dataset(get_data_adapter(x).get_tf_dataset())
+
+
+def check_end(name: str, stream, steps: int | None) -> None:
+    """Raises `ValueError` for a stream that says it has no end if the argument `name`, a number of steps, is None."""
+    endless = isinstance(stream, tf.data.Dataset) and stream.cardinality() == tf.data.INFINITE_CARDINALITY
+    if steps is None and (endless or (isinstance(stream, PyDatasetAdapter) and stream.num_batches is None)):
+        raise ValueError(f"`{name}` must be given for a data set without an end. Received: {name}=None")
 
 
 def check_first_batch(model, x, prefix) -> None:

@@ -220,7 +220,7 @@ class VAE(Settings, KerasFiles, ArrayModel):
         """
         if is_stream(data):
             raise ValueError(f"`data` must be an array or `Images`. Received: {type(data).__name__}")
-        images = as_images(data)
+        images = as_images(data, names=("data", "y"))
         self._check_values(images)
         self.encoder.adapt(images.mean())
         likelihood = self.decoder.likelihood

@@ -89,3 +89,9 @@ def test_the_limit_of_keras_for_steps_is_kept():
     finally:
         keras.config.set_max_steps_per_epoch(None)
     assert (int(vae.train_steps), int(vae._test_steps)) == (2, 2)
+
+
+@pytest.mark.parametrize(("name", "value"), [("callbacks", object()), ("callbacks", ["x"]), ("verbose", object())])
+def test_what_keras_would_not_name_is_named(vae, binary, name, value):
+    with pytest.raises(ValueError, match=f"^`{name}` must be "):
+        vae.fit(binary, **{name: value})

@@ -162,3 +162,23 @@ def test_complex_and_masked_values_are_errors_everywhere(plain, method):
             getattr(plain, method)(x)
         with pytest.raises(ValueError, match=r"`values` must be an array of (real numbers|at least one number)"):
             kv.data.Images(x)
+
+
+def test_text_labels_of_images_enter_no_step():
+    images = kv.data.Images(X, np.array(["a"] * len(X)))
+    expected = make_vae().fit(X, batch_size=10, verbose=0).history
+    assert make_vae().fit(images, batch_size=10, verbose=0).history == expected
+
+
+@pytest.mark.parametrize("data", [(), (X, None, np.ones(len(X)), "more")])
+def test_validation_data_have_one_to_three_parts(data):
+    with pytest.raises(ValueError, match=r"`validation_data` must be x, \(x, y\) or \(x, y, sample_weight\)"):
+        make_vae().fit(X, validation_data=data)
+
+
+def test_an_error_names_the_argument_of_its_method():
+    images = kv.data.Images(X, np.arange(len(X)) % 3)
+    with pytest.raises(ValueError, match="`condition` must be none beside `Images`"):
+        make_conditional().log_prob(images, 2, condition=np.zeros(len(X), int))
+    with pytest.raises(ValueError, match="`data` must be an array"):
+        make_vae().adapt(np.ma.masked_array(X, X > 0.5))

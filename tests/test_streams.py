@@ -233,3 +233,33 @@ def test_a_model_leaves_memory_after_training(make):
     del vae
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 2, 5])
+def test_validation_on_arrays_beside_a_stream_is_an_evaluation(steps_per_execution):
+    vae = make_vae()
+    vae.compile(keras.optimizers.SGD(0.0), steps_per_execution=steps_per_execution)
+    history = vae.fit(dataset(X), validation_data=X[:35], batch_size=SIZE, epochs=2, verbose=0).history
+    expected = vae.evaluate(X[:35], batch_size=SIZE, verbose=0, return_dict=True)["loss"]
+    np.testing.assert_allclose(history["val_loss"], [expected] * 2, rtol=1e-6)
+
+
+def test_a_data_set_without_an_end_needs_a_number_of_steps(vae):
+    endless = kv.data.Images(X).batches(SIZE)
+    for call, name in (
+        (lambda: vae.fit(endless), "steps_per_epoch"),
+        (lambda: vae.fit(dataset(X).repeat()), "steps_per_epoch"),
+        (lambda: vae.evaluate(endless), "steps"),
+        (lambda: vae.fit(X, validation_data=endless), "validation_steps"),
+    ):
+        with pytest.raises(ValueError, match=f"`{name}` must be given for a data set without an end"):
+            call()
+    assert len(vae.fit(endless, steps_per_epoch=4, epochs=2, verbose=0).history["loss"]) == 2
+
+
+def test_a_distributed_data_set_is_refused_since_its_batches_pass_unchecked(vae):
+    distributed = tf.distribute.get_strategy().experimental_distribute_dataset(dataset(X))
+    if isinstance(distributed, tf.data.Dataset):
+        distributed = tf.distribute.MirroredStrategy(["CPU:0"]).experimental_distribute_dataset(dataset(X))
+    with pytest.raises(ValueError, match="`x` must be the data set itself"):
+        vae.fit(distributed)

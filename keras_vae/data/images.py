@@ -149,7 +149,8 @@ class Images:
           none; float32 `(batch_size,)`.
         """
         steps = self._steps(batch_size, 1, shuffle, seed, initial_epoch, rows)
-        return steps.map(lambda batch, _: (tf.cast(batch[0], tf.float32), *batch[1:]))
+        batches = steps.map(lambda batch, _: (tf.cast(batch[0], tf.float32), *batch[1:]))
+        return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
     @checked
     def blocks(

@@ -22,11 +22,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
+from keras_vae.config import written
 from keras_vae.environment import whose
 
 
 class Kind(NamedTuple):
-    """What an annotation accepts.
+    """The values that an annotation accepts.
 
     Attributes:
       expected: what an error says after "must be", for example "a positive integer".
@@ -215,8 +216,5 @@ def shown(value) -> str:
     """Returns a value as an error shows it: an array by its type and shape, other things in at most 200 characters."""
     if hasattr(value, "dtype") and not isinstance(value, type) and getattr(value, "shape", ()) != ():
         return f"<{type(value).__name__} of {getattr(value.dtype, 'name', value.dtype)} with shape {value.shape}>"
-    try:
-        text = repr(value)
-    except ValueError:  # an integer of more digits than Python writes
-        return "an integer of thousands of digits"
+    text = written(value)
     return text if len(text) <= 200 else f"{text[:200]}..."

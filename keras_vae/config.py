@@ -369,7 +369,7 @@ def check_links(run_dir) -> None:
     for place, folders, names in os.walk(run_dir):
         for name in (*names, *folders):
             path = pathlib.Path(place, name)
-            # What another process writes may be gone since.
+            # Another process may have removed a file of its own since.
             if os.path.lexists(path) and (name in names or not _is_inside(path, run_dir)):
                 run_file(run_dir, str(path.relative_to(run_dir)))
 
@@ -402,7 +402,7 @@ def read_json(path: pathlib.Path) -> dict:
 
 
 _MAX_JSON_BYTES = 1 << 20
-# What a run may go on with other than it began.
+# A run may go on with other values of these than it began with.
 _FREE_ON_RESUME = ("run_dir", "export", "strategy", "image_grid_epochs")
 _SIZE = re.compile("[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})?")
 _MAX_PIXELS = 65_535
@@ -415,7 +415,7 @@ def _is_scale(text: str) -> bool:
         return False
 
 
-# What is written must be read again, and a file that may be hostile is not read with any number of parts.
+# A run's model must be read again, and a file that may be hostile is not read with any number of parts.
 _MOST_WIDTHS = 100
 _KINDS = {str: "text", bool: "True or False", int: "an integer", float: "a number", tuple: "a tuple of integers"}
 
@@ -449,7 +449,7 @@ def check(name: str, value: Any) -> None:
 
 
 def _refuse(field, value):
-    raise ValueError(f"`{field.name}` must be {expected(field)}. Received: {_shown(value)}")
+    raise ValueError(f"`{field.name}` must be {expected(field)}. Received: {written(value)}")
 
 
 def _may_be(field, item):
@@ -469,7 +469,8 @@ def _is(kind, value) -> bool:
     return isinstance(value, int | float) if kind is float else isinstance(value, kind)
 
 
-def _shown(value) -> str:
+def written(value) -> str:
+    """Returns `repr(value)`, or words in its place where Python raises an error."""
     try:
         return repr(value)
     except ValueError:  # an integer of more digits than Python writes

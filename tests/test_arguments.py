@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 import keras_vae as kv
+from keras_vae import arguments, checks, config
 from keras_vae.arguments import (
     ArrayLike,
     Fraction,
@@ -185,3 +186,14 @@ def test_the_check_costs_microseconds():
         return min(timer.repeat(number=1000, repeat=20)) / 1000
 
     assert seconds(call) - seconds(call.__wrapped__) < 10e-6
+
+
+def test_an_integer_of_more_digits_than_python_writes_is_shown_in_words_everywhere():
+    huge = 10**5000
+    assert arguments.shown(huge) == "an integer of thousands of digits"
+    with pytest.raises(
+        ValueError, match=r"^`a` must be at most 2147483647\. Received: a=an integer of thousands of dig"
+    ):
+        checks.positive_int("a", huge)
+    with pytest.raises(ValueError, match=r"^`epochs` must be .*Received: an integer of thousands of digits$"):
+        config.Config(epochs=huge)

@@ -19,12 +19,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # From the bottom up: a module may import what stands in its own line or above it. A name is a module of keras_vae,
 # or a top-level one; `keras_vae` is the package's own __init__.py, which gives the public names.
 LAYERS = (
-    ("arguments", "environment"),
+    # `config` imports the standard library alone, for `train.py --help`.
+    ("config", "environment"),
+    ("arguments",),
     (
         "checks",
         "command_line",
         "conditions",
-        "config",
         "containers",
         "finite",
         "fit_arguments",

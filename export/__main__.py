@@ -14,7 +14,7 @@ from export.errors import ExportError
 from export.paths import check_run_dir, run_file
 
 command_line, signals = early.load("command_line"), early.load("signals")
-# Far from what anybody means.
+# These limits are far above any use: they find a slip of the keyboard.
 MAX_ROWS, MAX_NATS = 100_000, 1_000_000
 OF_THE_EXPORT = ("num_samples", "batch_size", "variants", "max_nats", "overwrite", "onnx", "litertjs")
 

@@ -58,7 +58,7 @@ def show(text: str) -> None:
 
 
 def _flush_stdout():
-    # What is left for a pipe without a reader or a full disk goes nowhere: Python would complain when it ends.
+    # The rest of the text for a pipe without a reader or a full disk is dropped: Python would complain when it ends.
     try:
         sys.stdout.flush()
     except OSError:
@@ -66,9 +66,9 @@ def _flush_stdout():
 
 
 def open_streams() -> None:
-    """Opens to nowhere what the shell has closed (`>&-`).
+    """Opens `os.devnull` for each standard stream that the shell has closed (`>&-`).
 
-    Printing would fail, and a file that is opened later would get the free number, and with it what C++ prints.
+    Printing would fail otherwise, and a file opened later would get the number of the stream and the output of C++.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -79,7 +79,7 @@ def open_streams() -> None:
 
 
 def start() -> None:
-    """What every command does first: its streams are open, and names in its log cannot move the cursor."""
+    """Begins a command: opens its closed streams, and escapes names in its log, which cannot move the cursor then."""
     open_streams()
     flags.FLAGS.mark_as_parsed()  # absl remarks on what is logged before
     logging.use_absl_handler()
@@ -158,7 +158,7 @@ def cause(error: Exception) -> str:
     return _NAMES.sub("", line)
 
 
-# What TensorFlow says before the cause: where in the program the operation was made.
+# TensorFlow writes these lines before the cause: they say where in the program the operation was made.
 _AROUND = re.compile(r'$|Graph execution error:|Detected at node|File "|<stack traces|\d+ root error|\[\[')
 # Its names of its own parts, and of the kind of error where there are several.
 _NAMES = re.compile(r"^{{function_node .*?}} |^\(\d+\) [A-Z_]+: *| \[Op:.*")
@@ -171,11 +171,11 @@ def module_to_run(package: str) -> str:
 
 
 def quiet_tensorflow(first_operation: bool = True) -> None:
-    """Imports TensorFlow without what it says of itself at start-up, and keeps its logs to warnings.
+    """Imports TensorFlow without its messages at start-up, and keeps its logs to warnings.
 
     Args:
-      first_operation: whether to run one, which looks for devices and says so; a strategy of several workers must be
-        made before.
+      first_operation: whether to run an operation, which makes TensorFlow look for devices and say so; with a strategy
+        of several workers it must be False, since the strategy must be made before any operation.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.get_absl_handler().addFilter(_is_news)

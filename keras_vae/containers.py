@@ -1,4 +1,4 @@
-"""What data may come in: everything that NumPy takes as an array of real numbers; one error for everything else."""
+"""Checks of data: they take all that NumPy takes as an array of real numbers, and have one error for all else."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What must hold of Keras before there can be a model: its backend, its precision, and whose objects it is given."""
+"""Checks of Keras before there can be a model: its backend, its precision, and the library that objects are of."""
 
 import os
 

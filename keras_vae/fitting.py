@@ -81,9 +81,9 @@ class ArrayModel(keras.Model):
         self._auto_jit = jit_compile == "auto"
         self._functions = {}
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
-        # Now, and not while the first step is traced: a trace that fails would leave half an optimiser.
+        # The optimizer is built before the first step is traced: a trace that fails would leave half of one.
         self.optimizer.build(self.trainable_variables)
-        # Not named `_compile_config`: that is Keras's own, and its HDF5 files are written from it.
+        # The name `_compile_config` is Keras's own, and its HDF5 files are written from it.
         self._compile_arguments = keras.saving.serialize_keras_object(
             {"optimizer": self.optimizer, "jit_compile": jit_compile, **kwargs}
         )

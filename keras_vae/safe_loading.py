@@ -32,7 +32,7 @@ _FREE_INTEGERS = {"dataset_size", "num_samples", "num_steps", "seed", "shared_ob
 _MODULES = ("activations", "constraints", "dtype_policies", "initializers", "layers", "optimizers")
 _MODULES += ("optimizers.schedules", "regularizers")
 _FROM_KERAS = {"DTypePolicy", "Functional", "Model", "Sequential"}
-# What Keras writes by other names than those it is known by.
+# Keras writes these by other names than those it is known by.
 _BY_PLACE = {("keras.src.models.functional", "Functional"), ("keras.random", "SeedGenerator")}
 # Code, other runtimes, files beside the model, and loops in Python.
 _NO_LAYERS = {"FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup", "TFSMLayer", "TextVectorization"}

@@ -1,4 +1,4 @@
-"""What of a model may be set after its construction, and when it takes effect."""
+"""The settings of a model that may be changed after its construction, and when a change takes effect."""
 
 import tensorflow as tf
 

@@ -100,7 +100,7 @@ class _Stop:
             if not self._last:
                 _strike(number)
         if not self._last:
-            # What is said may find no reader and never come back.
+            # Writing to a pipe that nobody reads may never return.
             speaker = threading.Thread(target=self._say, daemon=True)
             speaker.start()
             speaker.join(1.0)

@@ -217,5 +217,5 @@ def _has_shape(tensor, shape):
 
 
 def _equal(a, b):
-    # Not an error at two shapes, but false.
+    # Two shapes that do not fit together give False and no error.
     return tf.reduce_all(tf.raw_ops.Equal(x=a, y=tf.cast(b, a.dtype), incompatible_shape_error=False))

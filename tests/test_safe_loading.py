@@ -295,7 +295,7 @@ CONFIGS = {
     "a call of no tensor": graph(false_tensor),
     "a graph that is written backwards": graph(list.reverse),
 }
-# What is said of each.
+# Each of them is refused with this.
 REFUSALS = {
     "a width of 10^9": "must have up to [0-9]+ numbers in weights",
     "widths that multiply": "must have up to [0-9]+ numbers in weights",
@@ -486,7 +486,7 @@ def test_no_size_in_the_configuration_costs_memory_or_time(parts, tmp_path):
         assert re.search(REFUSALS[name], what), (name, what)
 
 
-# What happens to a file by chance.
+# Files that were changed at random.
 
 
 def test_any_change_of_the_configuration_is_an_error_or_harmless(parts, tmp_path):

@@ -1,13 +1,13 @@
 """Builds a model from a configuration that may be hostile within bounds that the weights of its file set."""
 
 import contextlib
-import functools
 import math
 import threading
 from collections.abc import Iterator
 
 import keras
 
+from keras_vae.counting import before_each, numbers_in_weight
 from keras_vae.weights_file import Weights
 
 # A model may have so many beside those with weights. A graph is at most 950 layers deep, where Keras reaches Python's
@@ -17,8 +17,6 @@ _FREE_CALLS = 3000
 _MAX_FEATURES = 1 << 26
 # Each refusal by a bound ends with it: an honest file may be beyond one.
 TRUSTED = ". A file that you trust is loaded by keras.saving.load_model"
-
-_one_at_a_time = threading.Lock()
 
 
 class _Account:
@@ -30,18 +28,11 @@ class _Account:
             "layers and metrics": weights.arrays + _FREE_LAYERS,
             "calls of layers": weights.arrays + _FREE_CALLS,
         }
-        self._spent, self._thread = dict.fromkeys(self._most, 0), threading.get_ident()
+        self._spent = dict.fromkeys(self._most, 0)
 
-    def counted(self, method, what, size):
-        """Returns a method that first adds `size` of its arguments to the account, if this thread calls it."""
-
-        @functools.wraps(method)
-        def wrapper(owner, /, *args, **kwargs):
-            if threading.get_ident() == self._thread:
-                self._spend(what, size(owner, *args, **kwargs), owner)
-            return method(owner, *args, **kwargs)
-
-        return wrapper
+    def adding(self, what, size):
+        """Returns a function that adds `size` of its arguments to the account."""
+        return lambda owner, *args, **kwargs: self._spend(what, size(owner, *args, **kwargs), owner)
 
     def _spend(self, what, count, owner):
         self._spent[what] += count
@@ -60,18 +51,25 @@ def bounded(weights: Weights) -> Iterator[None]:
     what goes beyond them. A `Sequential` is built once and not, as Keras does, anew for each of its layers.
     """
     layer, metric, account = keras.layers.Layer, keras.metrics.Metric, _Account(weights)
-    with _one_at_a_time, contextlib.ExitStack() as stack:
-        for owner, name, replacement in (
-            # By `__new__`: Keras looks at the signature of `Layer.__init__`.
-            (layer, "__new__", account.counted(layer.__new__, "layers and metrics", _made)),
-            (metric, "__init__", account.counted(metric.__init__, "layers and metrics", _made)),
-            (layer, "__call__", account.counted(layer.__call__, "calls of layers", _calls)),
-            (layer, "add_weight", account.counted(layer.add_weight, "numbers in weights", _numbers)),
-            (keras.Sequential, "from_config", _built_once(keras.Sequential.from_config.__func__)),
-        ):
-            stack.callback(setattr, owner, name, vars(owner)[name])
-            setattr(owner, name, replacement)
+    counts = (
+        # Layers are counted in `__new__`, since Keras looks at the signature of `Layer.__init__`.
+        (layer, "__new__", account.adding("layers and metrics", _made)),
+        (metric, "__init__", account.adding("layers and metrics", _made)),
+        (layer, "__call__", account.adding("calls of layers", _calls)),
+        (layer, "add_weight", account.adding("numbers in weights", numbers_in_weight)),
+    )
+    with before_each(*counts), _each_sequential_built_once():
         yield
+
+
+@contextlib.contextmanager
+def _each_sequential_built_once():
+    before = vars(keras.Sequential)["from_config"]
+    keras.Sequential.from_config = _built_once(before.__func__)
+    try:
+        yield
+    finally:
+        keras.Sequential.from_config = before
 
 
 def _built_once(from_config):
@@ -101,11 +99,6 @@ def _calls(layer, inputs=None, *_, **__):
     """Returns how many calls a call is: a recurrent layer may be unrolled, one call of its cell a step."""
     shape = getattr(inputs, "shape", ())
     return 1 if not getattr(layer, "unroll", False) or len(shape) < 2 else shape[1] or 1
-
-
-def _numbers(_, shape=None, *__, **___):
-    dimensions = shape if isinstance(shape, list | tuple) else [shape]
-    return math.prod(abs(d) for d in dimensions if isinstance(d, int))
 
 
 def check_features(model: keras.Model) -> None:

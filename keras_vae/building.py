@@ -2,14 +2,13 @@
 
 import contextlib
 import dataclasses
-import functools
-import math
 
 import keras
 import numpy as np
 
 from keras_vae import data, likelihoods, networks, objectives, posteriors, priors, schedules
 from keras_vae.config import Config
+from keras_vae.counting import before_each, numbers_in_weight
 from keras_vae.data.limits import check_memory
 from keras_vae.decoder import Decoder
 from keras_vae.encoder import Encoder
@@ -53,20 +52,15 @@ def _weights_fit_in_memory():
 
     A step holds four numbers for each: the weight, its gradient and the two averages of Adam.
     """
-    add_weight, made = keras.layers.Layer.add_weight, 0
+    made = 0
 
-    @functools.wraps(add_weight)
-    def counted(self, shape=(), *args, **kwargs):
+    def count(*args, **kwargs):
         nonlocal made
-        made += math.prod(shape if isinstance(shape, list | tuple) else (shape or 1,))
+        made += numbers_in_weight(*args, **kwargs)
         check_memory(4 * 4 * made, f"a model of {made:,} or more weights, their gradients and averages")
-        return add_weight(self, shape, *args, **kwargs)
 
-    keras.layers.Layer.add_weight = counted
-    try:
+    with before_each((keras.layers.Layer, "add_weight", count)):
         yield
-    finally:
-        keras.layers.Layer.add_weight = add_weight
 
 
 def _make(config, dataset):

@@ -27,6 +27,7 @@ LAYERS = (
         "command_line",
         "conditions",
         "containers",
+        "counting",
         "finite",
         "fit_arguments",
         "folders",

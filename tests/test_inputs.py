@@ -63,7 +63,7 @@ def test_labels_and_weights_are_given_once(conditional):
             method(whole, Y, verbose=0)
         with pytest.raises(ValueError, match=r"`sample_weight` must be none beside `Images` with weights"):
             method(whole, sample_weight=WEIGHTS, verbose=0)
-    with pytest.raises(ValueError, match=r"`y` must be none beside `Images` with labels"):
+    with pytest.raises(ValueError, match=r"`condition` must be none beside `Images` with labels"):
         conditional.log_prob(whole, 4, condition=Y)
     with pytest.raises(ValueError, match=r"`validation_data` must fit the model: `sample_weight` must be none"):
         conditional.fit(X, Y, validation_data=(dataclasses.replace(whole, labels=None), Y, WEIGHTS), verbose=0)
@@ -177,8 +177,5 @@ def test_validation_data_have_one_to_three_parts(data):
 
 
 def test_an_error_names_the_argument_of_its_method():
-    images = kv.data.Images(X, np.arange(len(X)) % 3)
-    with pytest.raises(ValueError, match="`condition` must be none beside `Images`"):
-        make_conditional().log_prob(images, 2, condition=np.zeros(len(X), int))
     with pytest.raises(ValueError, match="`data` must be an array"):
         make_vae().adapt(np.ma.masked_array(X, X > 0.5))

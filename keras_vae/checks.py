@@ -1,7 +1,7 @@
 """Argument checks shared by the layers: each error names the argument, what was expected and what came."""
 
+import math
 import numbers
-import sys
 from collections.abc import Collection
 from typing import Literal
 
@@ -27,14 +27,14 @@ def nonnegative_int(name: str, value, high: int = MAX_INT64) -> int:
 
 def positive_float(name: str, value) -> float:
     """Returns `value` as a float, or raises `ValueError` unless it is a number above 0 that float32 can hold."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value <= sys.float_info.max:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < math.inf:
         raise ValueError(f"`{name}` must be a positive number. Received: {name}={shown(value)}")
     return float(_at_most(MAX_FLOAT32, name, value))
 
 
 def nonnegative_float(name: str, value) -> float:
     """Returns `value` as a float, or raises `ValueError` unless it is a number of at least 0 that float32 can hold."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value <= sys.float_info.max:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
         raise ValueError(f"`{name}` must be a number of at least 0. Received: {name}={shown(value)}")
     return float(_at_most(MAX_FLOAT32, name, value))
 

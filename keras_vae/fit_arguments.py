@@ -9,6 +9,7 @@ import keras
 
 from keras_vae import checks
 
+_FOR_BATCHES = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 _COUNTS = ("batch_size", "validation_batch_size", "steps_per_epoch", "validation_steps")
 
 
@@ -22,6 +23,17 @@ def check_fit(validation_split, arguments: dict) -> None:
         raise ValueError(f"`verbose` must be 'auto', 0, 1 or 2. Received: verbose={arguments['verbose']!r}")
     _check_validation_freq(arguments.get("validation_freq", 1))
     _check_validation_split(validation_split)
+
+
+def acts_on_batches(callbacks) -> bool:
+    """Whether one of the callbacks, other than Keras's and the package's own, has a method for training batches."""
+    callbacks = getattr(callbacks, "callbacks", callbacks) or []
+    return any(map(_acts_on_batches, callbacks if isinstance(callbacks, list | tuple) else [callbacks]))
+
+
+def _acts_on_batches(callback):
+    own = [vars(cls) for cls in type(callback).__mro__ if not cls.__module__.startswith(("keras.", "keras_vae."))]
+    return any(name in attributes for attributes in (vars(callback), *own) for name in _FOR_BATCHES)
 
 
 def check_counts(**counts) -> None:

@@ -18,7 +18,7 @@ import tensorflow as tf
 from keras_vae import strategies
 from keras_vae.arguments import checked
 from keras_vae.block_steps import accept_blocks, block_size
-from keras_vae.fit_arguments import check_counts, check_fit, num_training_examples
+from keras_vae.fit_arguments import acts_on_batches, check_counts, check_fit, num_training_examples
 from keras_vae.inputs import checked_images, inputs_of
 from keras_vae.losses_of_calls import adds_losses, check_no_padding, without_padding
 from keras_vae.streams import check_end, check_first_batch, checked_stream, is_stream, one_error
@@ -52,7 +52,7 @@ class ArrayModel(keras.Model):
             aggregation="only_first_replica",
         )
         self._under_strategy = tf.distribute.has_strategy()
-        self._auto_jit = True
+        self._auto_jit = self._auto_blocks = True
         self._functions = {}
         self.turn = Turn()
 
@@ -69,7 +69,9 @@ class ArrayModel(keras.Model):
           optimizer: Keras optimiser or its name.
           jit_compile: True, False or "auto". "auto" uses XLA for arrays when there are enough steps to pay for the
             compilation and no convolutions, and elsewhere what Keras chooses.
-          **kwargs: further arguments of `keras.Model.compile`. There is no `loss`: the model knows its own.
+          **kwargs: further arguments of `keras.Model.compile`. There is no `loss`: the model knows its own. Without
+            `steps_per_execution`, arrays are trained on in blocks of up to 64 steps, and Keras's own callbacks are
+            asked after each block; a callback of yours with a method for batches has each step taken by itself.
 
         Raises:
           ValueError: if `loss` or `metrics` are given.
@@ -78,6 +80,7 @@ class ArrayModel(keras.Model):
             if kwargs.pop(name, None) is not None:
                 raise ValueError(f"`{name}` must not be given: the model computes its own (see its docstring)")
         check_counts(steps_per_execution=kwargs.get("steps_per_execution"))
+        self._auto_blocks = kwargs.get("steps_per_execution") is None
         self._auto_jit = jit_compile == "auto"
         self._functions = {}
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
@@ -159,9 +162,11 @@ class ArrayModel(keras.Model):
         batch_size = min(sizes["batch_size"] or 32, len(images))
         all_steps = -(-len(images) // batch_size)
         steps = options.get("steps_per_epoch") or all_steps
-        # A block is a part of an epoch: other numbers of steps are taken one by one.
+        # A block is a part of an epoch: other numbers of steps are taken one by one, and so are those that a callback
+        # acts on, unless the model was compiled with a number of them.
         whole = steps == all_steps and not options.get("validation_steps") and not keras.config.max_steps_per_epoch()
-        size = self._block_size(images, batch_size, steps) if whole else 1
+        one_by_one = not whole or (self._auto_blocks and acts_on_batches(options["callbacks"]))
+        size = 1 if one_by_one else self._block_size(images, batch_size, steps)
 
         model = weakref.ref(self)  # TensorFlow keeps what the plan of a data set holds for good
 
@@ -253,7 +258,7 @@ class ArrayModel(keras.Model):
     def _block_size(self, images, batch_size, steps):
         if self.run_eagerly or self._under_strategy or adds_losses(self):
             return 1
-        if self.steps_per_execution != 1:
+        if not self._auto_blocks:
             return self.steps_per_execution
         return block_size(4 * batch_size * int(np.prod(images.event_shape)), steps)
 

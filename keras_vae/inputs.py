@@ -33,6 +33,11 @@ def as_images(x, y=None, sample_weight=None, names=("x", "y")) -> Images:
         return dataclasses.replace(x, **given) if given else x
     name = names[0]
     x = as_numbers(name, x)
+    for other, value in fields.values():
+        if value is not None and x.ndim and np.ndim(value) and len(value) != len(x):
+            raise ValueError(
+                f"`{other}` must have one entry for each of the {len(x)} examples. Received: {other} with {len(value)}"
+            )
     if x.ndim == 0:
         raise ValueError(f"`{name}` must be an array of examples, (count, ...). Received: the number {x}")
     if not len(x):

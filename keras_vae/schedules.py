@@ -58,6 +58,12 @@ class Constant(Schedule):
     def __call__(self, step):
         return tf.constant(self.value, tf.float32)
 
+    def __float__(self):
+        return self.value
+
+    def __repr__(self):
+        return f"Constant({self.value:g})"
+
     def get_config(self):
         return {"value": self.value}
 

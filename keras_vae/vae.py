@@ -209,7 +209,7 @@ class VAE(Settings, KerasFiles, ArrayModel):
             "training diverged: %s, and the weights are %s. Rescale data of large values, or lower the learning rate; "
             "keras_vae.callbacks.NaNGuard stops in time and takes the last good state back",
             f"from epoch {history.epoch[first] + 1} on {', '.join(terms)}" if terms else "the loss is finite",
-            "finite" if sound else "not",
+            "finite" if sound else "not finite",
         )
 
     @checked

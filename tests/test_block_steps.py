@@ -7,6 +7,8 @@ import tensorflow as tf
 from conftest import make_binary, make_vae
 
 import keras_vae as kv
+from keras_vae.callbacks import NaNGuard
+from keras_vae.fit_arguments import acts_on_batches
 
 X = make_binary(50)
 
@@ -82,3 +84,40 @@ def test_a_step_may_change_a_number_under_the_name_of_a_metric():
         make(kind).fit(X, batch_size=10, epochs=1, verbose=0, callbacks=[losses])
         seen[kind] = losses.seen
     np.testing.assert_allclose(seen[Doubled], 2.0 * np.array(seen[kv.VAE]), rtol=1e-6)
+
+
+class Counting(keras.callbacks.Callback):
+    """Counts its batches; sets the KL weight before each."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.model.kl_weight = self.count / 100
+        self.count += 1
+
+
+def test_a_callback_that_acts_on_batches_is_asked_in_every_step():
+    x = make_binary(60)
+    dataset = tf.data.Dataset.from_tensor_slices(x).batch(10)
+    histories = []
+    for data in (x, dataset):
+        callback = Counting()
+        histories.append(make_vae().fit(data, batch_size=10, epochs=2, verbose=0, callbacks=[callback]))
+        assert callback.count == 12
+    for history in histories:
+        np.testing.assert_allclose(history.history["kl_weight"], [0.025, 0.085], rtol=1e-5)
+
+
+def test_a_lambda_on_batches_is_asked_in_every_step_and_so_is_a_model_compiled_for_single_steps():
+    x, seen = make_binary(60), []
+    vae = make_vae()
+    per_batch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))
+    vae.fit(x, batch_size=10, verbose=0, callbacks=[per_batch])
+    assert seen == [0, 1, 2, 3, 4, 5]
+    assert not acts_on_batches([keras.callbacks.TerminateOnNaN(), keras.callbacks.EarlyStopping("loss"), NaNGuard()])
+    vae.compile("adam", steps_per_execution=4)
+    seen.clear()
+    vae.fit(x, batch_size=10, verbose=0, callbacks=[per_batch])
+    assert len(seen) == 2

@@ -215,7 +215,8 @@ def test_the_guard_at_the_first_step_goes_back_to_the_start(binary):
 def test_weights_that_break_after_a_finite_loss_are_seen_at_the_end_of_the_epoch():
     class Spoil(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            self.model.trainable_variables[0].assign(self.model.trainable_variables[0] * np.nan)
+            if batch == 4:  # the last of the epoch
+                self.model.trainable_variables[0].assign(self.model.trainable_variables[0] * np.nan)
 
     vae, guard = make_vae(), callbacks.NaNGuard()
     before = state(vae)

@@ -4,7 +4,6 @@ import tensorflow as tf
 
 from keras_vae import objectives
 from keras_vae.arguments import NoiseSeed, NonNegativeFloat, checked
-from keras_vae.noise import as_word
 from keras_vae.schedules import Constant, Schedule, as_schedule
 
 # Optimiser, compiled steps and the other parts know the weights and shapes of these.
@@ -71,6 +70,5 @@ class Settings:
     @seed.setter
     @checked
     def seed(self, seed: NoiseSeed):
-        as_word(seed)  # raises on a seed that noise cannot take
         self._seed = seed
         self.renew_steps()

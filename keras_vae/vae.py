@@ -354,9 +354,7 @@ class VAE(Settings, KerasFiles, ArrayModel):
         """
         z, noise = self.sample_latent(num_samples, seed, temperature)
         likelihood = self.decode(z, for_samples(condition, num_samples))
-        if checks.one_of("output", output, ("mean", "sample")) == "mean":
-            return likelihood.mean()
-        return draw(likelihood, noise)
+        return likelihood.mean() if output == "mean" else draw(likelihood, noise)
 
     @checked
     def sample_latent(

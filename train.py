@@ -3,20 +3,16 @@
 Writes a run directory with the model, its test log likelihood in nats, figures, and a decoder for TensorFlow Lite.
 """
 
-import dataclasses
 import os
 import pathlib
 
 from absl import flags, logging
 
-from export import early
-from export.command_line import run
 from export.errors import ExportError
-
-command_line, presets, signals = early.load("command_line"), early.load("presets"), early.load("signals")
-settings = early.load("config")
-Config = settings.Config
-FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+from keras_vae.runs import presets
+from keras_vae.runs.config import FIELDS, Config, expected
+from keras_vae.utils import console, signals
+from keras_vae.utils.flags import run
 
 
 def define_flags() -> None:
@@ -25,7 +21,7 @@ def define_flags() -> None:
     for name, field in FIELDS.items():
         text, choices = field.metadata["help"], field.metadata["choices"]
         if field.metadata["low"] is not None:
-            text = f"{text}; {settings.expected(field)}"
+            text = f"{text}; {expected(field)}"
         if choices:
             flags.DEFINE_enum(name, field.default, list(choices), text)
         elif isinstance(field.default, bool):
@@ -79,9 +75,9 @@ def main(_) -> None:
         go_on = f". The same command with --run_dir={run_dir} goes on from the last checkpoint, if there is one"
 
     with (
-        command_line.one_line_errors(ExportError, hint=lambda: go_on),
-        signals.obeyed(lambda: command_line.escaped(go_on)),
-        command_line.whole_lines(),
+        console.one_line_errors(ExportError, hint=lambda: go_on),
+        signals.obeyed(lambda: console.escaped(go_on)),
+        console.whole_lines(),
     ):
         config, resume = make_config(), flags.FLAGS.resume
         awaits_export = False
@@ -90,9 +86,9 @@ def main(_) -> None:
             if not awaits_export:
                 config.run_folder(resume)  # raises early if it exists
         logging.set_verbosity(logging.INFO)
-        command_line.quiet_tensorflow(config.strategy != "multi_worker")
+        console.quiet_tensorflow(config.strategy != "multi_worker")
         from export import exporter
-        from keras_vae import training
+        from keras_vae.runs import training
 
         run_dir = pathlib.Path(config.run_dir) if awaits_export else training.run(config, resume, on_begin=begun)
         if run_dir is None:

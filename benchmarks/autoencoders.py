@@ -16,8 +16,8 @@ import numpy as np
 
 import keras_vae as kv
 from keras_vae import plotting
-from keras_vae.autoencoder import with_fitted_density
-from keras_vae.frechet import ClassifierFeatures, sample_quality
+from keras_vae.measure.frechet import ClassifierFeatures, sample_quality
+from keras_vae.models.autoencoder import with_fitted_density
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 LATENT_DIM, EPOCHS, NUM_SAMPLES, NUM_COMPONENTS, SEED = 16, 20, 5000, 50, 0

@@ -7,7 +7,7 @@ import sys
 
 import tensorflow as tf
 
-from keras_vae.noise import Noise
+from keras_vae.distributions.noise import Noise
 
 ROWS, COLUMNS = 1024, 1024
 

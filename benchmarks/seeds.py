@@ -16,6 +16,8 @@ import tempfile
 
 import numpy as np
 
+from keras_vae.runs.run_dir import load_model
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SEEDS = range(100)
 
@@ -31,9 +33,8 @@ def main() -> None:
     from client_models import Exported, relative_difference
 
     from export import runtimes
-    from keras_vae import training
 
-    model = Exported(training.load_model(arguments.run_dir), arguments.run_dir / "export")
+    model = Exported(load_model(arguments.run_dir), arguments.run_dir / "export")
     expected, _ = model.samples(SEEDS)
     rows = {"saved_model": {"SavedModel": _drawn(runtimes.saved_model_runner(model.folder / "saved_model"))}}
     for path in sorted(model.folder.glob("decoder*.tflite")):

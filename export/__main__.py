@@ -8,12 +8,12 @@ import os
 
 from absl import flags, logging
 
-from export import early
-from export.command_line import run
 from export.errors import ExportError
-from export.paths import check_run_dir, run_file
+from export.paths import check_run_dir
+from keras_vae.utils import console, signals
+from keras_vae.utils.flags import run
+from keras_vae.utils.json_files import run_file
 
-command_line, signals = early.load("command_line"), early.load("signals")
 # These limits are far above any use: they find a slip of the keyboard.
 MAX_ROWS, MAX_NATS = 100_000, 1_000_000
 OF_THE_EXPORT = ("num_samples", "batch_size", "variants", "max_nats", "overwrite", "onnx", "litertjs")
@@ -78,10 +78,10 @@ def make_options():
 
 def main(argv: list[str]) -> None:
     """Runs the export."""
-    command_line.begin()
+    console.begin()
     values = flags.FLAGS
     only_serve = values.serve and not values.web
-    with command_line.one_line_errors(ExportError):
+    with console.one_line_errors(ExportError):
         if only_serve and (given := [name for name in OF_THE_EXPORT if values[name].present]):
             raise ValueError(
                 f"--serve without --web serves an earlier page and exports nothing. Received: --{given[0]}"
@@ -89,7 +89,7 @@ def main(argv: list[str]) -> None:
         folder = check_run_dir(argv[1], values.overwrite or only_serve)
         if not only_serve:
             with signals.obeyed():
-                command_line.quiet_tensorflow()
+                console.quiet_tensorflow()
                 from export import exporter
 
                 exporter.export_run(argv[1], make_options(), values.overwrite)

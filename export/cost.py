@@ -7,11 +7,11 @@ sides see the same images and the same draws: the difference is exact far below 
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.evaluation import standard_error
-from keras_vae.noise import EVALUATION_STREAM, Noise
+from keras_vae.distributions.noise import EVALUATION_STREAM, Noise
+from keras_vae.distributions.sampling import center, draw
+from keras_vae.models.vae import VAE
 from keras_vae.posteriors import Deterministic
-from keras_vae.sampling import center, draw
-from keras_vae.vae import VAE
+from keras_vae.utils.statistics import standard_error
 
 NUM_IMAGES, NUM_CODES = 200, 20
 # The signature of each file that shows its cost.

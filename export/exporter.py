@@ -18,13 +18,15 @@ from export.packing import pack
 from export.paths import check_run_dir, check_target
 from export.signatures import FILES, NAMES, Signatures
 from export.verification import TOLERANCE, Parity
-from keras_vae import checks, training
-from keras_vae.arguments import NonNegativeFloat, Path, PositiveInt, checked
-from keras_vae.config import read_json
 from keras_vae.data import Dataset
-from keras_vae.folders import written_whole
+from keras_vae.models.vae import VAE
 from keras_vae.posteriors import Deterministic
-from keras_vae.vae import VAE
+from keras_vae.runs import training
+from keras_vae.runs.run_dir import load_config, load_model
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import NonNegativeFloat, Path, PositiveInt, checked
+from keras_vae.utils.atomic_files import written_whole
+from keras_vae.utils.json_files import read_json
 
 __all__ = ["ExportError", "Options", "export_model", "export_run"]
 
@@ -93,7 +95,7 @@ def export_run(run_dir: Path, options: Options | None = None, overwrite: bool = 
     """
     options = options or Options()
     folder = check_run_dir(run_dir, overwrite)
-    vae = training.load_model(run_dir)
+    vae = load_model(run_dir)
     dataset = _dataset(run_dir) if options.measured else None
     return export_model(vae, folder, options, _report(folder.parent), overwrite, dataset)
 
@@ -109,7 +111,7 @@ def _report(run_dir) -> dict:
 
 def _dataset(run_dir) -> Dataset | None:
     try:
-        return training.load_data_of(run_dir, training.load_config(run_dir))
+        return training.load_data_of(run_dir, load_config(run_dir))
     except ValueError as error:
         logging.warning("variants are measured on draws of the model itself, not on its test set: %s", error)
         return None

@@ -3,10 +3,10 @@
 import pathlib
 
 from export.signatures import Signatures
-from keras_vae import __version__
-from keras_vae.noise import Noise
+from keras_vae._version import __version__
+from keras_vae.distributions.noise import Noise
+from keras_vae.models.vae import VAE
 from keras_vae.priors import StandardNormal
-from keras_vae.vae import VAE
 
 # Enough to write it again in any language.
 ALGORITHM = (

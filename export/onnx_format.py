@@ -21,7 +21,7 @@ from export.errors import ExportError
 from export.model_card import size_in_bytes
 from export.signatures import Signatures
 from export.verification import Parity
-from keras_vae.vae import VAE
+from keras_vae.models.vae import VAE
 
 FILES = {"decode": "decoder.onnx", "sample": "sampler.onnx"}
 # The first with BitwiseXor. Every onnxruntime from 1.14 (2023) runs it.

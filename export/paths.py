@@ -3,9 +3,7 @@
 import os
 import pathlib
 
-from export import early
-
-run_file = early.load("config").run_file
+from keras_vae.utils.json_files import run_file
 
 
 def check_run_dir(run_dir, overwrite: bool) -> pathlib.Path:

@@ -4,12 +4,12 @@ import functools
 
 import tensorflow as tf
 
-from keras_vae.arguments import PositiveInt, checked
-from keras_vae.mixtures import in_single_precision
-from keras_vae.noise import EVALUATION_STREAM, Noise, Tempered
+from keras_vae.distributions.mixture import in_single_precision
+from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, Tempered
+from keras_vae.distributions.sampling import center, draw
+from keras_vae.models.vae import VAE
 from keras_vae.objectives.terms import importance_weighted_bound, log_weight
-from keras_vae.sampling import center, draw
-from keras_vae.vae import VAE
+from keras_vae.utils.arguments import PositiveInt, checked
 
 # Draws of z in one call of `score`.
 NUM_SCORE_SAMPLES = 8

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from export.errors import ExportError
 from export.signatures import Signatures
-from keras_vae.command_line import stderr_held_back
+from keras_vae.utils.console import stderr_held_back
 
 
 def convert(signatures: Signatures, names, batch_size: int | None) -> bytes:

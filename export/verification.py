@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from export.errors import ExportError
 from export.signatures import NUM_SCORE_SAMPLES
-from keras_vae.importance import BATCH_SIZE
-from keras_vae.latent import interpolate
-from keras_vae.sampling import center
-from keras_vae.vae import VAE
+from keras_vae.distributions.sampling import center
+from keras_vae.measure.latent import interpolate
+from keras_vae.models.importance import BATCH_SIZE
+from keras_vae.models.vae import VAE
 
 NUM_CHECKS = 256
 # Of the signatures that are made of the others.

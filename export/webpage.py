@@ -14,11 +14,10 @@ import sys
 
 from absl import logging
 
-from export import early
 from export import litertjs as runtime
-from export.paths import run_file
+from keras_vae.utils.atomic_files import written_whole
+from keras_vae.utils.json_files import run_file
 
-written_whole = early.load("folders").written_whole  # so that serving needs no TensorFlow
 PAGE = pathlib.Path(__file__).parent / "web"
 EXPORTED = ("decoder.tflite", "model_card.json")
 # What a folder must hold to be taken for a site that may be replaced.

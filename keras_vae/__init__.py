@@ -1,45 +1,77 @@
-"""Variational autoencoders for Keras 3 whose every part is a TensorFlow Probability distribution."""
+"""Variational autoencoders for Keras 3 whose every part is a TensorFlow Probability distribution.
 
-from keras_vae import command_line, parsers
-from keras_vae.environment import check_backend
+A name is imported when it is first used: `import keras_vae` alone imports neither Keras nor TensorFlow.
+"""
 
-if _module := command_line.module_to_run("keras_vae"):
-    # Before the command itself runs, which could only be quiet about what comes later.
-    command_line.start()
-    parsers.check(_module)
-    command_line.quiet_tensorflow()
-    with command_line.one_line_errors():
-        check_backend()
-else:
-    check_backend()
+import sys
+from typing import TYPE_CHECKING
 
-from keras_vae import data, likelihoods, networks, noise, objectives, posteriors, priors, sampling, schedules
-from keras_vae.decoder import Decoder
-from keras_vae.encoder import Encoder
-from keras_vae.vae import VAE
+from keras_vae import _version
+from keras_vae.utils import lazy
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from keras_vae import (
+        callbacks,
+        data,
+        distributions,
+        integrations,
+        likelihoods,
+        measure,
+        models,
+        networks,
+        objectives,
+        plotting,
+        posteriors,
+        priors,
+        runs,
+    )
+    from keras_vae.distributions import noise, sampling
+    from keras_vae.integrations import hub
+    from keras_vae.integrations.sklearn import VAETransformer
+    from keras_vae.measure import latent
+    from keras_vae.models import VAE, Decoder, Encoder
+    from keras_vae.objectives import schedules
 
 __all__ = [
     "VAE",
     "Decoder",
     "Encoder",
+    "VAETransformer",
+    "callbacks",
     "data",
+    "distributions",
+    "hub",
+    "integrations",
+    "latent",
     "likelihoods",
+    "measure",
+    "models",
     "networks",
     "noise",
     "objectives",
+    "plotting",
     "posteriors",
     "priors",
+    "runs",
     "sampling",
     "schedules",
 ]
 
+__version__ = _version.__version__
+# All others are the package's rooms and files of the same name.
+_ELSEWHERE = {
+    "VAE": "keras_vae.models.vae",
+    "Decoder": "keras_vae.models.decoder",
+    "Encoder": "keras_vae.models.encoder",
+    "VAETransformer": "keras_vae.integrations.sklearn",
+    "hub": "keras_vae.integrations.hub",
+    "latent": "keras_vae.measure.latent",
+    "noise": "keras_vae.distributions.noise",
+    "sampling": "keras_vae.distributions.sampling",
+    "schedules": "keras_vae.objectives.schedules",
+}
+__getattr__, __dir__ = lazy.attach(__name__, {name: f"keras_vae.{name}" for name in __all__} | _ELSEWHERE)
 
-def __getattr__(name: str):
-    # scikit-learn, which it needs, is optional.
-    if name == "VAETransformer":
-        from keras_vae.transformer import VAETransformer
-
-        return VAETransformer
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if "keras" in sys.modules:
+    # `keras.saving.load_model` finds the classes of a file among those that have been imported.
+    __getattr__("models")

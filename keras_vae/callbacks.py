@@ -15,12 +15,13 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from keras_vae import checks, plotting
-from keras_vae.arguments import ArrayLike, NoiseSeed, Path, PositiveInt, checked
+from keras_vae import plotting
 from keras_vae.data.images import Images
-from keras_vae.finite import weights_are_finite
-from keras_vae.folders import make_own
-from keras_vae.inputs import as_images
+from keras_vae.engine.finite import weights_are_finite
+from keras_vae.engine.inputs import as_images
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import ArrayLike, NoiseSeed, Path, PositiveInt, checked
+from keras_vae.utils.atomic_files import make_own
 
 _DPI = 100
 

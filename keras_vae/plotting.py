@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from keras_vae import checks
-from keras_vae.arguments import ArrayLike, Kind, PositiveFloat, PositiveInt, checked, is_array
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import ArrayLike, Kind, PositiveFloat, PositiveInt, checked, is_array
 
 INCHES_AN_IMAGE = 0.6
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from conftest import SHAPE, make_vae
+from helpers import SHAPE, make_vae
 
 import keras_vae as kv
 from export import exporter, runtimes

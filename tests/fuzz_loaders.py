@@ -18,7 +18,10 @@ import time
 import warnings
 import zipfile
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from helpers import ROOT
+
+from keras_vae.runs.run_dir import _load, load_config
+
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 KINDS = ("model.keras", "config.json in it", "weights in it", "checkpoint", "config.json", "png", "jpeg", "npy", "npz")
 KINDS += ("idx",)
@@ -28,12 +31,13 @@ SECONDS = 60
 def case(kind, folder):
     """Returns a strategy of contents, a function that writes one, and one that reads what was written."""
     import numpy as np
-    from conftest import make_vae
     from fuzz import altered, damaged
+    from helpers import make_vae
     from PIL import Image
 
-    from keras_vae import checkpoints, data, training
-    from keras_vae.config import Config
+    from keras_vae import data
+    from keras_vae.runs import checkpoints
+    from keras_vae.runs.config import Config
 
     images = np.random.default_rng(0).integers(0, 256, (9, 8, 7), dtype=np.uint8)
     if kind in KINDS[:4]:
@@ -49,18 +53,18 @@ def case(kind, folder):
 
         if kind == "config.json in it":
             tree = json.loads(members["config.json"])
-            return altered(tree), lambda tree: rewrite("config.json", json.dumps(tree)), lambda: training._load(path)
+            return altered(tree), lambda tree: rewrite("config.json", json.dumps(tree)), lambda: _load(path)
         if kind == "weights in it":
             weights = "model.weights.h5"
-            return damaged(members[weights]), lambda x: rewrite(weights, x), lambda: training._load(path)
-        read = (lambda: checkpoints.restore(folder, training._load)) if kind == "checkpoint" else None
-        return damaged(path.read_bytes()), path.write_bytes, read or (lambda: training._load(path))
+            return damaged(members[weights]), lambda x: rewrite(weights, x), lambda: _load(path)
+        read = (lambda: checkpoints.restore(folder, _load)) if kind == "checkpoint" else None
+        return damaged(path.read_bytes()), path.write_bytes, read or (lambda: _load(path))
     if kind == "config.json":
         path = folder / kind
         return (
             altered(Config().to_dict()),
             lambda x: path.write_text(json.dumps(x)),
-            lambda: training.load_config(folder),
+            lambda: load_config(folder),
         )
     if kind in ("png", "jpeg"):
         file = io.BytesIO()

@@ -7,10 +7,10 @@ import sys
 
 import numpy as np
 import tensorflow as tf
-from conftest import SHAPE, make_binary, make_vae
+from helpers import SHAPE, make_binary, make_vae
 
 import keras_vae as kv
-from keras_vae import strategies
+from keras_vae.engine import strategies
 
 OBJECTIVES = {"elbo": kv.objectives.ELBO, "iwae": kv.objectives.IWAE, "free_bits": kv.objectives.FreeBits}
 

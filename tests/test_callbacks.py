@@ -7,12 +7,14 @@ import matplotlib.image
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import SHAPE, make_binary, make_vae
+from helpers import SHAPE, make_binary, make_vae
 
 import keras_vae as kv
-from keras_vae import callbacks, folders, training
-from keras_vae.config import Config
-from keras_vae.finite import weights_are_finite
+from keras_vae import callbacks
+from keras_vae.engine.finite import weights_are_finite
+from keras_vae.runs import training
+from keras_vae.runs.config import Config
+from keras_vae.utils import atomic_files
 
 # Pictures.
 
@@ -25,7 +27,7 @@ def fit(vae, *given, x=None, epochs=2, **options):
 def test_pictures_come_every_few_epochs_and_tell_the_epoch(tmp_path):
     fit(make_vae(), callbacks.ImageGrids(make_binary(4), tmp_path / "new" / "figures", every=2), epochs=5)
     assert sorted(path.name for path in (tmp_path / "new" / "figures").iterdir()) == [
-        folders.MARKER,  # so that no other run takes them for data
+        atomic_files.MARKER,  # so that no other run takes them for data
         *("reconstructions-000002.png", "reconstructions-000004.png"),
         *("samples-000002.png", "samples-000004.png"),
     ]

@@ -15,7 +15,8 @@ from absl import logging
 
 from benchmarks.published.rows import ROWS
 from benchmarks.speed import machine
-from keras_vae.config import Config
+from keras_vae.runs.config import Config
+from keras_vae.runs.run_dir import load_config, write_json
 
 RESULTS = pathlib.Path(__file__).parent.parent / "results" / "published"
 PLOT = pathlib.Path(__file__).parent.parent.parent / "docs" / "published.png"
@@ -23,7 +24,7 @@ PLOT = pathlib.Path(__file__).parent.parent.parent / "docs" / "published.png"
 
 def run(name: str, folder: pathlib.Path, results: pathlib.Path) -> dict:
     """Trains and measures a row, or goes on with it; writes NAME.json and returns its content."""
-    from keras_vae import tables, training
+    from keras_vae.runs import tables, training
 
     row = ROWS[name]
     run_dir, machine_file = folder / name, folder / f"{name}.machine.json"
@@ -32,9 +33,9 @@ def run(name: str, folder: pathlib.Path, results: pathlib.Path) -> dict:
         # First, and beside the run: one that has ended has it, whenever it was killed. Once: of where it began.
         folder.mkdir(parents=True, exist_ok=True)
         if not machine_file.exists():
-            training.write_json(machine_file, machine.describe())
+            write_json(machine_file, machine.describe())
         training.run(config, resume=True)
-    elif (before := training.load_config(run_dir)) != config:
+    elif (before := load_config(run_dir)) != config:
         raise SystemExit(f"error: {run_dir} holds a run of other settings: {before}")
     report = json.loads((run_dir / "report.json").read_text(encoding="utf-8"))
     metrics = tables.read(run_dir / "metrics.csv", row.config.epochs)
@@ -52,7 +53,7 @@ def run(name: str, folder: pathlib.Path, results: pathlib.Path) -> dict:
         "curve": {"seconds": seconds, "val_elbo": metrics["val_elbo"]},
     }
     results.mkdir(parents=True, exist_ok=True)
-    training.write_json(results / f"{name}.json", result)
+    write_json(results / f"{name}.json", result)
     return result
 
 

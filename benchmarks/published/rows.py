@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from keras_vae.config import Config
-from keras_vae.presets import PRESETS
+from keras_vae.runs.config import Config
+from keras_vae.runs.presets import PRESETS
 
 BURDA = "Burda, Grosse and Salakhutdinov (2016), table 1"
 FLAX = "flax, examples/vae, README"

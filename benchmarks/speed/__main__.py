@@ -104,7 +104,7 @@ def measure(settings: Settings, sections) -> dict:
     import numpy as np
 
     from benchmarks.speed import command, evaluation, gemm, profile, training, workers, workloads
-    from keras_vae.data import mnist
+    from keras_vae.data.sources import mnist
 
     # Whose interpreters, not where they lie.
     pythons = {"ours": "keras_vae", "peers": "peers" if settings.pythons["peers"] else ""}
@@ -136,7 +136,7 @@ def measure(settings: Settings, sections) -> dict:
 
 def save(folder: pathlib.Path, name: str, result, figure) -> None:
     """Writes NAME.json and NAME.png."""
-    from keras_vae.training import write_json
+    from keras_vae.runs.run_dir import write_json
 
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / f"{name}.json", result)

@@ -97,8 +97,8 @@ def work(workload: dict, data: str, core: int) -> float:
     import tensorflow as tf
 
     from benchmarks.speed.contestants.ours import EVENT_SHAPE, build, set_weights
-    from keras_vae import strategies
     from keras_vae.data.images import Images
+    from keras_vae.engine import strategies
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     strategy = strategies.make("multi_worker" if "TF_CONFIG" in os.environ else "none")

@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_vae import checks
-from keras_vae.arguments import ArrayLike, NonNegativeInt, PositiveFloat, PositiveInt, checked
-from keras_vae.containers import as_numbers
+from keras_vae.data.containers import as_numbers
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import ArrayLike, NonNegativeInt, PositiveFloat, PositiveInt, checked
 
 BINARIZATIONS = ("dynamic", "static", "threshold", "none")
 _PER_EXAMPLE = ("values", "labels", "weights", "factors")

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from keras_vae import checks
-from keras_vae.arguments import Fraction, Kind, NonNegativeInt, Path, PositiveInt, checked, is_path, kind_of
-from keras_vae.data import arrays, digits, folder, idx, mnist, pictures, prepared
 from keras_vae.data.images import BINARIZATIONS, Images, binarize, dequantize
+from keras_vae.data.sources import arrays, digits, folder, idx, mnist, pictures, prepared
+from keras_vae.data.sources.sprites import CATEGORICAL_FACTORS, FACTOR_NAMES, sprites
 from keras_vae.data.splits import Splits, divide
-from keras_vae.data.sprites import CATEGORICAL_FACTORS, FACTOR_NAMES, sprites
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import Fraction, Kind, NonNegativeInt, Path, PositiveInt, checked, is_path, kind_of
 
 DEQUANTIZATIONS = ("auto", "uniform", "none")
 POSSIBLE = (
@@ -106,9 +106,9 @@ def load(
     """Loads a data set into memory.
 
     Args:
-      name: "mnist" ships with the package, "sprites" is drawn (`keras_vae.data.sprites`), "digits" is scikit-learn's;
-        a folder of images (`keras_vae.data.folder`) or of IDX files (`keras_vae.data.idx`); an .npy or .npz file
-        (`keras_vae.data.arrays`); every other name is one of tensorflow-datasets.
+      name: "mnist" ships with the package, "sprites" is drawn, "digits" is scikit-learn's; a folder of images or of IDX
+        files; an .npy or .npz file; every other name is one of tensorflow-datasets. `keras_vae.data.sources` has a
+        module for each kind.
       data_dir: folder of prepared tensorflow-datasets; None is their default, `~/tensorflow_datasets`. When it is
         given, `name` is a folder or file only if it starts with a dot, slash or tilde.
       binarization: "dynamic" (a fresh Bernoulli draw at each presentation in training, one fixed draw for validation

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae import checks
-from keras_vae.arguments import PositiveInt, Shape, checked
-from keras_vae.part import Part
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import PositiveInt, Shape, checked
+from keras_vae.utils.part import Part
 
 tfd = tfp.distributions
 register = keras.saving.register_keras_serializable(package="keras_vae.likelihoods")

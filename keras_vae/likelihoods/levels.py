@@ -4,11 +4,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae import checks
-from keras_vae.arguments import PositiveFloat, PositiveInt, Shape, checked
+from keras_vae.distributions.levels import _DiscretizedLogistic, _LevelCategorical
+from keras_vae.distributions.sampling import draw, full_shape
+from keras_vae.distributions.softplus import UNIT, softplus
 from keras_vae.likelihoods.head import Likelihood, inner_mean, invert, register
-from keras_vae.positive import UNIT, softplus
-from keras_vae.sampling import draw, full_shape
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import PositiveFloat, PositiveInt, Shape, checked
 
 tfd = tfp.distributions
 
@@ -66,19 +67,6 @@ class Levels(Likelihood):
         return {**super().get_config(), "num_levels": self.num_levels}
 
 
-class _LevelCategorical(tfd.Categorical):
-    """`tfd.Categorical` over levels between 0 and 1."""
-
-    def _log_prob(self, value):
-        logits = self.logits_parameter()
-        index = tf.cast(tf.round(value * (logits.shape[-1] - 1)), tf.int32)
-        return tf.reduce_sum(tf.one_hot(index, logits.shape[-1]) * tf.nn.log_softmax(logits), axis=-1)
-
-    def _mean(self):
-        probs = self.probs_parameter()
-        return tf.reduce_sum(probs * tf.linspace(0.0, 1.0, probs.shape[-1]), axis=-1)
-
-
 @draw.register(_LevelCategorical)
 def _(distribution, noise, sample_shape=()):
     index = draw.dispatch(tfd.Categorical)(distribution, noise, sample_shape)
@@ -103,47 +91,6 @@ class Categorical(Levels):
 
     def initial_parameters(self, mean):
         return exponential_logits(mean, np.linspace(0.0, 1.0, self.num_levels))
-
-
-class _DiscretizedLogistic(tfd.Distribution):
-    """A logistic on [0, 1] rounded to levels; the outer levels take the tails."""
-
-    def __init__(self, loc, scale, num_levels: int):
-        self.loc, self.scale, self.num_levels = loc, scale, num_levels
-        super().__init__(
-            dtype=tf.float32,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters={"loc": loc, "scale": scale},
-            name="DiscretizedLogistic",
-        )
-
-    def _batch_shape(self):
-        return self.loc.shape
-
-    def _batch_shape_tensor(self):
-        return tf.shape(self.loc)
-
-    def _event_shape(self):
-        return tf.TensorShape([])
-
-    def _event_shape_tensor(self):
-        return tf.constant([], tf.int32)
-
-    def _log_prob(self, value):
-        half = 0.5 / (self.num_levels - 1)
-        upper = (value + half - self.loc) / self.scale
-        lower = (value - half - self.loc) / self.scale
-        # log(sigmoid(u) - sigmoid(l)) = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)), with u - l exact.
-        inside = -softplus(-upper) - softplus(lower) + tf.math.log(-tf.math.expm1(-2.0 * half / self.scale))
-        first = -softplus(-upper)
-        last = -softplus(lower)
-        return tf.where(value < half, first, tf.where(value > 1.0 - half, last, inside))
-
-    def _mean(self):
-        # The mean of the logistic clipped to [0, 1], which rounding to levels hardly moves.
-        return self.scale * (softplus(self.loc / self.scale) - softplus((self.loc - 1.0) / self.scale))
 
 
 @draw.register(_DiscretizedLogistic)

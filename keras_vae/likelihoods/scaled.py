@@ -7,9 +7,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae import checks, positive
-from keras_vae.arguments import PositiveFloat, Shape, checked
+from keras_vae.distributions import softplus
 from keras_vae.likelihoods.head import Likelihood, register
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import PositiveFloat, Shape, checked
 
 tfd = tfp.distributions
 
@@ -82,9 +83,9 @@ class ScaledLikelihood(Likelihood):
     def loc_and_scale(self, parameters):
         """Returns location `(batch, *event_shape)` and scale, a scalar where one is shared by all values."""
         if self.scale == "per_value":
-            return parameters[..., 0], positive.scale(parameters[..., 1], self.min_scale)
+            return parameters[..., 0], softplus.scale(parameters[..., 1], self.min_scale)
         shared = self.scale == "shared"
-        return tf.squeeze(parameters, -1), positive.scale(self.raw_scale, self.min_scale) if shared else self.scale
+        return tf.squeeze(parameters, -1), softplus.scale(self.raw_scale, self.min_scale) if shared else self.scale
 
     def initial_parameters(self, mean):
         return np.stack([mean] + [np.zeros_like(mean)] * (self.num_parameters - 1), axis=-1)
@@ -112,7 +113,7 @@ class ScaledLikelihood(Likelihood):
         self._assign_bias(parameters)
 
     def _raw_of_variance(self, variance):
-        return positive.raw_of_scale(np.sqrt(variance) / self.unit_deviation, self.min_scale).numpy()
+        return softplus.raw_of_scale(np.sqrt(variance) / self.unit_deviation, self.min_scale).numpy()
 
     def closed_form(self, gradient_of):
         gradient = gradient_of(self.raw_scale) if self.scale == "shared" else None
@@ -126,13 +127,13 @@ class ScaledLikelihood(Likelihood):
         The objective decides which examples and samples count, and how much: the gradient has it all.
         """
         raw = tf.convert_to_tensor(self.raw_scale)
-        scale = positive.scale(raw, self.min_scale)
-        slope = tf.sigmoid(raw + positive.UNIT) / scale  # d log(scale) / d raw
+        scale = softplus.scale(raw, self.min_scale)
+        slope = tf.sigmoid(raw + softplus.UNIT) / scale  # d log(scale) / d raw
         excess = -gradient / (tf.maximum(slope, 1e-30) * math.prod(self.event_shape))
         # An objective that weighs the likelihood by more than 1 must not make it negative.
         followed = scale * tf.maximum(1.0 + FOLLOW_RATE * excess, 0.5) ** (1.0 / self.power)
         # After a step that is not finite the optimizer may go on, as under float16.
-        return tf.where(tf.math.is_finite(followed), positive.raw_of_scale(followed, self.min_scale), raw)
+        return tf.where(tf.math.is_finite(followed), softplus.raw_of_scale(followed, self.min_scale), raw)
 
     def get_config(self):
         return {**super().get_config(), "scale": self.scale, "min_scale": self.min_scale}

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_vae import checks
-from keras_vae.arguments import PositiveInt, Shape, checked
 from keras_vae.networks import gated
 from keras_vae.networks.gated import Activation
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import PositiveInt, Shape, checked
 
 _HALVE = {"kernel_size": 3, "strides": 2, "padding": "same", "data_format": "channels_last"}
 

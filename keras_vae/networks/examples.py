@@ -2,9 +2,9 @@
 
 import keras
 
-from keras_vae import checks
-from keras_vae.arguments import PositiveInt, Shape, checked
 from keras_vae.networks.gated import Activation, layers
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import PositiveInt, Shape, checked
 
 # Whatever keras.json says: pictures of this package are (height, width, channels).
 _LAST = {"data_format": "channels_last"}

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import keras
 
-from keras_vae.arguments import Kind
+from keras_vae.utils.arguments import Kind
 
 
 def is_activation(value) -> bool:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_vae import checks
-from keras_vae.arguments import PositiveInt, checked
 from keras_vae.networks import gated
 from keras_vae.networks.gated import Activation
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import PositiveInt, checked
 
 
 @checked

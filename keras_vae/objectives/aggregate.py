@@ -4,11 +4,11 @@ import math
 
 import tensorflow as tf
 
-from keras_vae import checks
-from keras_vae.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, checked
+from keras_vae.distributions.sampling import draw
 from keras_vae.objectives import terms
 from keras_vae.objectives.objective import Objective, Terms, register
-from keras_vae.sampling import draw
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, checked
 
 
 @register

@@ -5,11 +5,11 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from keras_vae import checks
-from keras_vae.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, checked
 from keras_vae.objectives import terms
 from keras_vae.objectives.objective import Objective, Terms, register
-from keras_vae.schedules import Schedule, as_schedule
+from keras_vae.objectives.schedules import Schedule, as_schedule
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, checked
 
 KL_ESTIMATORS = ("analytic", "monte_carlo", "path_derivative")
 

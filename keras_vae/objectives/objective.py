@@ -5,11 +5,11 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_vae import strategies
-from keras_vae.in_use import InUse
-from keras_vae.noise import Samples
+from keras_vae.distributions.noise import Samples
+from keras_vae.distributions.sampling import draw
+from keras_vae.engine import strategies
 from keras_vae.objectives.terms import kl_method
-from keras_vae.sampling import draw
+from keras_vae.utils.in_use import InUse
 
 register = keras.saving.register_keras_serializable(package="keras_vae.objectives")
 

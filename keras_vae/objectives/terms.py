@@ -3,7 +3,7 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_vae.mixtures import is_diagonal_normal
+from keras_vae.distributions.mixture import is_diagonal_normal
 
 tfd = tfp.distributions
 

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import SHAPE, make_binary, make_vae
+from helpers import SHAPE, make_binary, make_vae
 
 import keras_vae as kv
 from export import exporter

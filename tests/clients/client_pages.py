@@ -10,7 +10,7 @@ import tensorflow as tf
 from client_models import Exported, export_all, prepared_folder, run
 
 from export import webpage
-from keras_vae.noise import as_word, threefry2x32
+from keras_vae.distributions.noise import as_word, threefry2x32
 
 DRIVER = pathlib.Path(__file__).with_name("browser.mjs")
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from client_models import NAMES, NUM_SAMPLES, SEEDS, TOLERANCE, make_codes, prepared_folder, relative_difference
 from client_pages import drive, python_words, serve_all
 
-from keras_vae.noise import Noise
+from keras_vae.distributions.noise import Noise
 
 prepared_folder()
 LOG = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from client_pages import drive, serve_all, served
 
 from export import tflite
 from export.signatures import Signatures
-from keras_vae.noise import Noise
+from keras_vae.distributions.noise import Noise
 
 prepared_folder()
 

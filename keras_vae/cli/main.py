@@ -1,0 +1,51 @@
+"""The command `keras-vae`: `keras-vae train --dataset=mnist`, and what is done with a run afterwards."""
+
+import sys
+
+from keras_vae._version import __version__
+from keras_vae.utils import console
+
+COMMANDS = {
+    "train": "train a model and export it",
+    "evaluate": "measure a finished run again, and more closely",
+    "export": "write the files of a finished run for phones, servers and browsers",
+    "hub": "make a folder for the Hugging Face Hub of a finished run",
+}
+USAGE = "usage: keras-vae COMMAND ...\n\n" + "\n".join(f"  {name:10}{text}" for name, text in COMMANDS.items())
+HELP = f"{USAGE}\n\n`keras-vae COMMAND --help` tells more of each. Version {__version__}."
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the command that the first word names; a mistake is one line and exit code 2."""
+    console.start()
+    program, *words = sys.argv if argv is None else argv
+    command = words[0] if words else "--help"
+    if command in ("--help", "-h"):
+        console.show(HELP)
+    elif command == "--version":
+        console.show(__version__)
+    elif command not in COMMANDS:
+        console.fail(f"COMMAND must be one of {', '.join(COMMANDS)}. Received: {command!r}")
+    else:
+        sys.argv = [f"{program} {command}", *words[1:]]
+        _run(command)
+
+
+def _run(command):
+    # Each is imported when it is asked for.
+    if command == "train":
+        import train
+
+        train.cli()
+    elif command == "export":
+        from export import __main__ as export
+
+        export.cli()
+    elif command == "evaluate":
+        from keras_vae.cli import evaluate
+
+        evaluate.main()
+    else:
+        from keras_vae.cli import hub
+
+        hub.main()

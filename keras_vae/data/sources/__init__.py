@@ -1,0 +1,1 @@
+"""Where data come from, a file for each kind of source."""

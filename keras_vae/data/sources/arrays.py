@@ -1,0 +1,144 @@
+"""Arrays of images and labels in .npy and .npz files."""
+
+import math
+import pathlib
+import zipfile
+
+import numpy as np
+
+from keras_vae.data.images import Images
+from keras_vae.data.sources import npy
+from keras_vae.data.splits import Splits
+from keras_vae.utils.errors import reason
+
+SUFFIXES = (".npy", ".npz")
+_CHUNK = 2**24
+
+
+def read(path: pathlib.Path) -> Splits:
+    """Reads images from an .npy file, or from the keys of an .npz file.
+
+    The keys are `x_train` and `x_test` with or without `y_train` and `y_test`, or `x` with or without `y`, or one array
+    of any name. Images are `(count, height, width)` or `(count, height, width, channels)`: uint8, presented in [0, 1]
+    (as they are when none exceeds 1); bool; or floating, as they are. Labels are integers or text `(count,)` or
+    `(count, 1)`; those that are not 0, 1, 2, ... are numbered in sorted order.
+
+    Raises:
+      ValueError: if the file is damaged, or holds something else; the message names file and key.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            return _splits({"x": npy.from_file(path)}, path)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {reason(error)}") from error
+    with _archive(path) as archive:
+        keys = _keys([name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")], path)
+        return _splits({role: npy.from_archive(archive, key) for role, key in keys.items()}, path)
+
+
+def _archive(path):
+    try:
+        return zipfile.ZipFile(path)
+    except Exception as error:  # zipfile raises a dozen kinds of error, depending on what is damaged
+        raise ValueError(f"{path} cannot be read: {reason(error)}") from error
+
+
+def _keys(there, path):
+    """Returns the keys of an archive by what they hold: x and y, of train and test where it is split."""
+    pair = {"x_train", "x_test"} <= set(there)
+    wanted = ("x_train", "y_train", "x_test", "y_test") if pair else ("x", "y")
+    keys = {key: key for key in wanted if key in there}
+    if len(keys) == 3:
+        raise ValueError(f"{path} must hold both y_train and y_test, or none. Received: {_listed(there)}")
+    if "x" not in keys and not pair:
+        if len(there) != 1:
+            raise ValueError(
+                f"{path} must hold the arrays x_train and x_test (and y_train, y_test), or x (and y), or only one. "
+                f"Received: {_listed(there)}"
+            )
+        return {"x": there[0]}
+    return keys
+
+
+def _listed(keys):
+    return ", ".join([*sorted(keys)[:10], *(["..."] if len(keys) > 10 else [])]) or "no array"
+
+
+def _splits(arrays, path):
+    names = ("train", "test") if "x_train" in arrays else ("",)
+    x = [arrays[f"x_{name}" if name else "x"] for name in names]
+    y = [arrays.get(f"y_{name}" if name else "y") for name in names]
+    for part, labels in zip(x, y, strict=True):
+        _check_images(part)
+        if labels is not None:
+            _check_labels(labels, part)
+    if len(x) == 2 and (x[0].shape[1:], x[0].dtype) != (x[1].shape[1:], x[1].dtype):
+        received = " and ".join(f"{part.dtype} {part.shape}" for part in x)
+        raise ValueError(f"{path} must hold training and test images of one size and type. Received: {received}")
+    values = [_values(part) for part in x]
+    labels, class_names = _numbered(y)
+    eight_bits = x[0].dtype == np.uint8 and max(int(v.max()) for v in values) > 1
+    parts = [Images(v, i, divisor=255.0 if eight_bits else 1.0) for v, i in zip(values, labels, strict=True)]
+    return Splits(*parts, class_names=class_names, source=f"arrays in {path}")
+
+
+def _check_images(array):
+    if len(array.shape) not in (3, 4):
+        raise ValueError(
+            f"{array.where} must be images (count, height, width) or (count, height, width, channels). "
+            f"Received: shape {array.shape}"
+        )
+    if array.dtype.shape or not (array.dtype in (np.uint8, bool) or array.dtype.kind == "f"):
+        raise ValueError(
+            f"{array.where} must be uint8 from 0 to 255, bool, or floating. Received: {array.dtype}; convert it with "
+            ".astype('uint8') or .astype('float32')"
+        )
+
+
+def _check_labels(array, images):
+    if array.shape not in ((images.shape[0],), (images.shape[0], 1)):
+        raise ValueError(f"{array.where} must be labels of shape ({images.shape[0]},). Received: shape {array.shape}")
+    if array.dtype.kind not in "iubU":
+        raise ValueError(f"{array.where} must be labels, integers or text. Received: {array.dtype}")
+
+
+def _values(array):
+    """Returns the images with a channel axis: 8-bit ones as they are stored, others as finite float32."""
+    values = array.read()
+    if array.dtype.kind == "b":
+        values = np.asarray(values).view(np.uint8) != 0  # the bytes of a file need not be 0 and 1
+        values = values.astype(np.uint8)
+    elif array.dtype.kind == "f":
+        values = _finite(values, array.where)
+    return values if values.ndim == 4 else values[..., None]
+
+
+def _finite(values, where):
+    result = np.empty(values.shape, np.float32)
+    step = max(1, _CHUNK // max(1, math.prod(values.shape[1:])))
+    for start in range(0, len(values), step):
+        part = slice(start, start + step)
+        with np.errstate(over="ignore", invalid="ignore"):
+            result[part] = values[part]
+        bad = int((~np.isfinite(result[part])).sum())
+        if bad:
+            raise ValueError(
+                f"{where} must hold finite float32 numbers. Received: {bad} that are NaN or infinite in the images "
+                f"from {start} to {min(start + step, len(values)) - 1}"
+            )
+    return result
+
+
+def _numbered(arrays):
+    """Returns labels as int64 0, 1, 2, ... and the names of these, none where they were such numbers."""
+    if arrays[0] is None:
+        return [None] * len(arrays), ()
+    read = [array.read().reshape(-1) for array in arrays]
+    try:
+        classes, index = np.unique(np.concatenate(read), return_inverse=True)
+        names = tuple(map(str, classes))
+    except (ValueError, TypeError) as error:  # text that is no Unicode
+        raise ValueError(f"{arrays[0].where} must be labels, integers or text. Received: {reason(error)}") from error
+    if classes.dtype.kind != "U" and np.array_equal(classes, np.arange(len(classes))):
+        names = ()
+    return np.split(index.reshape(-1).astype(np.int64), [len(read[0])])[: len(read)], names

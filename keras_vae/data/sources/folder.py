@@ -1,0 +1,240 @@
+"""A folder of picture files: sub-folders are labels, train/, test/ and validation/ are splits."""
+
+import hashlib
+import itertools
+import json
+import math
+import pathlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from absl import logging
+
+from keras_vae.data.images import Images
+from keras_vae.data.sources import pictures
+from keras_vae.data.splits import Splits
+from keras_vae.utils.atomic_files import is_own
+from keras_vae.utils.memory import check_memory
+
+ON_BAD_IMAGE = ("stop", "skip")
+_SPLITS = ("train", "test", "validation")
+_NAMED = 10  # at most, of files in one message
+
+
+class Picture(NamedTuple):
+    """A picture file, the split it belongs to ("" where there are none) and the name of its class or None."""
+
+    path: pathlib.Path
+    split: str
+    label: str | None
+
+
+def read(
+    folder: pathlib.Path,
+    image_size: tuple[int, int] | None = None,
+    on_bad_image: str = "stop",
+    background: str = "white",
+) -> Splits:
+    """Reads a folder of PNG, JPEG, BMP, GIF or WebP files.
+
+    Args:
+      folder: holds pictures, or sub-folders with pictures, whose names are the labels; or sub-folders train, test and
+        validation that do. test and validation may be missing.
+      image_size: (height, width) that all are brought to; None takes them as they are, all of one size.
+      on_bad_image: "stop" raises for pictures that cannot be read, "skip" goes on without them.
+      background: color that pictures with transparent pixels are laid on: a name of CSS or "#RRGGBB".
+
+    Returns:
+      uint8 `(count, height, width, channels)` presented in [0, 1]: one channel if all pictures are grey, else three. A
+      WebP counts as colour: the format has no grey; so does a transparent picture on a background that is not grey.
+
+    Raises:
+      ValueError: if there are no pictures, pictures of several sizes and no `image_size`, or bad ones; if `background`
+        is no color.
+      OSError: if the folder cannot be listed.
+    """
+    color = pictures.as_color(background)
+    found, ignored = find(folder)
+    if ignored:
+        logging.info("%s: %d hidden files and files that are no images ignored", folder, ignored)
+    headers, reasons = pictures.for_each(lambda picture: pictures.read_header(picture.path), found)
+    known = [(picture, header) for picture, header in zip(found, headers, strict=True) if header]
+    bad = {found[i].path: reason for i, reason in reasons.items()}
+    if not known:
+        raise ValueError(_bad_images(folder, bad, len(found)))
+    shape = _common_shape(known, image_size, is_grey=len(set(color)) == 1)
+    transparent = sum(header.alpha for _, header in known)
+    if transparent:
+        logging.info("%d of %d images with transparent pixels laid on %s", transparent, len(known), background)
+    names = sorted({picture.label for picture in found} - {None})
+    parts = {}
+    for split in dict.fromkeys(picture.split for picture in found):
+        members = [picture for picture, _ in known if picture.split == split]
+        parts[split] = _decode(members, shape, color, names, bad)
+    if bad:
+        message = _bad_images(folder, bad, len(found))
+        empty = [str(folder / split) for split, part in parts.items() if part is None]
+        if on_bad_image == "stop" or empty:
+            raise ValueError(message)
+        logging.warning("%s", message)
+    return Splits(
+        parts.get("train", parts.get("")),
+        parts.get("test"),
+        parts.get("validation"),
+        class_names=tuple(names),
+        source=f"images in {folder}",
+        manifest=_manifest(folder, found),
+    )
+
+
+def find(folder: pathlib.Path) -> tuple[list[Picture], int]:
+    """Returns the pictures of a folder in the order of their paths, and how many other files it holds.
+
+    Links are followed, but no folder is walked twice. Folders that the package wrote are passed over:
+    the figures of a run are no data, wherever they lie.
+
+    Raises:
+      ValueError: if there are none, or they are in no order that makes sense.
+    """
+    seen, own, found, ignored = set(), [], [], 0
+    splits = [name for name in _SPLITS if (folder / name).is_dir() and not is_own(folder / name)]
+    splits = splits if "train" in splits else [""]
+    for split in splits:
+        before = len(found)
+        for path in _files(folder / split, seen, own):
+            if path.name.startswith(".") or not _is_picture(path):
+                ignored += 1
+                continue
+            inside = path.relative_to(folder / split).parts
+            found.append(Picture(path, split, inside[0] if len(inside) > 1 else None))
+        if len(found) == before:
+            raise ValueError(_nothing(folder / split, ignored, own))
+    if own:
+        logging.info("%s: %s", folder, _not_read(own))
+    if splits != [""]:
+        others = sorted(path.name for path in folder.iterdir() if path.name not in splits)
+        if others:
+            logging.warning("%s has train/, so what is beside it is ignored: %s", folder, ", ".join(others[:_NAMED]))
+    _check_labels(folder, found)
+    return found, ignored
+
+
+def _files(folder, seen, own) -> Iterator[pathlib.Path]:
+    """Yields the files below a folder, and hidden folders as if they were files; each folder once, links or not.
+
+    Folders that the package wrote are added to `own`, and nothing in them is yielded.
+    """
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        if is_own(here):
+            own.append(here)
+            continue
+        info = here.stat()
+        if (info.st_dev, info.st_ino) in seen:
+            logging.warning("%s is a link to a folder that is read already: ignored", here)
+            continue
+        seen.add((info.st_dev, info.st_ino))
+        folders = []
+        for path in sorted(here.iterdir()):
+            if path.is_dir() and not path.name.startswith("."):
+                folders.append(path)
+            else:
+                yield path
+        waiting += reversed(folders)
+
+
+def _is_picture(path):
+    # A broken link is a picture that cannot be read; a pipe is none.
+    return path.suffix.lower() in pictures.SUFFIXES and (path.is_file() or path.is_symlink())
+
+
+def _not_read(own):
+    shown, more = ", ".join(map(str, own[:_NAMED])), f" and {len(own) - _NAMED} more" if len(own) > _NAMED else ""
+    return f"not read as data, since keras_vae wrote it: {shown}{more}"
+
+
+def _nothing(folder, ignored, own):
+    return (
+        f"No images found in {folder}. Looked for {', '.join(pictures.SUFFIXES)} in it, in its sub-folders, whose "
+        "names are the labels, and in those of train/ and test/; and for IDX files (train-images-idx3-ubyte, ...). "
+        f"{ignored} other files were ignored. A data set of tensorflow-datasets needs --data_dir"
+        + (f"; {_not_read(own)}" if own else "")
+    )
+
+
+def _check_labels(folder, found):
+    without = next((picture for picture in found if picture.label is None), None)
+    labelled = next((picture for picture in found if picture.label is not None), None)
+    if without and labelled:
+        raise ValueError(
+            f"{folder} must have all its images in sub-folders, whose names are the labels, or none. "
+            f"Received: {without.path} and {labelled.path}"
+        )
+
+
+def _common_shape(known, image_size, is_grey):
+    """Returns (height, width, channels) of the data set, or raises unless there is one size; logs what is changed.
+
+    `is_grey` says whether the background is.
+    """
+    channels = max(header.channels if is_grey or not header.alpha else 3 for _, header in known)
+    size = image_size or known[0][1][:2]
+    other = [(picture, header) for picture, header in known if header[:2] != size]
+    if other and image_size is None:
+        (first, _), (second, header) = known[0], other[0]
+        raise ValueError(
+            "Images must have one size, or --image_size=HEIGHTxWIDTH must say to which all are brought. "
+            f"Received: {size[0]}x{size[1]} of {first.path} and {header.height}x{header.width} of {second.path}"
+        )
+    cut = sum(header.height * size[1] != header.width * size[0] for _, header in other)
+    for count, what in (
+        (len(other), f"resized to {size[0]}x{size[1]}"),
+        (cut, f"cut in the middle to the aspect of {size[0]}x{size[1]}"),
+        (sum(header.deep for _, header in known), "scaled from 16 to 8 bits"),
+        (sum(header.channels < channels for _, header in known), "grey, taken as colour"),
+    ):
+        if count:
+            logging.info("%d of %d images %s", count, len(known), what)
+    return (*size, channels)
+
+
+def _decode(members, shape, color, names, bad):
+    """Returns the pictures of one split as `Images`, None if none can be read; adds the bad ones to `bad`."""
+    check_memory(len(members) * math.prod(shape), f"{len(members)} images of shape {shape}")
+    values = np.empty((len(members), *shape), np.uint8)
+
+    def fill(i):
+        values[i] = pictures.decode(members[i].path, *shape, color)
+
+    _, reasons = pictures.for_each(fill, range(len(members)))
+    bad.update({members[i].path: reason for i, reason in reasons.items()})
+    good = [i for i in range(len(members)) if i not in reasons]
+    if not good:
+        return None
+    number = {name: i for i, name in enumerate(names)}
+    labels = np.array([number[members[i].label] for i in good]) if names else None
+    return Images(values[good] if reasons else values, labels, divisor=255.0)
+
+
+def _manifest(folder, found):
+    """Returns a hash of the pictures' paths in the folder and their sizes in bytes."""
+    sizes = {picture.path.relative_to(folder).as_posix(): _size(picture.path) for picture in found}
+    return hashlib.blake2b(json.dumps(sorted(sizes.items())).encode(), digest_size=16).hexdigest()
+
+
+def _size(path):
+    try:
+        return path.stat().st_size
+    except OSError:  # a broken link
+        return None
+
+
+def _bad_images(folder, bad, count):
+    shown = "; ".join(f"{path} ({reason})" for path, reason in itertools.islice(sorted(bad.items()), _NAMED))
+    more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+    return (
+        f"{len(bad)} of {count} images in {folder} cannot be read: {shown}{more}. "
+        "Mend or remove them, or go on without them by --on_bad_image=skip"
+    )

@@ -1,0 +1,165 @@
+"""Single picture files -> arrays."""
+
+import concurrent.futures
+import os
+import pathlib
+import warnings
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
+
+from keras_vae.utils.errors import reason
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+# Pillow knows dozens of formats by their content; no other is tried, whatever a file is called.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
+_EXIF_ORIENTATION = 0x0112
+_TURNED = ("JPEG", "WEBP")
+
+
+class Header(NamedTuple):
+    """What is known of a picture before it is decoded.
+
+    Attributes:
+      height: in pixels, as it is shown.
+      width: in pixels, as it is shown.
+      channels: 1 for grey, 3 for colour.
+      alpha: whether it has an alpha channel or a transparent colour.
+      deep: whether it has more than 8 bits a value.
+    """
+
+    height: int
+    width: int
+    channels: int
+    alpha: bool
+    deep: bool
+
+
+def as_color(background: str) -> tuple[int, int, int]:
+    """Returns a color as (red, green, blue), each from 0 to 255.
+
+    Args:
+      background: a name of CSS, "white", or "#RRGGBB".
+
+    Raises:
+      ValueError: if it is neither.
+    """
+    try:
+        red, green, blue = ImageColor.getrgb(background)
+    except (ValueError, AttributeError, TypeError):
+        raise ValueError(
+            "`background` must be a color: a name of CSS, for example 'white', or '#RRGGBB'. "
+            f"Received: background={background!r}"
+        ) from None
+    return red, green, blue
+
+
+def read_header(path: pathlib.Path) -> Header:
+    """Returns the header of a PNG, JPEG, BMP, GIF or WebP file.
+
+    Raises:
+      Exception: whatever Pillow raises for a damaged file or one of too many pixels (`PIL.Image.MAX_IMAGE_PIXELS`).
+    """
+    with _open(path) as image:
+        width, height = image.size
+        if _lies_on_its_side(image):
+            width, height = height, width
+        return Header(height, width, 1 if _is_grey(image) else 3, _is_transparent(image), _is_deep(image))
+
+
+def decode(
+    path: pathlib.Path, height: int, width: int, channels: int, background: tuple[int, int, int] = (255, 255, 255)
+) -> np.ndarray:
+    """Returns a picture as uint8 `(height, width, channels)`.
+
+    A JPEG or WebP is turned the way its EXIF orientation says. A picture of another size is cut in the middle to the
+    wanted aspect, then resized with a triangle filter as wide as the step between new pixels. One with an alpha channel
+    or a transparent color is laid on `background` before: the colors that lie hidden under transparent pixels show
+    nowhere, and bleed into no neighbor. Values of 16 bits are scaled to 8.
+
+    Raises:
+      Exception: whatever Pillow raises for a damaged file or one of too many pixels.
+    """
+    with _open(path) as image:
+        if image.format == "JPEG":
+            side = 2 * max(height, width)
+            shown = (image.height, image.width) if _lies_on_its_side(image) else image.size
+            if shown != (width, height):
+                image.draft(None, (side, side))  # decodes at 1/2, 1/4 or 1/8 where that is still twice what is wanted
+        if image.format in _TURNED:
+            image = ImageOps.exif_transpose(image)
+        if _is_deep(image):
+            image = _to_8_bits(image)
+        if _is_transparent(image):
+            image = Image.alpha_composite(Image.new("RGBA", image.size, background), image.convert("RGBA"))
+        image = image.convert("L" if channels == 1 else "RGB")
+        if image.size != (width, height):
+            image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+        return np.asarray(image).reshape(height, width, channels)
+
+
+def _open(path):
+    if not path.is_file():  # a pipe or a device would be waited for
+        raise FileNotFoundError("not a file (a broken link?)")
+    try:
+        return Image.open(path, formats=FORMATS)
+    except UnidentifiedImageError:
+        raise ValueError("not a PNG, JPEG, BMP, GIF or WebP image") from None
+
+
+def _lies_on_its_side(image):
+    return image.format in _TURNED and image.getexif().get(_EXIF_ORIENTATION) in (5, 6, 7, 8)
+
+
+def _is_transparent(image):
+    return image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info
+
+
+def _is_deep(image):
+    return image.mode.startswith("I")
+
+
+def _to_8_bits(image):
+    values = np.asarray(image)
+    grey = Image.fromarray(np.rint(values * (255.0 / 65535.0)).clip(0, 255).astype(np.uint8))
+    if not _is_transparent(image):
+        return grey
+    # One of 65,536 levels is transparent, and not all that fall on the same of 256.
+    opaque = 255 * (values != image.info["transparency"])
+    return Image.merge("LA", [grey, Image.fromarray(opaque.astype(np.uint8))])
+
+
+def _is_grey(image):
+    if image.mode == "P":
+        palette = np.reshape(image.getpalette("RGB"), (-1, 3))
+        return bool((palette == palette[:, :1]).all())
+    return image.mode in ("1", "L", "LA") or _is_deep(image)
+
+
+def for_each(function: Callable, items: Sequence) -> tuple[list, dict[int, str]]:
+    """Calls a function for each item, in threads: Pillow decodes outside Python's lock.
+
+    Returns:
+      What it returned, None where it raised; and why it raised, by the number of the item.
+
+    Raises:
+      MemoryError: if one of them does.
+    """
+    reasons = {}
+
+    def attempt(i):
+        try:
+            return function(items[i])
+        except MemoryError:  # the machine's fault, not the picture's
+            raise
+        except Exception as error:  # Pillow raises SyntaxError, struct.error and many more for a damaged file
+            reasons[i] = reason(error)
+            return None
+
+    Image.preinit()
+    with warnings.catch_warnings(), concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return list(pool.map(attempt, range(len(items)))), dict(sorted(reasons.items()))

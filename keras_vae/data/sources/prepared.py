@@ -1,0 +1,73 @@
+"""Data sets that tensorflow-datasets has prepared in a folder."""
+
+import pathlib
+import re
+
+import numpy as np
+
+from keras_vae.data.images import Images
+from keras_vae.data.splits import Splits
+from keras_vae.utils.errors import reason
+
+# A version begins with a digit or a star, as in "mnist:3.0.1".
+_NAMESPACE = re.compile(r":(?![\d*])")
+
+
+class NotFoundError(ValueError):
+    """There is no such prepared data set."""
+
+
+def read(name: str, data_dir: str | None = None) -> Splits:
+    """Reads the splits `train` and `test` of a prepared data set of tensorflow-datasets; nothing is downloaded.
+
+    Args:
+      name: its name, as `tfds.load` takes it.
+      data_dir: folder of prepared data sets; None is tensorflow-datasets' own, `~/tensorflow_datasets`.
+
+    Raises:
+      ValueError: if it is not there, or does not hold images of one size; the message names the folder.
+    """
+    if _NAMESPACE.search(name):
+        raise ValueError(
+            "A data set of tensorflow-datasets must be named without a namespace: those of namespaces, such as "
+            f"kubric:, robotics: and huggingface:, are looked for in the network. Received: {name!r}"
+        )
+    import tensorflow_datasets as tfds  # slow, and only needed here
+
+    folder = pathlib.Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
+    try:
+        # No download: tensorflow-datasets would try for minutes where there is no network.
+        loaded, info = tfds.load(name, data_dir=str(folder), batch_size=-1, download=False, with_info=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # tensorflow-datasets raises whatever its readers raise
+        raise NotFoundError(
+            f"Data set {name!r} cannot be loaded. Looked for a prepared data set {name!r} in {folder} "
+            f"({type(error).__name__}: {reason(error)}). Prepare it on a machine with network: "
+            f"`tfds build {name} --data_dir={folder}`, or name another folder with --data_dir"
+        ) from error
+    missing = {"train", "test"} - set(loaded)
+    if missing:
+        raise ValueError(
+            f"Data set {name!r} must have the splits 'train' and 'test'. Received: splits {sorted(loaded)}"
+        )
+    if "image" not in info.features:
+        raise ValueError(f"Data set {name!r} must have a feature 'image'. Received: features {sorted(info.features)}")
+    if None in info.features["image"].shape:
+        # tensorflow-datasets would fill the smaller images up with zeros.
+        raise ValueError(f"Data set {name!r} must have images of one size. Received: images of several sizes")
+    train, test = (_images(loaded[split]) for split in ("train", "test"))
+    source = f"tensorflow-datasets {info.full_name}"
+    return Splits(train, test, None, _class_names(info), source, ordered=True, manifest=info.full_name)
+
+
+def _images(split):
+    values, labels = split["image"].numpy(), split.get("label")
+    divisor = 255.0 if values.dtype == np.uint8 else 1.0
+    return Images(values, None if labels is None else labels.numpy(), divisor=divisor)
+
+
+def _class_names(info):
+    label = dict(info.features.items()).get("label")
+    names = tuple(getattr(label, "names", None) or ())
+    return () if names == tuple(map(str, range(len(names)))) else names

@@ -1,0 +1,96 @@
+"""Small drawn images whose generating factors are known, to measure disentanglement with."""
+
+import numpy as np
+
+from keras_vae.data.images import Images
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import PositiveInt, checked
+
+SHAPES = ("square", "ellipse", "triangle")
+FACTOR_NAMES = ("shape", "scale", "orientation", "x", "y")
+FACTOR_SIZES = (3, 4, 6, 8, 8)
+# Numbers of the factors whose values have no order.
+CATEGORICAL_FACTORS = (0,)
+# Side of the square of the same area as the figure, and the place of its centre, both as parts of the image's side.
+SCALES = (0.15, 0.30)
+CENTERS = (0.33, 0.67)
+MIN_SIZE = 16
+
+
+@checked
+def sprites(size: PositiveInt = 32) -> Images:
+    """Draws every combination of five factors: 4608 grey images of one white figure on black.
+
+        pixel = 255 * (part of the pixel that the figure covers)
+
+    The last factor varies fastest. Figures of one scale have the same area, (scale * size)^2 pixels, and the border
+    cuts none off. Orientations are 0 to 75 degrees: a quarter turn is the symmetry of the square, so that no two
+    images are equal and every factor can be read from its image. In the manner of dSprites (Matthey et al., 2017).
+
+    Args:
+      size: height and width in pixels, an integer of at least 16.
+
+    Returns:
+      `Images` of uint8 values `(4608, size, size, 1)` presented in [0, 1], with the shape as label, and factors int64
+      `(4608, 5)` in the order of `FACTOR_NAMES`, factor i from 0 to `FACTOR_SIZES[i]` - 1.
+
+    Raises:
+      ValueError: if `size` is not such an integer.
+    """
+    if checks.positive_int("size", size) < MIN_SIZE:
+        raise ValueError(f"`size` must be an integer of at least {MIN_SIZE}. Received: size={size!r}")
+    factors = np.indices(FACTOR_SIZES).reshape(len(FACTOR_SIZES), -1).T
+    drawn = [_draw(coverage, factors[factors[:, 0] == i], size) for i, coverage in enumerate(_COVERAGE)]
+    return Images(np.concatenate(drawn), labels=factors[:, 0].copy(), factors=factors, divisor=255.0)
+
+
+def _draw(coverage, factors, size):
+    """Draws the images of one shape, uint8 `(count, size, size, 1)`."""
+    scale, x, y = (_level(factors, i) for i in (1, 3, 4))
+    side = (SCALES[0] + (SCALES[1] - SCALES[0]) * scale) * size
+    angle = np.radians(90.0) * factors[:, 2, None, None].astype(np.float32) / FACTOR_SIZES[2]
+    pixels = np.arange(size, dtype=np.float32) + 0.5
+    across = pixels - size * (CENTERS[0] + (CENTERS[1] - CENTERS[0]) * x)
+    down = pixels[:, None] - size * (CENTERS[0] + (CENTERS[1] - CENTERS[0]) * y)
+    u = np.cos(angle) * across + np.sin(angle) * down
+    v = np.cos(angle) * down - np.sin(angle) * across
+    return np.rint(255.0 * coverage(u, v, side, angle)).astype(np.uint8)[..., None]
+
+
+def _level(factors, i):
+    """Returns factor i as a number from 0 to 1, `(count, 1, 1)`."""
+    return factors[:, i, None, None].astype(np.float32) / (FACTOR_SIZES[i] - 1)
+
+
+def _inside(distance, angle):
+    """Part of a pixel on the inner side of a line at a signed distance, its normal at `angle` from the pixel's side."""
+    return np.clip(0.5 - distance / (np.abs(np.cos(angle)) + np.abs(np.sin(angle))), 0.0, 1.0)
+
+
+def _polygon(u, v, angle, apothem, corners):
+    """Part of a pixel inside a regular polygon: the product over its sides, exact at a right angle along the pixels."""
+    covered = np.float32(1.0)
+    for turn in 2.0 * np.pi * np.arange(corners) / corners:
+        distance = np.float32(np.cos(turn)) * u + np.float32(np.sin(turn)) * v - apothem
+        covered = covered * _inside(distance, angle + np.float32(turn))
+    return covered
+
+
+def _square(u, v, side, angle):
+    return _polygon(u, v, angle, 0.5 * side, 4)
+
+
+def _triangle(u, v, side, angle):
+    return _polygon(u, v, angle, side / np.float32(np.sqrt(3.0 * np.sqrt(3.0))), 3)
+
+
+def _ellipse(u, v, side, angle):
+    """An ellipse twice as long as wide; the distance from it is, to first order, (r - 1) / |gradient of r|."""
+    width = side / np.float32(np.sqrt(2.0 * np.pi))
+    a, b = u / (2.0 * width) ** 2, v / width**2
+    radius = np.maximum(np.sqrt(a * u + b * v), 1e-3)
+    distance = (radius - 1.0) * radius / np.maximum(np.hypot(a, b), 1e-6)
+    return _inside(distance, angle + np.arctan2(b, a))
+
+
+_COVERAGE = (_square, _ellipse, _triangle)

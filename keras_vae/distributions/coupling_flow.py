@@ -1,0 +1,81 @@
+"""Invertible maps of z, for posteriors and priors."""
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_vae.utils import checks
+from keras_vae.utils.part import Part
+
+tfb = tfp.bijectors
+
+
+class CouplingNetwork(Part):
+    """The part of z that stays, and a context -> shift and log scale of the part that moves.
+
+    `h = tanh(A z + B context + b)`; shift and log scale are linear in h, with the log scale kept within (-2, 2). All
+    zeros at first, so that a new coupling layer is the identity.
+    """
+
+    def __init__(self, size_in: int, size_out: int, hidden_units: int, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.size_in = size_in
+        self._from_z = keras.layers.Dense(hidden_units, dtype="float32", name="from_z")
+        self._from_context = keras.layers.Dense(hidden_units, use_bias=False, dtype="float32", name="from_context")
+        self._out = keras.layers.Dense(2 * size_out, kernel_initializer="zeros", dtype="float32", name="out")
+        self.hidden_units = hidden_units
+
+    def build(self, context_shape=None):
+        self._from_z.build((None, self.size_in))
+        if context_shape is not None:
+            self._from_context.build(context_shape)
+        self._out.build((None, self.hidden_units))
+        self.built = True
+
+    def __call__(self, z, context=None):
+        # Called inside a bijector, at whatever leading dimensions it has: not through Keras's layer call.
+        hidden = self._from_z(z)
+        if context is not None:
+            hidden += self._from_context(context)
+        shift, log_scale = tf.split(self._out(tf.tanh(hidden)), 2, axis=-1)
+        return shift, 2.0 * tf.tanh(0.5 * log_scale)
+
+
+class CouplingFlow(Part):
+    """Affine coupling layers (Dinh et al., 2017, equation 7): each moves half of z by a function of the other half.
+
+        z_b' = z_b * exp(s(z_a, context)) + t(z_a, context),  z_a' = z_a,  halves in turn
+
+    Args:
+      latent_dim: dimension of z, at least 2.
+      num_layers: number of coupling layers, a positive integer.
+      hidden_units: width of the network in each.
+    """
+
+    def __init__(self, latent_dim: int, num_layers: int = 4, hidden_units: int = 64, **kwargs):
+        super().__init__(**kwargs)
+        if checks.positive_int("latent_dim", latent_dim) < 2:
+            raise ValueError(f"`latent_dim` must be at least 2 for a flow of halves. Received: latent_dim={latent_dim}")
+        half = latent_dim // 2
+        # A negative number of masked dimensions counts from the end: the halves take turns.
+        self._masks = [
+            half if i % 2 else half - latent_dim for i in range(checks.positive_int("num_layers", num_layers))
+        ]
+        checks.positive_int("hidden_units", hidden_units)
+        self._networks = [
+            CouplingNetwork(abs(mask), latent_dim - abs(mask), hidden_units, name=f"coupling_{i}")
+            for i, mask in enumerate(self._masks)
+        ]
+
+    def build(self, context_shape=None):
+        for network in self._networks:
+            network.build(context_shape)
+        super().build(context_shape)
+
+    def bijector(self, context: tf.Tensor | None = None) -> tfb.Bijector:
+        """Returns base -> z, for a context `(batch, features)` or none."""
+        return tfb.Chain([self._coupling(*pair, context) for pair in zip(self._masks, self._networks, strict=True)])
+
+    @staticmethod
+    def _coupling(mask, network, context):
+        return tfb.RealNVP(num_masked=mask, shift_and_log_scale_fn=lambda z, _: network(z, context))

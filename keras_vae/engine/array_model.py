@@ -1,0 +1,323 @@
+"""`fit` and `evaluate` on arrays, many steps for each call into one compiled graph.
+
+Keras's own loop costs one dispatch and one `tf.data` hand-over a step, which for a small model is more than the
+arithmetic. Arrays are therefore fed in blocks of steps, and a block runs as one loop inside one graph, compiled by XLA
+when the job is long enough to pay for it. Under a distribution strategy each replica is fed its rows of the same
+batches, step by step. Everything else (data sets, generators, eager mode) takes Keras's own way with the same steps.
+"""
+
+import contextlib
+import functools
+import weakref
+from typing import Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_vae.engine import strategies
+from keras_vae.engine.block_steps import accept_blocks, block_size
+from keras_vae.engine.fit_arguments import acts_on_batches, check_counts, check_fit, num_training_examples
+from keras_vae.engine.inputs import checked_images, inputs_of
+from keras_vae.engine.losses_of_calls import adds_losses, check_no_padding, without_padding
+from keras_vae.engine.streams import check_end, check_first_batch, checked_stream, is_stream, one_error
+from keras_vae.engine.threads import Turn, one_at_a_time
+from keras_vae.utils.arguments import checked
+
+# Below this number of steps the seconds XLA takes to compile are more than it saves.
+MIN_STEPS_FOR_XLA = 2000
+
+
+def has_convolutions(model: keras.Model) -> bool:
+    """Whether a layer of `model` convolves: XLA on CPU takes many times longer for those than TensorFlow's kernels."""
+    return any("Conv" in type(layer).__name__ for layer in model._flatten_layers())
+
+
+class ArrayModel(keras.Model):
+    """A `keras.Model` whose `fit` and `evaluate` take arrays and `Images` in blocks.
+
+    A subclass implements `train_step`, `test_step` and `check_data(images, name)`, with the name of y in errors, and
+    sets `seed`, `event_shape` and `condition_dim`. `train_steps` counts the
+    training steps, whatever optimiser made them, and is saved with the model: order and draws of the data go on.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.train_steps = self.add_weight(
+            name="train_steps",
+            shape=(),
+            initializer="zeros",
+            dtype="int64",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+        self._under_strategy = tf.distribute.has_strategy()
+        self._auto_jit = self._auto_blocks = True
+        self._functions = {}
+        self.turn = Turn()
+
+    @checked
+    def compile(
+        self,
+        optimizer: keras.optimizers.Optimizer | str = "adam",
+        jit_compile: bool | Literal["auto"] = "auto",
+        **kwargs,
+    ):
+        """Configures training.
+
+        Args:
+          optimizer: Keras optimiser or its name.
+          jit_compile: True, False or "auto". "auto" uses XLA for arrays when there are enough steps to pay for the
+            compilation and no convolutions, and elsewhere what Keras chooses.
+          **kwargs: further arguments of `keras.Model.compile`. There is no `loss`: the model knows its own. Without
+            `steps_per_execution`, arrays are trained on in blocks of up to 64 steps, and Keras's own callbacks are
+            asked after each block; a callback of yours with a method for batches has each step taken by itself.
+
+        Raises:
+          ValueError: if `loss` or `metrics` are given.
+        """
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.pop(name, None) is not None:
+                raise ValueError(f"`{name}` must not be given: the model computes its own (see its docstring)")
+        check_counts(steps_per_execution=kwargs.get("steps_per_execution"))
+        self._auto_blocks = kwargs.get("steps_per_execution") is None
+        self._auto_jit = jit_compile == "auto"
+        self._functions = {}
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        # The optimizer is built before the first step is traced: a trace that fails would leave half of one.
+        self.optimizer.build(self.trainable_variables)
+        # The name `_compile_config` is Keras's own, and its HDF5 files are written from it.
+        self._compile_arguments = keras.saving.serialize_keras_object(
+            {"optimizer": self.optimizer, "jit_compile": jit_compile, **kwargs}
+        )
+
+    def get_compile_config(self):
+        return self._compile_arguments if self.compiled else {}
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    @one_at_a_time
+    @one_error
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        sample_weight=None,
+        initial_epoch=0,
+        validation_batch_size=None,
+        **kwargs,
+    ):
+        """Trains the model; the arguments are those of `keras.Model.fit`, and `x` may be a `keras_vae.data.Images`.
+
+        The loss is the mean over a batch weighted by `sample_weight`. `y` is not used by a model without condition.
+
+        Returns:
+          `keras.callbacks.History`.
+
+        Raises:
+          ValueError: if arrays have the wrong shape or hold values outside the support of the likelihood.
+        """
+        if x is None:
+            raise ValueError("`x` must be arrays, `Images` or a data set. Received: x=None")
+        if kwargs.get("class_weight") is not None:
+            raise ValueError("`class_weight` must not be given: there are no classes; use `sample_weight`")
+        options = dict(epochs=epochs, verbose=verbose, callbacks=callbacks, initial_epoch=initial_epoch, **kwargs)
+        sizes = dict(batch_size=batch_size, validation_batch_size=validation_batch_size)
+        check_fit(validation_split, {**options, **sizes})
+        if is_stream(x):
+            if validation_split and validation_data is None:
+                raise ValueError(
+                    "`validation_split` must be 0 for data that are not in memory: pass `validation_data`. "
+                    f"Received: validation_split={validation_split!r} and x of type {type(x).__name__}"
+                )
+            stream = checked_stream(self, x, y, sample_weight, shuffle)
+            return self._fit_stream(stream, validation_data, shuffle, sizes, options)
+        images = checked_images(self, x, y, sample_weight)
+        if validation_data is None and validation_split:
+            cut = num_training_examples(len(images), validation_split)
+            images, validation_data = images[:cut], images[cut:]
+        return self._fit_images(images, validation_data, shuffle, sizes, options)
+
+    def _fit_stream(self, stream, validation_data, shuffle, sizes, options):
+        check_end("steps_per_epoch", stream, options.get("steps_per_epoch"))
+        if validation_data is not None:
+            steps = options.get("validation_steps")
+            batch_size = sizes["validation_batch_size"] or sizes["batch_size"] or 32
+            validation_data, all_steps = self._validation_feed(validation_data, batch_size, 1, steps)
+            if all_steps != steps and not self._under_strategy:
+                # Ended by itself: with `steps_per_execution` Keras runs past a number of steps.
+                validation_data, all_steps = validation_data.take(all_steps), None
+            options = {**options, "validation_steps": all_steps}
+        return super().fit(stream, validation_data=validation_data, shuffle=shuffle, **sizes, **options)
+
+    def _fit_images(self, images, validation_data, shuffle, sizes, options):
+        batch_size = min(sizes["batch_size"] or 32, len(images))
+        all_steps = -(-len(images) // batch_size)
+        steps = options.get("steps_per_epoch") or all_steps
+        # A block is a part of an epoch: other numbers of steps are taken one by one, and so are those that a callback
+        # acts on, unless the model was compiled with a number of them.
+        whole = steps == all_steps and not options.get("validation_steps") and not keras.config.max_steps_per_epoch()
+        one_by_one = not whole or (self._auto_blocks and acts_on_batches(options["callbacks"]))
+        size = 1 if one_by_one else self._block_size(images, batch_size, steps)
+
+        model = weakref.ref(self)  # TensorFlow keeps what the plan of a data set holds for good
+
+        @functools.cache
+        def first():
+            # A second `fit` goes on where the first one ended, with new orders and draws. It is asked with the first
+            # batch: by then a callback may have restored model and epoch.
+            begun = int(keras.ops.convert_to_numpy(model().train_steps)) // all_steps
+            return max(model()._initial_epoch or options["initial_epoch"], begun)
+
+        train, _ = self._feed(images, batch_size, size, shuffle, first)
+        if validation_data is not None:
+            validation_data, options["validation_steps"] = self._validation_feed(
+                validation_data, sizes["validation_batch_size"] or batch_size, size, options.get("validation_steps")
+            )
+        options["steps_per_epoch"] = steps
+        # Of all epochs: a training that goes on is compiled as the one that was interrupted.
+        with self._blocks(size, steps * options["epochs"]):
+            return super().fit(train, validation_data=validation_data, shuffle=False, **options)
+
+    @one_at_a_time
+    @one_error
+    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, **kwargs):
+        """Evaluates the model; the arguments are those of `keras.Model.evaluate`, and `x` may be an `Images`."""
+        check_counts(batch_size=batch_size, steps=steps)
+        options = dict(verbose=verbose, **kwargs)
+        if "_use_cached_eval_dataset" in kwargs:  # from within `fit`, with its iterator
+            return super().evaluate(x, y, batch_size=batch_size, sample_weight=sample_weight, steps=steps, **options)
+        if is_stream(x):
+            feed = checked_stream(self, x, y, sample_weight)
+            check_end("steps", feed, steps)
+            return super().evaluate(feed, batch_size=batch_size, steps=steps, **options)
+        images = checked_images(self, x, y, sample_weight)
+        batch_size = min(batch_size or 32, len(images))
+        all_steps = -(-len(images) // batch_size)
+        whole = steps in (None, all_steps) and not keras.config.max_steps_per_epoch()
+        size = self._block_size(images, batch_size, all_steps) if whole else 1
+        feed, _ = self._feed(images, batch_size, size, shuffle=False)
+        with self._blocks(size, steps or all_steps):
+            return super().evaluate(feed, steps=steps or all_steps, **options)
+
+    @one_at_a_time
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+        """Takes one step on a batch; the arguments are those of `keras.Model.train_on_batch`."""
+        if class_weight is not None:
+            raise ValueError("`class_weight` must not be given: there are no classes; use `sample_weight`")
+        images = checked_images(self, x, y, sample_weight)
+        x = images.numpy(int(keras.ops.convert_to_numpy(self.train_steps)))
+        return super().train_on_batch(x, images.labels, images.weights, return_dict=return_dict)
+
+    @one_at_a_time
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """Evaluates one batch; the arguments are those of `keras.Model.test_on_batch`."""
+        images = checked_images(self, x, y, sample_weight)
+        return super().test_on_batch(images.numpy(), images.labels, images.weights, return_dict=return_dict)
+
+    def predict(self, x, **kwargs):
+        """Predicts; the arguments are those of `keras.Model.predict`, and `x` may be an `Images`.
+
+        A conditional model takes a pair `[x, condition]`, or `Images` with labels.
+        """
+        check_counts(batch_size=kwargs.get("batch_size"), steps=kwargs.get("steps"))
+        return super().predict(x if is_stream(x) else inputs_of(self, x), **kwargs)
+
+    def renew_steps(self) -> None:
+        """Has the compiled steps traced anew: from the next one on they hold what the model holds now."""
+        self._functions = {}
+        if self.train_function is not None:
+            self.make_train_function(force=True)
+        if self.test_function is not None:
+            self.make_test_function(force=True)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Model and optimiser are built already; Keras would first take the mean of a batch over all workers, and fail.
+        pass
+
+    def make_train_function(self, force=False):
+        if self.train_function is None or force:
+            super().make_train_function(force=True)
+            self.train_function = accept_blocks(self, self.train_function, self.train_step)
+        return self.train_function
+
+    def make_test_function(self, force=False):
+        if self.test_function is None or force:
+            super().make_test_function(force=True)
+            self.test_function = accept_blocks(self, self.test_function, self.test_step)
+        return self.test_function
+
+    def _block_size(self, images, batch_size, steps):
+        if self.run_eagerly or self._under_strategy or adds_losses(self):
+            return 1
+        if not self._auto_blocks:
+            return self.steps_per_execution
+        return block_size(4 * batch_size * int(np.prod(images.event_shape)), steps)
+
+    def _feed(self, images, batch_size, size, shuffle, initial_epoch=0):
+        steps, seed = -(-len(images) // batch_size), self.seed % 2**32
+        if self._under_strategy:
+            if adds_losses(self):
+                check_no_padding(len(images), batch_size, self.distribute_strategy.num_replicas_in_sync)
+
+            def of_worker(context):
+                rows, size = strategies.rows_of(context, batch_size)
+                batches = images.batches(batch_size, shuffle, seed, initial_epoch, rows)
+                batches = batches.rebatch(size, drop_remainder=True).prefetch(2)
+                # Known to be endless, workers need not ask one another before each step whether there is a next one.
+                return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+
+            return self.distribute_strategy.distribute_datasets_from_function(of_worker), steps
+        if size == 1:
+            batches = images.batches(batch_size, shuffle, seed, initial_epoch)
+            return without_padding(batches, len(images), batch_size) if adds_losses(self) else batches, steps
+        return images.blocks(batch_size, size, shuffle, seed, initial_epoch), steps
+
+    @one_error
+    def _validation_feed(self, data, batch_size, size, steps):
+        parts = data if isinstance(data, tuple | list) else (data,)
+        if not 1 <= len(parts) <= 3:
+            raise ValueError(
+                "`validation_data` must be x, (x, y) or (x, y, sample_weight). "
+                f"Received: a {type(data).__name__} of {len(parts)}"
+            )
+        prefix = "`validation_data` must fit the model: "
+        try:
+            if is_stream(parts[0]):
+                check_first_batch(self, parts[0], prefix)
+                stream = checked_stream(self, *parts, prefix=prefix)
+                check_end("validation_steps", stream, steps)
+                return stream, steps
+            data = checked_images(self, *parts)
+        except ValueError as error:
+            raise ValueError(error if prefix in str(error) else f"{prefix}{error}") from error
+        feed, all_steps = self._feed(data, min(batch_size, len(data)), size, shuffle=False)
+        return feed, steps or all_steps
+
+    @contextlib.contextmanager
+    def _blocks(self, size, num_steps):
+        """Within this context Keras counts `size` steps an execution, and XLA is on if `num_steps` is worth it."""
+        before = self.steps_per_execution, self.jit_compile
+        jit_compile = self.jit_compile
+        if self._auto_jit and not self.run_eagerly and not self._under_strategy:
+            jit_compile = num_steps >= MIN_STEPS_FOR_XLA and not has_convolutions(self)
+        try:
+            self._set_execution(size, jit_compile)
+            yield
+        finally:
+            self._set_execution(*before)
+
+    def _set_execution(self, steps_per_execution, jit_compile):
+        # Each way of executing keeps its traced functions, so that a second `fit` does not compile again.
+        key = self.steps_per_execution, self.jit_compile
+        self._functions[key] = self.train_function, self.test_function
+        self.steps_per_execution, self.jit_compile = steps_per_execution, jit_compile
+        self.train_function, self.test_function = self._functions.get((steps_per_execution, jit_compile), (None, None))

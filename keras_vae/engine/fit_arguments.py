@@ -1,0 +1,78 @@
+"""Keras's rules for the numbers that `fit`, `evaluate` and `predict` take, said before anything runs.
+
+Keras takes a 0 for "not given" in some places, counts to -1 for ever in others, and in others finds out after an epoch.
+"""
+
+import numbers
+
+import keras
+
+from keras_vae.utils import checks
+
+_FOR_BATCHES = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+_COUNTS = ("batch_size", "validation_batch_size", "steps_per_epoch", "validation_steps")
+
+
+def check_fit(validation_split, arguments: dict) -> None:
+    """Raises `ValueError` for a number among the arguments of `fit` that is outside its range."""
+    for name in ("epochs", "initial_epoch"):  # 0 epochs train nothing, as with Keras
+        checks.nonnegative_int(name, arguments[name])
+    check_counts(**{name: arguments.get(name) for name in _COUNTS})
+    _check_callbacks(arguments["callbacks"])
+    if arguments["verbose"] not in ("auto", 0, 1, 2):
+        raise ValueError(f"`verbose` must be 'auto', 0, 1 or 2. Received: verbose={arguments['verbose']!r}")
+    _check_validation_freq(arguments.get("validation_freq", 1))
+    _check_validation_split(validation_split)
+
+
+def acts_on_batches(callbacks) -> bool:
+    """Whether one of the callbacks, other than Keras's and the package's own, has a method for training batches."""
+    callbacks = getattr(callbacks, "callbacks", callbacks) or []
+    return any(map(_acts_on_batches, callbacks if isinstance(callbacks, list | tuple) else [callbacks]))
+
+
+def _acts_on_batches(callback):
+    own = [vars(cls) for cls in type(callback).__mro__ if not cls.__module__.startswith(("keras.", "keras_vae."))]
+    return any(name in attributes for attributes in (vars(callback), *own) for name in _FOR_BATCHES)
+
+
+def check_counts(**counts) -> None:
+    """Raises `ValueError` for a size or a number of steps that is not a positive integer; None is Keras's default."""
+    for name, value in counts.items():
+        if value is not None:
+            checks.positive_int(name, value)
+
+
+def _check_callbacks(value):
+    callbacks = value if isinstance(value, list | tuple) else [] if value is None else [value]
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback | keras.callbacks.CallbackList):
+            raise ValueError(f"`callbacks` must be Keras callbacks. Received: callbacks={value!r}")
+
+
+def _check_validation_freq(value):
+    # Keras knows no other kinds of integers and sequences here.
+    if not isinstance(value, list | int):
+        raise ValueError(
+            f"`validation_freq` must be a positive integer or a list of them. Received: validation_freq={value!r}"
+        )
+    for epoch in value if isinstance(value, list) else [value]:
+        checks.positive_int("validation_freq", epoch)
+
+
+def _check_validation_split(value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < 1:
+        raise ValueError(
+            f"`validation_split` must be a number of at least 0 and below 1. Received: validation_split={value!r}"
+        )
+
+
+def num_training_examples(count: int, validation_split: float) -> int:
+    """Returns how many of `count` examples are left to train on, or raises `ValueError` if either part has none."""
+    left = int(count * (1.0 - validation_split))
+    if not 0 < left < count:
+        raise ValueError(
+            "`validation_split` must leave at least one example to train on and one to validate on. "
+            f"Received: validation_split={validation_split!r} of {count} examples"
+        )
+    return left

@@ -1,0 +1,115 @@
+"""What `fit`, `evaluate` and `log_prob` are given -> `Images` whose every value has been checked."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_vae.data.containers import as_numbers, is_real
+from keras_vae.data.images import Images
+from keras_vae.engine.conditions import check_condition
+
+
+def as_images(x, y=None, sample_weight=None, names=("x", "y")) -> Images:
+    """Returns examples as `Images`: anything that NumPy takes as numbers, or `Images`, which y and weights then join.
+
+    Args:
+      x: examples.
+      y: labels or None.
+      sample_weight: weights `(count,)` or None.
+      names: what x and y are called in errors.
+
+    Raises:
+      ValueError: if one of them is no array of numbers, or the `Images` have labels or weights of their own.
+    """
+    fields = {"labels": (names[1], y), "weights": ("sample_weight", sample_weight)}
+    given = {field: as_numbers(name, value) for field, (name, value) in fields.items() if value is not None}
+    if isinstance(x, Images):
+        for field in given:
+            if getattr(x, field) is not None:
+                raise ValueError(
+                    f"`{fields[field][0]}` must be none beside `Images` with {field} of their own. "
+                    f"Received: both; dataclasses.replace(images, {field}=...) gives them others"
+                )
+        return dataclasses.replace(x, **given) if given else x
+    name = names[0]
+    x = as_numbers(name, x)
+    for other, value in fields.values():
+        if value is not None and x.ndim and np.ndim(value) and len(value) != len(x):
+            raise ValueError(
+                f"`{other}` must have one entry for each of the {len(x)} examples. Received: {other} with {len(value)}"
+            )
+    if x.ndim == 0:
+        raise ValueError(f"`{name}` must be an array of examples, (count, ...). Received: the number {x}")
+    if not len(x):
+        raise ValueError(f"`{name}` must hold at least one example. Received: an empty array")
+    if x.dtype == np.float64 or x.dtype == bool:
+        x = x.astype(np.float32)
+    return Images(x, **given)
+
+
+def checked_images(model, x, y=None, sample_weight=None, name="y") -> Images:
+    """Returns examples as `Images` that fit a model.
+
+    Args:
+      model: it has `event_shape`, `condition_dim` and `check_data(images, name)`.
+      x: examples, or the pair `[x, condition]` of a conditional model.
+      y: condition, None, or beside such a pair x once more.
+      sample_weight: weights `(count,)` or None.
+      name: what y is called in errors.
+
+    Raises:
+      ValueError: if something does not fit, with the name of the argument.
+    """
+    if is_pair(model, x):
+        x, y = separated(model, x, y)
+    elif model.condition_dim is None:
+        # Labels are not used, and text cannot enter a training step.
+        y = y if is_real(y) else None
+        if isinstance(x, Images) and not (x.labels is None or is_real(x.labels)):
+            x = dataclasses.replace(x, labels=None)
+    images = as_images(x, y, sample_weight, ("x", name))
+    model.check_data(images, name)
+    return images
+
+
+def inputs_of(model, x):
+    """Returns what `predict` is given as Keras takes it: an array, for a conditional model `[x, condition]`.
+
+    Raises:
+      ValueError: if it is no array of numbers, or the condition is missing.
+    """
+    if is_pair(model, x):
+        x, condition = separated(model, x)
+    else:
+        condition = x.labels if isinstance(x, Images) else None
+    x = x.numpy() if isinstance(x, Images) else as_numbers("x", x)
+    if model.condition_dim is None:
+        return x
+    if condition is None:
+        raise ValueError("`x` must be a pair [x, condition]: the model is conditional. Received: x alone")
+    check_condition("condition", condition, model.condition_dim)
+    return [x, as_numbers("condition", condition)]
+
+
+def is_pair(model, x) -> bool:
+    """Whether x is `[x, condition]`, as Keras's models of two inputs take it, and no list of two examples."""
+    return isinstance(x, list | tuple) and len(x) == 2 and _rank(x[0]) == len(model.event_shape) + 1
+
+
+def separated(model, pair, target=None) -> tuple:
+    """Returns x and condition of a pair `[x, condition]`; a target is refused unless it is x."""
+    if model.condition_dim is None:
+        raise ValueError("`x` must be one array: the model has no condition_dim. Received: a pair [x, condition]")
+    x, condition = pair
+    if target is not None and target is not x and not np.array_equal(as_numbers("x", x), as_numbers("y", target)):
+        raise ValueError(
+            "`y` must be x itself, or none, beside a pair [x, condition]: the model reconstructs x. Received: another y"
+        )
+    return x, condition
+
+
+def _rank(value):
+    try:
+        return len(value.shape) if hasattr(value, "shape") else np.ndim(value)
+    except ValueError:  # a list of unequal lists
+        return None

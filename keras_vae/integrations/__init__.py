@@ -1,0 +1,1 @@
+"""The models in other libraries: scikit-learn and the Hugging Face Hub."""

@@ -1,0 +1,306 @@
+"""Disentanglement of codes against known factors: MIG, SAP, DCI and the FactorVAE score.
+
+Every score takes codes `(count, latent_dim)`, for example means of q(z|x), and the factors `(count, num_factors)` of
+the same examples, as `keras_vae.data` gives them. Scores are in [0, 1], higher is better. They depend neither
+on the order of the latent dimensions nor, but for the `min_variance` of the FactorVAE score, on their scale.
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import ArrayLike, Fraction, NonNegativeFloat, PositiveInt, Seed, checked
+from keras_vae.utils.optional import scikit_learn
+from keras_vae.utils.split import held_out
+from keras_vae.utils.statistics import ACTIVE_VARIANCE
+
+DEPTH = 12
+
+
+class DCI(NamedTuple):
+    """Scores of Eastwood and Williams (2018) in [0, 1], and the importances they are made of.
+
+    Attributes:
+      disentanglement: 1 if each latent dimension speaks of one factor.
+      completeness: 1 if each factor is spoken of by one latent dimension.
+      informativeness: accuracy of the factors predicted from the codes of held-out examples, mean over factors.
+      importance: array `(latent_dim, num_factors)`, each column sums to 1.
+    """
+
+    disentanglement: float
+    completeness: float
+    informativeness: float
+    importance: np.ndarray
+
+
+@checked
+def mig(codes: ArrayLike, factors: ArrayLike, num_bins: PositiveInt = 20) -> float:
+    """Returns the mutual information gap: how much more the best latent dimension knows of a factor than the second.
+
+        MIG = mean over factors k of (I(z_best; v_k) - I(z_second; v_k)) / H(v_k)
+
+    Chen, Li, Grosse and Duvenaud, "Isolating sources of disentanglement in VAEs" (2018), equation 6. Mutual information
+    is that of histograms of `num_bins` equal bins, as in Locatello et al. (2019). With few examples in a bin it is
+    biased upwards, by about (num_bins - 1) (values - 1) / (2 count) nats.
+
+    Args:
+      codes: array `(count, latent_dim)`.
+      factors: integer array `(count, num_factors)`.
+      num_bins: bins of each latent dimension between its least and its largest value, a positive integer.
+
+    Raises:
+      ValueError: if codes and factors do not fit, or a factor has one value only.
+    """
+    codes, factors = _checked(codes, factors)
+    information = mutual_information(discretize(codes, num_bins), factors)
+    return float(np.mean(_gap(information) / [entropy(factor) for factor in factors.T]))
+
+
+@checked
+def sap(
+    codes: ArrayLike,
+    factors: ArrayLike,
+    categorical: Collection[int] = (),
+    test_fraction: Fraction = 0.5,
+    seed: Seed = 0,
+) -> float:
+    """Returns the separated attribute predictability: how much better the best latent dimension predicts a factor.
+
+        SAP = mean over factors k of (S_best,k - S_second,k)
+
+    Kumar, Sattigeri and Balakrishnan, "Variational inference of disentangled latent concepts from unlabeled
+    observations" (2018). S of an ordered factor is the R^2 of a line, its squared correlation with the
+    dimension. S of a categorical factor is the balanced accuracy, on held-out examples, of thresholds on the dimension
+    (a decision tree with a leaf a class), so that its gap is at most 1 - 1/classes; only this needs scikit-learn.
+
+    Args:
+      codes: array `(count, latent_dim)`.
+      factors: integer array `(count, num_factors)`.
+      categorical: numbers of the factors that have no order.
+      test_fraction: held-out part of the examples, in (0, 1).
+      seed: seed of the split.
+
+    Raises:
+      ValueError: if codes and factors do not fit, or `categorical` names a factor that is not there.
+      ImportError: if there are categorical factors but no scikit-learn.
+    """
+    codes, factors = _checked(codes, factors)
+    if not set(categorical) <= set(range(factors.shape[1])):
+        raise ValueError(
+            f"`categorical` must hold numbers from 0 to {factors.shape[1] - 1}. Received: categorical={categorical!r}"
+        )
+    scores = _squared_correlation(codes, factors)
+    for k in categorical:
+        scores[:, k] = _threshold_accuracy(codes, factors[:, k], test_fraction, seed)
+    return float(np.mean(_gap(scores)))
+
+
+@checked
+def dci(
+    codes: ArrayLike, factors: ArrayLike, num_trees: PositiveInt = 40, test_fraction: Fraction = 0.5, seed: Seed = 0
+) -> DCI:
+    """Measures disentanglement, completeness and informativeness from the importances R of a random forest.
+
+        D = sum_i w_i (1 - H(R_i. / sum_k R_ik) / log num_factors),  w_i = sum_k R_ik / sum R
+        C = mean over factors k of (1 - H(R_.k / sum_i R_ik) / log latent_dim)
+
+    Eastwood and Williams, "A framework for the quantitative evaluation of disentangled representations" (2018),
+    section 2. One forest a factor predicts its value (scikit-learn's `RandomForestClassifier`, every dimension open to
+    every split, depth at most 12, which is some seconds for thousands of examples); R is its decrease of impurity.
+
+    Args:
+      codes: array `(count, latent_dim)`.
+      factors: integer array `(count, num_factors)`.
+      num_trees: trees of each forest, a positive integer.
+      test_fraction: held-out part of the examples, in (0, 1).
+      seed: seed of the split and of the forests.
+
+    Raises:
+      ValueError: if codes and factors do not fit.
+      ImportError: without scikit-learn.
+    """
+    codes, factors = _checked(codes, factors)
+    ensemble = scikit_learn("ensemble")
+    train, test = held_out(len(codes), test_fraction, seed)
+    importance, accuracy = [], []
+    for factor in factors.T:
+        forest = ensemble.RandomForestClassifier(
+            checks.positive_int("num_trees", num_trees), max_features=None, max_depth=DEPTH, random_state=seed
+        )
+        forest.fit(codes[train], factor[train])
+        importance.append(forest.feature_importances_)
+        accuracy.append(forest.score(codes[test], factor[test]))
+    importance = np.stack(importance, axis=1)
+    weight = importance.sum(axis=1) / max(importance.sum(), 1.0)
+    disentanglement, completeness = float(weight @ _purity(importance, 1)), float(_purity(importance, 0).mean())
+    return DCI(disentanglement, completeness, float(np.mean(accuracy)), importance)
+
+
+@checked
+def factor_vae_score(
+    codes: ArrayLike,
+    factors: ArrayLike,
+    num_votes: PositiveInt = 2000,
+    batch_size: PositiveInt = 64,
+    min_variance: NonNegativeFloat = ACTIVE_VARIANCE,
+    seed: Seed = 0,
+) -> float:
+    """Returns the accuracy of a majority vote that names the factor held fixed from the dimension that varies least.
+
+    Each vote draws a factor k and a value of it, then `batch_size` examples with that value; the dimension d with the
+    least variance, in units of its variance over all examples, votes for k. The classifier takes for each d the factor
+    with most votes, and is scored on as many votes again. Chance is 1/num_factors. Kim and Mnih, "Disentangling by
+    factorising" (2018), section 4; dimensions that collapsed to the prior are left out of the vote. Rotated factors can
+    score 1 too, if each has a dimension of its own where it is the largest.
+
+    Args:
+      codes: array `(count, latent_dim)` of examples that cover the combinations of factors.
+      factors: integer array `(count, num_factors)`.
+      num_votes: votes to learn from and votes to score, each a positive integer.
+      batch_size: examples in a vote, an integer of at least 2.
+      min_variance: variance that a dimension must exceed to take part, at least 0; with none left the score is 0.
+      seed: seed of the draws.
+
+    Raises:
+      ValueError: if codes and factors do not fit.
+    """
+    codes, factors = _checked(codes, factors)
+    checks.nonnegative_float("min_variance", min_variance)
+    checks.positive_int("num_votes", num_votes)
+    if checks.positive_int("batch_size", batch_size) < 2:
+        raise ValueError(f"`batch_size` must be an integer of at least 2. Received: batch_size={batch_size!r}")
+    active = codes[:, codes.var(axis=0) > min_variance]
+    if not active.shape[1]:
+        return 0.0
+    random = np.random.default_rng(seed)
+    table, scored = (_votes(active / active.std(axis=0), factors, num_votes, batch_size, random) for _ in range(2))
+    return float(scored[np.arange(len(table)), table.argmax(axis=1)].sum() / num_votes)
+
+
+@checked
+def disentanglement_scores(
+    codes: ArrayLike, factors: ArrayLike, categorical: Collection[int] = (), seed: Seed = 0
+) -> dict[str, float]:
+    """Returns `mig`, `sap`, `dci_disentanglement`, `dci_completeness`, `dci_informativeness`, `factor_vae_score`.
+
+    Args:
+      codes: array `(count, latent_dim)`.
+      factors: integer array `(count, num_factors)`.
+      categorical: numbers of the factors that have no order.
+      seed: seed of splits, forests and votes.
+    """
+    disentanglement, completeness, informativeness, _ = dci(codes, factors, seed=seed)
+    return {
+        "mig": mig(codes, factors),
+        "sap": sap(codes, factors, categorical, seed=seed),
+        "dci_disentanglement": disentanglement,
+        "dci_completeness": completeness,
+        "dci_informativeness": informativeness,
+        "factor_vae_score": factor_vae_score(codes, factors, seed=seed),
+    }
+
+
+# What the scores are made of.
+
+
+@checked
+def discretize(codes: ArrayLike, num_bins: PositiveInt = 20) -> np.ndarray:
+    """Returns the bin, from 0 to `num_bins` - 1, of each code `(count, latent_dim)` in the range of its dimension."""
+    codes = np.asarray(codes, np.float64)
+    low, width = codes.min(axis=0), np.ptp(codes, axis=0)
+    position = (codes - low) / np.where(width > 0, width, 1.0)
+    return np.minimum(position * checks.positive_int("num_bins", num_bins), num_bins - 1).astype(np.int64)
+
+
+@checked
+def mutual_information(a: ArrayLike, b: ArrayLike) -> np.ndarray:
+    """Returns I(a_i; b_j) in nats, `(columns of a, columns of b)`, of integers `(count, columns)` by their frequencies.
+
+    I = sum_xy p(x, y) log(p(x, y) / (p(x) p(y)))
+    """
+    return np.array([[_mutual_information(column, other) for other in np.transpose(b)] for column in np.transpose(a)])
+
+
+@checked
+def entropy(values: ArrayLike) -> float:
+    """Returns H = -sum_x p(x) log p(x) in nats of integers `(count,)` by their frequencies."""
+    p = np.unique(values, return_counts=True)[1] / len(values)
+    return float(-(p * np.log(p)).sum())
+
+
+def _checked(codes, factors):
+    codes, factors = np.asarray(codes, np.float64), np.asarray(factors)
+    if codes.ndim != 2 or not codes.size or not np.isfinite(codes).all():
+        raise ValueError(
+            f"`codes` must be finite numbers (count, latent_dim). Received: codes with shape {codes.shape}"
+        )
+    if factors.ndim != 2 or len(factors) != len(codes) or not np.issubdtype(factors.dtype, np.integer):
+        raise ValueError(
+            f"`factors` must be integers ({len(codes)}, num_factors), as many as codes. "
+            f"Received: {factors.dtype} with shape {factors.shape}"
+        )
+    constant = np.flatnonzero(np.ptp(factors, axis=0) == 0)
+    if constant.size:
+        raise ValueError(f"`factors` must have at least two values each. Received: one value in {constant.tolist()}")
+    return codes, factors
+
+
+def _gap(scores):
+    """The largest minus the second of each column; of one row, the row."""
+    ordered = np.sort(np.concatenate([scores, np.zeros((1, scores.shape[1]))]), axis=0)
+    return ordered[-1] - ordered[-2]
+
+
+def _mutual_information(x, y):
+    x, y = (np.unique(values, return_inverse=True)[1] for values in (x, y))
+    joint = np.zeros((x.max() + 1, y.max() + 1))
+    np.add.at(joint, (x, y), 1.0 / len(x))
+    product = joint.sum(1, keepdims=True) * joint.sum(0)
+    seen = joint > 0
+    return float((joint[seen] * np.log(joint[seen] / product[seen])).sum())
+
+
+def _squared_correlation(codes, factors):
+    """R^2 of each pair, `(latent_dim, num_factors)`; 0 for a dimension that does not vary."""
+    spread = codes.std(axis=0)
+    z = (codes - codes.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    v = (factors - factors.mean(axis=0)) / factors.std(axis=0)
+    return (z.T @ v / len(z)) ** 2
+
+
+def _threshold_accuracy(codes, factor, test_fraction, seed):
+    """Balanced accuracy of each dimension alone on held-out examples, `(latent_dim,)`."""
+    tree, metrics = scikit_learn("tree"), scikit_learn("metrics")
+    train, test = held_out(len(codes), test_fraction, seed)
+    classes = len(np.unique(factor))
+    scores = []
+    for z in codes.T[:, :, None]:
+        thresholds = tree.DecisionTreeClassifier(max_leaf_nodes=classes, class_weight="balanced", random_state=seed)
+        predicted = thresholds.fit(z[train], factor[train]).predict(z[test])
+        scores.append(metrics.balanced_accuracy_score(factor[test], predicted))
+    return np.array(scores)
+
+
+def _purity(importance, axis):
+    """1 - H / log n of the importances along `axis`, one for each row or column; 0 where all importances are 0."""
+    share = importance.sum(axis=axis, keepdims=True)
+    p = importance / np.where(share > 0, share, 1.0)
+    nats = -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=axis)
+    return np.where(share.squeeze(axis) > 0, 1.0 - nats / np.log(max(importance.shape[axis], 2)), 0.0)
+
+
+def _votes(codes, factors, num_votes, batch_size, random):
+    """Counts `(latent_dim, num_factors)` of which dimension varied least while which factor was held fixed."""
+    votes = np.zeros((codes.shape[1], factors.shape[1]), np.int64)
+    for k, size in enumerate(
+        np.bincount(random.integers(factors.shape[1], size=num_votes), minlength=factors.shape[1])
+    ):
+        order = np.argsort(factors[:, k], kind="stable")
+        _, starts, counts = np.unique(factors[order, k], return_index=True, return_counts=True)
+        value = random.integers(len(starts), size=(size, 1))
+        picked = starts[value] + random.integers(counts[value], size=(size, batch_size))
+        least = codes[order[picked]].var(axis=1).argmin(axis=1)
+        votes[:, k] += np.bincount(least, minlength=len(votes))
+    return votes

@@ -1,0 +1,170 @@
+"""How good a VAE is, in nats."""
+
+import dataclasses
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from keras_vae.data.images import Images
+from keras_vae.engine.inputs import as_images, checked_images
+from keras_vae.likelihoods.levels import Levels
+from keras_vae.models.codes import batches, posterior_centers
+from keras_vae.models.vae import VAE
+from keras_vae.objectives.terms import kl_per_dimension
+from keras_vae.posteriors import Deterministic, Hierarchical
+from keras_vae.utils.arguments import ArrayLike, NoiseSeed, PositiveInt, checked
+from keras_vae.utils.statistics import ACTIVE_VARIANCE, standard_error
+
+
+@checked
+def evaluate(
+    vae: VAE,
+    data: Images | ArrayLike,
+    num_importance_samples: PositiveInt = 500,
+    seed: NoiseSeed = 0,
+    condition: ArrayLike | None = None,
+) -> dict:
+    """Measures a VAE on a data set.
+
+    Args:
+      vae: the model.
+      data: array `(count, *event_shape)` or `keras_vae.data.Images`.
+      num_importance_samples: K of the importance-weighted bound, and of the average that estimates the ELBO.
+      seed: seed of the noise.
+      condition: of a conditional model, one for each example; for `Images` their labels.
+
+    Returns:
+      Dict of plain numbers, means over the data in nats: `elbo`, and `log_likelihood` (the bound of `VAE.log_prob`),
+      each with the `_standard_error` of that mean; `measure`, what they are the logarithm of (`describe_measure`);
+      `bits_per_dimension`, the same in bits for each value of x, None where it is no probability;
+      `kl_per_dimension`, None where posterior or prior do not factorise; `reconstruction_error`, the squared distance
+      summed over the values of x. `active_units` is a count of dimensions, of a hierarchical posterior
+      `active_units_per_layer` too, z_1 first; `variance_per_dimension` is that of the posterior centres over examples.
+    """
+    if condition is not None:
+        vae.as_condition(condition)
+    images = checked_images(vae, data, condition, name="condition")
+    if images.noise is not None:
+        # One draw for all figures.
+        images = dataclasses.replace(images, values=images.numpy(seed), divisor=1.0, noise=None)
+    centers = posterior_centers(vae, images)
+    return {
+        **likelihood(vae, images, num_importance_samples, seed),
+        "num_examples": len(images),
+        "active_units": active_units(centers),
+        **active_units_per_layer(vae, centers),
+        "variance_per_dimension": np.var(centers, axis=0).tolist(),
+        "kl_per_dimension": mean_kl_per_dimension(vae, images),
+        "reconstruction_error": reconstruction_error(vae, images),
+    }
+
+
+@checked
+def likelihood(vae: VAE, images: Images, num_importance_samples: PositiveInt, seed: NoiseSeed) -> dict:
+    """Returns the entries of `evaluate` that need a density of the posterior; empty for a `Deterministic` one."""
+    if isinstance(vae.encoder.posterior, Deterministic):
+        return {}
+    elbo, bound = vae.bounds(images, num_importance_samples, seed)
+    return {
+        "elbo": float(elbo.mean()),
+        "elbo_standard_error": standard_error(elbo),
+        "log_likelihood": float(bound.mean()),
+        "log_likelihood_standard_error": standard_error(bound),
+        "measure": describe_measure(vae, images),
+        "bits_per_dimension": bits_per_dimension(vae, images, float(bound.mean())),
+        "num_importance_samples": num_importance_samples,
+    }
+
+
+@checked
+def describe_measure(vae: VAE, images: Images) -> str:
+    """Returns what the log likelihood of `images` is the logarithm of: only equals can be compared."""
+    likelihood = vae.decoder.likelihood
+    if likelihood.is_density:
+        if images.levels:
+            return f"density of {images.levels}-level values with uniform dequantisation, scaled to [0, 1]"
+        return "density of the values as they are, without dequantisation: not comparable with a probability"
+    if isinstance(likelihood, Levels):
+        return f"probability of values on {likelihood.num_levels} levels"
+    if _is_binary(images):
+        return "probability of binary values"
+    return "none: a Bernoulli of values between 0 and 1 is no likelihood, and not comparable"
+
+
+@checked
+def bits_per_dimension(vae: VAE, images: Images, log_likelihood: float) -> float | None:
+    """Returns the bits for each value of x that a log likelihood in nats stands for, None where it is no probability.
+
+        -log_likelihood / (D log 2), for dequantised values + log2(levels)
+
+    A density on [0, 1] of dequantised values bounds the probability of the value on its level, which is as wide as
+    1/levels (Theis, van den Oord and Bethge, 2016).
+    """
+    bits = -log_likelihood / math.log(2.0) / math.prod(vae.event_shape)
+    likelihood = vae.decoder.likelihood
+    if likelihood.is_density:
+        return bits + math.log2(images.levels) if images.levels else None
+    return bits if isinstance(likelihood, Levels) or _is_binary(images) else None
+
+
+def _is_binary(images):
+    return bool(np.isin(images.values, (0, images.divisor)).all())
+
+
+@checked
+def mean_kl_per_dimension(vae: VAE, data: Images | ArrayLike) -> list[float] | None:
+    """Returns KL(q(z_d|x) || p(z_d)) of each dimension, mean over examples, or None where there is no such thing."""
+    if isinstance(vae.encoder.posterior, Deterministic):
+        return None
+    prior = vae.prior(vae.encoder)
+    images = as_images(data, names=("data", "y"))
+    try:
+        parts = [kl_per_dimension(vae.encode(x, c), prior).numpy() for x, c in batches(vae, images)]
+    except ValueError:
+        return None
+    return np.concatenate(parts).mean(axis=0, dtype=np.float64).tolist()
+
+
+@checked
+def reconstruction_error(vae: VAE, data: Images | ArrayLike) -> float:
+    """Returns the squared distance from the reconstruction, summed over the values of x, mean over examples."""
+    images = as_images(data, names=("data", "y"))
+    squares = [tf.math.squared_difference(x, vae.reconstruct(x, c)).numpy() for x, c in batches(vae, images)]
+    return float(np.concatenate(squares).reshape(len(images), -1).sum(axis=1).mean(dtype=np.float64))
+
+
+@checked
+def active_units(loc: ArrayLike, threshold: float = ACTIVE_VARIANCE) -> int:
+    """Counts latent dimensions whose posterior mean varies with x: Var_x(E_q[z_d]) > `threshold`.
+
+    Burda, Grosse and Salakhutdinov (2016), section 5.2. Of a hierarchical z all layers count together; see
+    `active_units_per_layer`.
+
+    Args:
+      loc: posterior means `(count, latent_dim)`.
+      threshold: least variance of an active dimension.
+    """
+    return int((np.var(loc, axis=0) > threshold).sum())
+
+
+@checked
+def active_units_per_layer(vae: VAE, loc: np.ndarray) -> dict[str, list[int]]:
+    """Returns the active units of each layer of a hierarchical posterior, z_1 first; empty for any other.
+
+    Args:
+      vae: the model.
+      loc: posterior means `(count, latent_dim)`.
+    """
+    posterior = vae.encoder.posterior
+    if not isinstance(posterior, Hierarchical):
+        return {}
+    layers = np.split(loc, np.cumsum(posterior.latent_dims)[:-1], axis=1)
+    return {"active_units_per_layer": [active_units(layer) for layer in layers]}
+
+
+@checked
+def describe_active_units(report: dict) -> str:
+    """Returns the count of a report of `evaluate` as text, for example "24", or "24 (19 of z_1, 5 of z_2)"."""
+    layers = [f"{count} of z_{i}" for i, count in enumerate(report.get("active_units_per_layer", ()), start=1)]
+    return str(report["active_units"]) + (f" ({', '.join(layers)})" if layers else "")

@@ -1,0 +1,249 @@
+"""Walks in latent space, directions in it, and what lies near or far."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from keras_vae.data.images import Images
+from keras_vae.models.vae import VAE
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import ArrayLike, Fraction, NoiseSeed, NonNegativeInt, PositiveInt, Seed, checked
+from keras_vae.utils.optional import scikit_learn
+from keras_vae.utils.split import held_out
+
+# Examples in one matrix product of the search for neighbours: 80 MB of distances.
+MAX_SAMPLES, MAX_TRAINING = 1000, 10_000
+
+
+class Probe(NamedTuple):
+    """A linear classifier of codes.
+
+    Attributes:
+      directions: float32 `(num_classes, latent_dim)`, the gradient of each class's logit in z, in nats a unit of z; of
+        two classes one row `(1, latent_dim)`, towards the second.
+      classes: the labels in order, `(num_classes,)`.
+      accuracy: part of held-out examples that it names rightly.
+      chance: part of held-out examples in the most frequent class of the others: the accuracy of no codes at all.
+    """
+
+    directions: np.ndarray
+    classes: np.ndarray
+    accuracy: float
+    chance: float
+
+
+@checked
+def interpolate(
+    start: ArrayLike, end: ArrayLike, steps: PositiveInt = 10, mode: Literal["linear", "spherical"] = "linear"
+) -> np.ndarray:
+    """Returns points between two latent codes, both ends included.
+
+        linear:     (1 - t) start + t end
+        spherical:  r(t) (sin((1 - t) w) u + sin(t w) v) / sin(w)
+
+    with u, v the directions of the ends, w the angle between them, and r(t) linear from radius to radius. The spherical
+    path keeps to the radii between the two ends, where N(0, I) has its mass in high dimension (White, "Sampling
+    generative networks", 2016). For parallel or opposite ends it is the linear one.
+
+    Args:
+      start: code `(latent_dim,)`.
+      end: code `(latent_dim,)`.
+      steps: number of points, at least 1.
+      mode: "linear" or "spherical".
+
+    Returns:
+      Array `(steps, latent_dim)`, float32.
+    """
+    checks.one_of("mode", mode, ("linear", "spherical"))
+    start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
+    t = np.linspace(0.0, 1.0, checks.positive_int("steps", steps))[:, None]
+    path = (1.0 - t) * start + t * end
+    if mode == "spherical":
+        radii = np.linalg.norm(start), np.linalg.norm(end)
+        angle = np.arccos(np.clip(start @ end / np.prod(radii), -1.0, 1.0)) if np.prod(radii) else 0.0
+        if np.sin(angle) > 1e-6:
+            direction = np.sin((1.0 - t) * angle) * start / radii[0] + np.sin(t * angle) * end / radii[1]
+            path = ((1.0 - t) * radii[0] + t * radii[1]) * direction / np.sin(angle)
+    return path.astype(np.float32)
+
+
+@checked
+def traverse(z: ArrayLike, dimension: NonNegativeInt, values: ArrayLike) -> np.ndarray:
+    """Returns copies of one code in which one dimension takes each of `values`.
+
+    Args:
+      z: code `(latent_dim,)`.
+      dimension: the dimension to sweep, from 0 to latent_dim - 1.
+      values: numbers `(steps,)`, for example `np.linspace(-3, 3, 11)`: three deviations of the prior N(0, 1).
+
+    Returns:
+      Array `(steps, latent_dim)`, float32.
+
+    Raises:
+      ValueError: if z has no such dimension.
+    """
+    z = np.asarray(z, np.float32)
+    if checks.nonnegative_int("dimension", dimension) >= len(z):
+        raise ValueError(f"`dimension` must be an integer from 0 to {len(z) - 1}. Received: dimension={dimension!r}")
+    path = np.repeat(z[None], len(values), axis=0)
+    path[:, dimension] = values
+    return path
+
+
+@checked
+def attribute_vector(codes: ArrayLike, has_attribute: ArrayLike) -> np.ndarray:
+    """Returns the step from the mean code without an attribute to the mean code with it.
+
+        mean of {z : with} - mean of {z : without}
+
+    Larsen et al., "Autoencoding beyond pixels using a learned similarity metric" (2016). What goes with the attribute
+    in the data is in the vector too.
+
+    Args:
+      codes: array `(count, latent_dim)`, for example means of q(z|x).
+      has_attribute: booleans `(count,)`.
+
+    Returns:
+      Array `(latent_dim,)`, float32; add it to a code.
+
+    Raises:
+      ValueError: if all examples have the attribute, or none.
+    """
+    codes, chosen = np.asarray(codes, np.float64), np.asarray(has_attribute)
+    if chosen.shape != codes.shape[:1] or chosen.dtype != bool or chosen.all() or not chosen.any():
+        raise ValueError(
+            f"`has_attribute` must be booleans ({len(codes)},), some true and some false. "
+            f"Received: {chosen.dtype} with shape {chosen.shape}, {np.count_nonzero(chosen)} true"
+        )
+    return (codes[chosen].mean(axis=0) - codes[~chosen].mean(axis=0)).astype(np.float32)
+
+
+@checked
+def attribute_probe(codes: ArrayLike, labels: ArrayLike, test_fraction: Fraction = 0.25, seed: Seed = 0) -> Probe:
+    """Fits a logistic regression of labels on codes, and measures it on a held-out part.
+
+        log p(label = k | z) = directions_k . z + bias_k - log normaliser
+
+    Alain and Bengio, "Understanding intermediate layers using linear classifier probes" (2016). The fit is that of
+    scikit-learn's `LogisticRegression`, with its penalty, on codes of unit variance; directions are those of z.
+
+    Args:
+      codes: array `(count, latent_dim)`.
+      labels: integers or booleans `(count,)`.
+      test_fraction: held-out part of the examples, in (0, 1).
+      seed: seed of the split.
+
+    Returns:
+      `Probe`.
+
+    Raises:
+      ValueError: if labels and codes do not fit, or the training part has one class only.
+      ImportError: without scikit-learn.
+    """
+    codes, labels = np.asarray(codes, np.float64), np.asarray(labels)
+    train, test = held_out(len(codes), test_fraction, seed)
+    if labels.shape != codes.shape[:1] or len(np.unique(labels[train])) < 2:
+        raise ValueError(
+            f"`labels` must have shape ({len(codes)},) and at least two classes in the part to fit. "
+            f"Received: labels with shape {labels.shape} and {len(np.unique(labels))} classes"
+        )
+    loc, scale = codes[train].mean(axis=0), codes[train].std(axis=0)
+    scale[scale == 0] = 1.0
+    unit = (codes - loc) / scale
+    model = scikit_learn("linear_model").LogisticRegression(max_iter=1000)
+    model.fit(unit[train], labels[train])
+    values, counts = np.unique(labels[train], return_counts=True)
+    return Probe(
+        (model.coef_ / scale).astype(np.float32),
+        model.classes_,
+        float(model.score(unit[test], labels[test])),
+        float(np.mean(labels[test] == values[counts.argmax()])),
+    )
+
+
+@checked
+def nearest_neighbours(
+    samples: Images | ArrayLike, training: Images | ArrayLike, count: PositiveInt = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the training examples nearest to each sample: the check that a model does more than remember.
+
+        distance = sum over pixels of (sample - example)^2
+
+    Theis, van den Oord and Bethge, "A note on the evaluation of generative models" (2016): a picture moved by a few
+    pixels is far from itself, so that far is no proof of new, while 0 is a copy.
+
+    Args:
+      samples: array `(num_samples, ...)` or `Images`.
+      training: array `(num_training, ...)` or `Images`, examples of the same shape.
+      count: neighbours of each sample, a positive integer.
+
+    Returns:
+      Indices into `training` and squared distances, both `(num_samples, count)`, nearest first.
+
+    Raises:
+      ValueError: if the shapes do not fit, or there are fewer than `count` training examples.
+    """
+    samples, training = (_flat(name, data) for name, data in (("samples", samples), ("training", training)))
+    if samples.shape[1:] != training.shape[1:]:
+        raise ValueError(
+            f"`samples` must be examples of {training.shape[1]} numbers, like `training`. Received: {samples.shape[1]}"
+        )
+    if checks.positive_int("count", count) > len(training):
+        raise ValueError(f"`count` must be at most {len(training)}, all of `training`. Received: count={count!r}")
+    parts = [samples[i : i + MAX_SAMPLES] for i in range(0, len(samples), MAX_SAMPLES)]
+    found = np.concatenate([_nearest(part, training, count) for part in parts])
+    # The expanded square above loses digits to cancellation: the distances of the few that were found are taken anew.
+    distances = np.stack([np.sum((samples - training[index].astype(np.float64)) ** 2, axis=1) for index in found.T], 1)
+    order = np.argsort(distances, axis=1, kind="stable")
+    return np.take_along_axis(found, order, axis=1), np.take_along_axis(distances, order, axis=1)
+
+
+@checked
+def anomaly_score(
+    vae: VAE,
+    x: Images | ArrayLike,
+    num_samples: PositiveInt = 500,
+    seed: NoiseSeed = 0,
+    condition: ArrayLike | None = None,
+) -> np.ndarray:
+    """Returns how unlikely the model finds each example: minus the importance-weighted log p(x) of `VAE.log_prob`.
+
+        score = -log 1/K sum_k p(x, z_k) / q(z_k|x),  z_k ~ q(z|x)
+
+    An and Cho, "Variational autoencoder based anomaly detection using reconstruction probability" (2015), with the
+    likelihood itself in place of the reconstruction term. Simple pictures can score lower than any that the model was
+    trained on (Nalisnick et al., "Do deep generative models know what they don't know?", 2019).
+
+    Args:
+      vae: the model.
+      x: array `(count, *event_shape)` or `Images`.
+      num_samples: K, a positive integer.
+      seed: seed of the noise.
+      condition: of a conditional model, one for each example.
+
+    Returns:
+      Array `(count,)` in nats; higher is stranger.
+    """
+    return -vae.log_prob(x, num_samples, seed, condition)
+
+
+def _flat(name, data):
+    values = data.numpy() if isinstance(data, Images) else np.asarray(data)
+    if values.ndim < 2 or not len(values):
+        raise ValueError(f"`{name}` must have shape (count, ...), at least one. Received: shape {values.shape}")
+    return values.reshape(len(values), -1)
+
+
+def _nearest(samples, training, count):
+    """Indices `(num_samples, count)`, not in order, by |b|^2 - 2 a.b: |a - b|^2 but for a number of each sample."""
+    samples = samples.astype(np.float64)
+    best, index = np.empty((len(samples), 0)), np.empty((len(samples), 0), np.int64)
+    for start in range(0, len(training), MAX_TRAINING):
+        chunk = training[start : start + MAX_TRAINING].astype(np.float64)
+        distances = np.sum(chunk**2, axis=1) - 2.0 * samples @ chunk.T
+        best = np.concatenate([best, distances], axis=1)
+        index = np.concatenate([index, np.broadcast_to(start + np.arange(len(chunk)), distances.shape)], axis=1)
+        if best.shape[1] > count:
+            kept = np.argpartition(best, count - 1, axis=1)[:, :count]
+            best, index = np.take_along_axis(best, kept, axis=1), np.take_along_axis(index, kept, axis=1)
+    return index

@@ -1,0 +1,13 @@
+"""The models: encoder, decoder, and the variational autoencoder made of them."""
+
+# ruff: noqa: E402 - without TensorFlow under Keras the imports below fail in words that do not say why.
+
+from keras_vae.utils.environment import check_backend
+
+check_backend()
+
+from keras_vae.models.decoder import Decoder
+from keras_vae.models.encoder import Encoder
+from keras_vae.models.vae import VAE
+
+__all__ = ["VAE", "Decoder", "Encoder"]

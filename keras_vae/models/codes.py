@@ -1,0 +1,31 @@
+"""The codes of a data set: the centers of its posteriors."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from keras_vae.data.images import Images
+from keras_vae.distributions.sampling import center
+from keras_vae.engine.inputs import as_images
+from keras_vae.models.vae import VAE
+from keras_vae.utils.arguments import ArrayLike, checked
+
+BATCH_SIZE = 1000
+
+
+@checked
+def batches(vae: VAE, images: Images) -> Iterator[tuple]:
+    """Yields x and condition (None without one) of up to `BATCH_SIZE` examples at a time, as tensors."""
+    values = images.numpy()
+    for start in range(0, len(values), BATCH_SIZE):
+        part = slice(start, start + BATCH_SIZE)
+        condition = None if vae.condition_dim is None else vae.as_condition(images.labels[part])
+        yield tf.constant(values[part]), condition
+
+
+@checked
+def posterior_centers(vae: VAE, data: Images | ArrayLike) -> np.ndarray:
+    """Returns the centre of q(z|x) of each example, `(count, latent_dim)`: the mean of a Gaussian."""
+    images = as_images(data, names=("data", "y"))
+    return np.concatenate([center(vae.encode(x, c)).numpy() for x, c in batches(vae, images)])

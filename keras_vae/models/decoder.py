@@ -1,0 +1,51 @@
+"""Decoder: z -> p(x|z)."""
+
+import keras
+import tensorflow as tf
+
+from keras_vae.likelihoods import Likelihood
+from keras_vae.models.stack import Stack
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import PositiveInt, checked
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class Decoder(Stack):
+    """Maps z to the distribution p(x|z), or z and a condition c to p(x|z, c); the trunk then sees both.
+
+    Calling it returns a `tfd` distribution with batch shape `(batch,)` and event shape `likelihood.event_shape`.
+
+    Args:
+      trunk: Keras layer or model, (batch, latent_dim + condition_dim) -> features.
+      likelihood: `keras_vae.likelihoods.Likelihood`, features -> p(x|z).
+      condition_dim: size of the condition vector, None for no condition.
+      latent_dim: how many of the first dimensions of z the trunk sees, the lowest layer of a hierarchical z; None is
+        all of them.
+    """
+
+    head_name = "likelihood"
+
+    @checked
+    def __init__(
+        self,
+        trunk: keras.layers.Layer,
+        likelihood: Likelihood,
+        condition_dim: PositiveInt | None = None,
+        latent_dim: PositiveInt | None = None,
+        **kwargs,
+    ):
+        super().__init__(trunk, likelihood, condition_dim, **kwargs)
+        self.latent_dim = None if latent_dim is None else checks.positive_int("latent_dim", latent_dim)
+
+    def trunk_shape(self, input_shape):
+        return (*input_shape[:-1], (self.latent_dim or input_shape[-1]) + (self.condition_dim or 0))
+
+    def call(self, z, condition=None, training=None):
+        # A slice of all is an operation more in every exported file.
+        return super().call(z if self.latent_dim is None else z[:, : self.latent_dim], condition, training=training)
+
+    def get_config(self):
+        return {**super().get_config(), "latent_dim": self.latent_dim}
+
+    def join(self, inputs, condition):
+        return tf.concat([inputs, condition], axis=-1)

@@ -1,0 +1,54 @@
+"""Encoder: x -> q(z|x)."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_vae.models.stack import Stack
+from keras_vae.posteriors import Posterior
+from keras_vae.utils.arguments import ArrayLike, PositiveInt, checked
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class Encoder(Stack):
+    """Maps x to the distribution q(z|x), or x and a condition c to q(z|x, c).
+
+    The trunk sees x minus `input_mean`, which is 0 until `adapt` sets it. A condition is added to that as its image
+    under a learned linear map: the trunk keeps its input shape, and for a dense one it is the same as appending c to x.
+
+    Calling it returns a `tfd` distribution with batch shape `(batch,)` and event shape `(latent_dim,)`.
+
+    Args:
+      trunk: Keras layer or model, (batch, ...) -> features.
+      posterior: `keras_vae.posteriors.Posterior`, features -> q(z|x).
+      condition_dim: size of the condition vector, None for no condition.
+    """
+
+    head_name = "posterior"
+
+    @checked
+    def __init__(
+        self, trunk: keras.layers.Layer, posterior: Posterior, condition_dim: PositiveInt | None = None, **kwargs
+    ):
+        super().__init__(trunk, posterior, condition_dim, **kwargs)
+
+    def build(self, input_shape):
+        event_shape = tuple(input_shape[1:])
+        self.input_mean = self.add_weight(name="input_mean", shape=event_shape, initializer="zeros", trainable=False)
+        if self.condition_dim is not None:
+            self._condition_image = keras.layers.Dense(math.prod(event_shape), use_bias=False, name="condition_image")
+            self._condition_image.build((None, self.condition_dim))
+        super().build(input_shape)
+
+    def join(self, inputs, condition):
+        return inputs + tf.reshape(self._condition_image(condition), (-1, *inputs.shape[1:]))
+
+    def call(self, x, condition=None, training=None):
+        return super().call(x - self.input_mean, condition, training=training)
+
+    @checked
+    def adapt(self, mean: ArrayLike) -> None:
+        """Centres the input: sets `input_mean` to the mean of the training set, shape of one x."""
+        self.input_mean.assign(np.reshape(mean, self.input_mean.shape))

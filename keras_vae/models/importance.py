@@ -1,0 +1,67 @@
+"""Importance-weighted estimates of log p(x), in chunks of bounded memory."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, as_word
+from keras_vae.engine.array_model import has_convolutions
+from keras_vae.objectives import log_weight
+from keras_vae.utils import checks
+
+# Above this number of decoded samples the loop is compiled by XLA.
+MIN_DECODES_FOR_XLA = 200_000
+BATCH_SIZE, CHUNK = 100, 10
+
+
+class ImportanceSampler:
+    """Computes bounds of log p(x) for a model; keeps the compiled loops.
+
+    Args:
+      vae: the model.
+    """
+
+    def __init__(self, vae):
+        self._vae = vae
+        self._functions = {}
+
+    def bounds(self, images, num_samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the mean log weight and the log mean weight of each example, both `(count,)` in nats."""
+        checks.positive_int("num_samples", num_samples)
+        values, labels = images.numpy(seed), images.labels
+        batch_size = min(BATCH_SIZE, len(values))
+        chunk = max(size for size in range(1, min(num_samples, CHUNK) + 1) if num_samples % size == 0)
+        compute = self._function(len(values) * num_samples)
+        results = []
+        for number, start in enumerate(range(0, len(values), batch_size)):
+            # The last batch is filled up, so that one compiled shape serves all.
+            index = np.minimum(np.arange(start, start + batch_size), len(values) - 1)
+            condition = None if self._vae.condition_dim is None else self._vae.as_condition(labels[index])
+            means = compute(
+                tf.constant(values[index]), condition, as_word(seed), tf.constant(number), num_samples // chunk, chunk
+            )
+            results.append([mean.numpy()[: len(values) - start] for mean in means])
+        elbos, bounds = zip(*results, strict=True)
+        return np.concatenate(elbos), np.concatenate(bounds)
+
+    def _function(self, num_decodes):
+        jit_compile = num_decodes >= MIN_DECODES_FOR_XLA and not has_convolutions(self._vae)
+        if jit_compile not in self._functions:
+            self._functions[jit_compile] = tf.function(self._compute, jit_compile=jit_compile, autograph=False)
+        return self._functions[jit_compile]
+
+    def _compute(self, x, condition, seed, batch_number, num_chunks, chunk):
+        batch = self._vae.start(x, condition)
+
+        def step(i, mean, log_sum):
+            stream = EVALUATION_STREAM + tf.cast(batch_number, tf.int64) * num_chunks + tf.cast(i, tf.int64)
+            batch.noise = Noise(seed, stream)
+            z = batch.draw(chunk)
+            weights = log_weight(batch.log_likelihood(z), batch.posterior, batch.prior, z)
+            mean += tf.reduce_sum(weights, axis=0) / (num_chunks * chunk)
+            return i + 1, mean, tf.reduce_logsumexp(tf.concat([weights, log_sum[None]], 0), axis=0)
+
+        start = (tf.constant(0), tf.zeros(x.shape[0]), tf.fill((x.shape[0],), -math.inf))
+        _, mean, log_sum = tf.while_loop(lambda i, *_: i < num_chunks, step, start)
+        return mean, log_sum - math.log(num_chunks * chunk)

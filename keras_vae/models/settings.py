@@ -1,0 +1,74 @@
+"""The settings of a model that may be changed after its construction, and when a change takes effect."""
+
+import tensorflow as tf
+
+from keras_vae import objectives
+from keras_vae.objectives.schedules import Constant, Schedule, as_schedule
+from keras_vae.utils.arguments import NoiseSeed, NonNegativeFloat, checked
+
+# Optimiser, compiled steps and the other parts know the weights and shapes of these.
+_FIXED = ("encoder", "decoder", "prior", "latent_dim", "condition_dim", "event_shape")
+
+
+class Settings:
+    """Mixin of a model: `objective`, `kl_weight` and `seed` may be set at any time and hold from the next step on.
+
+    A compiled step holds them as constants, so that another one has the steps traced anew. The KL weight as a number is
+    read from a variable once it has been set: a callback may set one in each epoch, which costs one trace in all.
+    """
+
+    def __setattr__(self, name, value):
+        if name in _FIXED and hasattr(self, name):
+            raise AttributeError(
+                f"`{name}` of a model must not be replaced: its other parts were made for it. Make a new model"
+            )
+        super().__setattr__(name, value)
+
+    @property
+    def kl_weight(self) -> Schedule:
+        """The factor on the KL term; a number that is set becomes a `Constant`."""
+        return self._kl_weight
+
+    @kl_weight.setter
+    @checked
+    def kl_weight(self, kl_weight: NonNegativeFloat | Schedule):
+        schedule = as_schedule("kl_weight", kl_weight).mark_in_use()
+        if not hasattr(self, "_kl_weight"):
+            first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+            self._kl_number = tf.Variable(0.0, trainable=False, aggregation=first)
+            self._reads_number = False
+            self._kl_weight = schedule
+            return
+        self._kl_weight, before = schedule, self._reads_number
+        self._reads_number = isinstance(schedule, Constant)
+        if self._reads_number:
+            self._kl_number.assign(schedule.value)
+        if not (before and self._reads_number):
+            self.renew_steps()
+
+    def kl_weight_at(self, step) -> tf.Tensor:
+        """Returns the KL weight of a training step, in a graph too."""
+        return self._kl_number.read_value() if self._reads_number else self._kl_weight(step)
+
+    @property
+    def objective(self) -> objectives.Objective:
+        """What training maximises."""
+        return self._objective
+
+    @objective.setter
+    @checked
+    def objective(self, objective: objectives.Objective):
+        self._check_parts(objective)
+        self._objective = objective.mark_in_use()
+        self.renew_steps()
+
+    @property
+    def seed(self) -> int:
+        """The seed of all noise in training."""
+        return self._seed
+
+    @seed.setter
+    @checked
+    def seed(self, seed: NoiseSeed):
+        self._seed = seed
+        self.renew_steps()

@@ -1,0 +1,20 @@
+"""Posterior heads: features -> q(z|x)."""
+
+from keras_vae.posteriors.deterministic import Deterministic
+from keras_vae.posteriors.flow import Flow
+from keras_vae.posteriors.gaussian import DiagonalGaussian, FullGaussian, IsotropicGaussian
+from keras_vae.posteriors.head import Posterior, ScaledPosterior
+from keras_vae.posteriors.hierarchical import Hierarchical
+from keras_vae.posteriors.laplace import Laplace
+
+__all__ = [
+    "Deterministic",
+    "DiagonalGaussian",
+    "Flow",
+    "FullGaussian",
+    "Hierarchical",
+    "IsotropicGaussian",
+    "Laplace",
+    "Posterior",
+    "ScaledPosterior",
+]

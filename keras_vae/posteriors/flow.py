@@ -1,0 +1,54 @@
+"""A posterior made by a normalizing flow."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_vae.distributions.coupling_flow import CouplingFlow
+from keras_vae.posteriors.gaussian import DiagonalGaussian
+from keras_vae.posteriors.head import register
+from keras_vae.utils.arguments import PositiveFloat, PositiveInt, checked
+
+tfd = tfp.distributions
+
+
+@register
+class Flow(DiagonalGaussian):
+    """q(z|x) = a diagonal Gaussian pushed through affine coupling layers that see the features of x.
+
+        z = f(loc + scale * eps; features),  log q(z|x) = log N(f^-1(z)) - log |det df|
+
+    Rezende and Mohamed, "Variational inference with normalizing flows" (2015), with the coupling layers of Dinh et al.,
+    "Density estimation using Real NVP" (2017). It starts as the diagonal Gaussian itself.
+
+    Args:
+      latent_dim: dimension of z, at least 2.
+      min_scale: floor of the standard deviation of the base, positive.
+      num_layers: number of coupling layers, a positive integer.
+      hidden_units: width of the network in each coupling layer.
+    """
+
+    @checked
+    def __init__(
+        self,
+        latent_dim: PositiveInt,
+        min_scale: PositiveFloat = 1e-4,
+        num_layers: PositiveInt = 4,
+        hidden_units: PositiveInt = 64,
+        **kwargs,
+    ):
+        super().__init__(latent_dim, min_scale, **kwargs)
+        self.num_layers = num_layers
+        self.hidden_units = hidden_units
+        self._flow = CouplingFlow(latent_dim, num_layers, hidden_units, name="flow")
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self._flow.build(self._flatten.compute_output_shape(input_shape))
+
+    def call(self, features):
+        features = tf.cast(self._flatten(features), tf.float32)
+        base = self.distribution(self._projection(features))
+        return tfd.TransformedDistribution(base, self._flow.bijector(features))
+
+    def get_config(self):
+        return {**super().get_config(), "num_layers": self.num_layers, "hidden_units": self.hidden_units}

@@ -1,0 +1,72 @@
+"""Gaussian posteriors: diagonal, isotropic and with a full covariance matrix."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_vae.posteriors.head import ScaledPosterior, register
+
+tfd = tfp.distributions
+
+
+@register
+class DiagonalGaussian(ScaledPosterior):
+    """q(z|x) = N(loc, diag(scale^2)), with scale = softplus(.) + min_scale.
+
+    Args:
+      latent_dim: dimension of z, a positive integer.
+      min_scale: floor of the standard deviation, positive; keeps log q finite.
+    """
+
+    @property
+    def num_parameters(self) -> int:
+        return 2 * self.latent_dim
+
+    def distribution(self, parameters):
+        loc, raw_scale = self.divide(parameters)
+        return tfd.Independent(tfd.Normal(loc, self.scale(raw_scale)), reinterpreted_batch_ndims=1)
+
+
+@register
+class IsotropicGaussian(ScaledPosterior):
+    """q(z|x) = N(loc, scale^2 I), one scale for all dimensions.
+
+    Args:
+      latent_dim: dimension of z, a positive integer.
+      min_scale: floor of the standard deviation, positive.
+    """
+
+    @property
+    def num_parameters(self) -> int:
+        return self.latent_dim + 1
+
+    def distribution(self, parameters):
+        loc, raw_scale = self.divide(parameters)
+        return tfd.Independent(tfd.Normal(loc, self.scale(raw_scale) * tf.ones_like(loc)), reinterpreted_batch_ndims=1)
+
+
+class _FullNormal(tfd.MultivariateNormalTriL):
+    """`tfd.MultivariateNormalTriL` whose standard deviation needs no diagonal of a product."""
+
+    def _stddev(self):
+        return tf.linalg.norm(self.scale.to_dense(), axis=-1)
+
+
+@register
+class FullGaussian(ScaledPosterior):
+    """q(z|x) = N(loc, L L^T), L lower triangular with diagonal softplus(.) + min_scale.
+
+    Args:
+      latent_dim: dimension of z, a positive integer.
+      min_scale: floor of the diagonal of L, positive.
+    """
+
+    @property
+    def num_parameters(self) -> int:
+        return self.latent_dim + self.latent_dim * (self.latent_dim + 1) // 2
+
+    def distribution(self, parameters):
+        loc, raw = self.divide(parameters)
+        raw, eye = tfp.math.fill_triangular(raw), tf.eye(self.latent_dim)
+        # By products with the unit matrix: TFLite has no built-in that takes or sets a diagonal.
+        diagonal = self.scale(tf.reduce_sum(raw * eye, axis=-1))
+        return _FullNormal(loc, raw * (1.0 - eye) + diagonal[..., None] * eye)

@@ -1,0 +1,79 @@
+"""The base of the posterior heads."""
+
+import keras
+import tensorflow as tf
+
+from keras_vae.distributions import softplus
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import PositiveFloat, PositiveInt, checked
+from keras_vae.utils.part import Part
+
+register = keras.saving.register_keras_serializable(package="keras_vae.posteriors")
+
+
+class Posterior(Part):
+    """Base of the posterior heads: projects features to parameters and makes a distribution of them.
+
+    A subclass sets `num_parameters` and implements `distribution`.
+
+    Args:
+      latent_dim: dimension of z, a positive integer.
+    """
+
+    @checked
+    def __init__(self, latent_dim: PositiveInt, **kwargs):
+        super().__init__(**kwargs)
+        self.latent_dim = checks.positive_int("latent_dim", latent_dim)
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers the head needs for one z."""
+        raise NotImplementedError
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """Shape of one draw for each input, `(None, latent_dim)`, which `keras.Model.summary` shows."""
+        return (None, self.latent_dim)
+
+    def distribution(self, parameters: tf.Tensor):
+        """Returns q(z|x) with event shape `(latent_dim,)` from float32 `parameters` `(batch, num_parameters)`."""
+        raise NotImplementedError
+
+    def build(self, input_shape):
+        # float32 whatever the trunk computes in: a density in half precision overflows.
+        self._flatten = keras.layers.Flatten(data_format="channels_last")
+        self._projection = keras.layers.Dense(self.num_parameters, dtype="float32", name="parameters")
+        self._projection.build(self._flatten.compute_output_shape(input_shape))
+        super().build(input_shape)
+
+    def call(self, features):
+        return self.distribution(self._projection(tf.cast(self._flatten(features), tf.float32)))
+
+    def get_config(self):
+        return {**super().get_config(), "latent_dim": self.latent_dim}
+
+
+class ScaledPosterior(Posterior):
+    """Base of the heads with a scale = softplus(.) + min_scale.
+
+    Args:
+      latent_dim: dimension of z, a positive integer.
+      min_scale: floor of the scale, positive; keeps log q finite.
+    """
+
+    @checked
+    def __init__(self, latent_dim: PositiveInt, min_scale: PositiveFloat = 1e-4, **kwargs):
+        super().__init__(latent_dim, **kwargs)
+        self.min_scale = checks.positive_float("min_scale", min_scale)
+
+    def divide(self, parameters: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the location `(batch, latent_dim)` and the raw numbers of the scale."""
+        # By slices: of a split, TFLite would compute the half that nobody reads.
+        return parameters[..., : self.latent_dim], parameters[..., self.latent_dim :]
+
+    def scale(self, raw: tf.Tensor) -> tf.Tensor:
+        """Returns positive scales; about 1 where `raw` is 0."""
+        return softplus.scale(raw, self.min_scale)
+
+    def get_config(self):
+        return {**super().get_config(), "min_scale": self.min_scale}

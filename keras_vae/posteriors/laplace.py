@@ -1,0 +1,25 @@
+"""The Laplace posterior."""
+
+import tensorflow_probability as tfp
+
+from keras_vae.posteriors.head import ScaledPosterior, register
+
+tfd = tfp.distributions
+
+
+@register
+class Laplace(ScaledPosterior):
+    """q(z|x) = prod_d exp(-|z_d - loc_d| / scale_d) / (2 scale_d), with scale = softplus(.) + min_scale.
+
+    Args:
+      latent_dim: dimension of z, a positive integer.
+      min_scale: floor of the scale, positive.
+    """
+
+    @property
+    def num_parameters(self) -> int:
+        return 2 * self.latent_dim
+
+    def distribution(self, parameters):
+        loc, raw_scale = self.divide(parameters)
+        return tfd.Independent(tfd.Laplace(loc, self.scale(raw_scale)), reinterpreted_batch_ndims=1)

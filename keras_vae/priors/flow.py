@@ -1,0 +1,40 @@
+"""A prior made by a normalizing flow."""
+
+import tensorflow_probability as tfp
+
+from keras_vae.distributions.coupling_flow import CouplingFlow
+from keras_vae.priors.normal import StandardNormal
+from keras_vae.priors.prior import Prior, register
+from keras_vae.utils.arguments import PositiveInt, checked
+
+tfd = tfp.distributions
+
+
+@register
+class Flow(Prior):
+    """p(z) = N(0, I) pushed through learned affine coupling layers (Dinh et al., 2017).
+
+        log p(z) = log N(f^-1(z); 0, I) - log |det df|
+
+    Args:
+      latent_dim: dimension of z, at least 2.
+      num_layers: number of coupling layers, a positive integer.
+      hidden_units: width of the network in each coupling layer.
+    """
+
+    @checked
+    def __init__(self, latent_dim: PositiveInt, num_layers: PositiveInt = 6, hidden_units: PositiveInt = 64, **kwargs):
+        super().__init__(latent_dim, **kwargs)
+        self.num_layers = num_layers
+        self.hidden_units = hidden_units
+        self._flow = CouplingFlow(latent_dim, num_layers, hidden_units, name="flow")
+
+    def build(self, input_shape=None):
+        self._flow.build(None)
+        super().build(input_shape)
+
+    def distribution(self):
+        return tfd.TransformedDistribution(StandardNormal(self.latent_dim)(), self._flow.bijector())
+
+    def get_config(self):
+        return {**super().get_config(), "num_layers": self.num_layers, "hidden_units": self.hidden_units}

@@ -1,0 +1,70 @@
+"""The base of the priors."""
+
+import keras
+
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import PositiveInt, checked
+from keras_vae.utils.part import Part
+
+register = keras.saving.register_keras_serializable(package="keras_vae.priors")
+
+
+class Prior(Part):
+    """Base of the priors: a layer without input that returns p(z).
+
+    A subclass implements `distribution`. It is drawn from base noise, by the rules of `keras_vae.sampling`, and at a
+    temperature T from noise nearer to its middle (`keras_vae.noise.Tempered`):
+
+        normal:             z = loc + T scale eps
+        Laplace, logistic:  z = loc + T scale quantile(u)
+        a rule of one's own of uniforms:  the quantile at 1/2 (2 u)^T for u < 1/2, and its mirror image above
+        mixture:            a component picked with its weight, whatever T is, drawn at T
+        flow:               z = f(T eps), its base at T
+        several layers:     each layer at T, given the one above as drawn
+
+    T = 1 is p(z) itself. T = 0 is `keras_vae.sampling.center`; of a mixture, the centers of its components.
+
+    Args:
+      latent_dim: dimension of z, a positive integer.
+    """
+
+    needs_encoder = False
+
+    @checked
+    def __init__(self, latent_dim: PositiveInt, **kwargs):
+        super().__init__(**kwargs)
+        self.latent_dim = checks.positive_int("latent_dim", latent_dim)
+
+    def distribution(self):
+        """Returns p(z) with batch shape `()` and event shape `(latent_dim,)`.
+
+        Of a prior that `needs_encoder` it has an argument, the encoder.
+        """
+        raise NotImplementedError
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of one draw, `(latent_dim,)`, which `keras.Model.summary` shows."""
+        return (self.latent_dim,)
+
+    def build(self, input_shape=None):
+        super().build(input_shape)
+
+    def __call__(self, encoder=None):
+        """Returns p(z); `encoder` is the model's, for the priors that are made of it."""
+        # Not through Keras's layer call, which needs an input: most priors have none.
+        distribution = self.distribution(encoder) if self.needs_encoder else self.distribution()
+        shapes = distribution.batch_shape, distribution.event_shape
+        if not (shapes[0].is_compatible_with(()) and shapes[1].is_compatible_with((self.latent_dim,))):
+            # Densities would be broadcast, and the KL be that of something else.
+            raise ValueError(
+                f"`distribution` of {type(self).__name__} must have batch shape () and event shape "
+                f"({self.latent_dim},), as `tfd.Independent` gives them. Received: {shapes[0]} and {shapes[1]}"
+            )
+        return distribution
+
+    def adapt(self, images) -> None:
+        """Starts the prior from training examples, `keras_vae.data.Images`, if it has use for them."""
+
+    def get_config(self):
+        return {**super().get_config(), "latent_dim": self.latent_dim}

@@ -1,0 +1,160 @@
+"""A `Config` -> a model: the one place where the names of the command line become parts."""
+
+import contextlib
+import dataclasses
+
+import keras
+import numpy as np
+
+from keras_vae import data, likelihoods, networks, objectives, posteriors, priors
+from keras_vae.models.decoder import Decoder
+from keras_vae.models.encoder import Encoder
+from keras_vae.models.vae import VAE
+from keras_vae.objectives import schedules
+from keras_vae.runs.config import Config
+from keras_vae.runs.counting import before_each, numbers_in_weight
+from keras_vae.utils.memory import check_memory
+
+POSTERIORS = {
+    "diagonal": posteriors.DiagonalGaussian,
+    "isotropic": posteriors.IsotropicGaussian,
+    "full": posteriors.FullGaussian,
+    "laplace": posteriors.Laplace,
+    "flow": posteriors.Flow,
+    "deterministic": posteriors.Deterministic,
+}
+LIKELIHOODS = {
+    "bernoulli": likelihoods.Bernoulli,
+    "continuous_bernoulli": likelihoods.ContinuousBernoulli,
+    "gaussian": likelihoods.Gaussian,
+    "laplace": likelihoods.Laplace,
+    "categorical": likelihoods.Categorical,
+    "logistic_mixture": likelihoods.DiscretizedLogisticMixture,
+}
+SCHEDULES = {"linear": schedules.Linear, "cosine": schedules.Cosine, "cyclic": schedules.Cyclic}
+
+
+def build_model(config: Config, dataset: data.Dataset) -> VAE:
+    """Returns the model of a run, adapted to the data if it is to be, but neither compiled nor trained.
+
+    Raises:
+      ValueError: if the parts do not fit together or the data, or the weights not in memory.
+    """
+    with _weights_fit_in_memory():
+        vae = _make(config, dataset)
+    if config.adapt:
+        vae.adapt(dataset.train)
+    return vae
+
+
+@contextlib.contextmanager
+def _weights_fit_in_memory():
+    """Within this context a weight is refused, before it is made, with which a training step needs too much memory.
+
+    A step holds four numbers for each: the weight, its gradient and the two averages of Adam.
+    """
+    made = 0
+
+    def count(*args, **kwargs):
+        nonlocal made
+        made += numbers_in_weight(*args, **kwargs)
+        check_memory(4 * 4 * made, f"a model of {made:,} or more weights, their gradients and averages")
+
+    with before_each((keras.layers.Layer, "add_weight", count)):
+        yield
+
+
+def _make(config, dataset):
+    condition_dim = _condition_dim(config, dataset)
+    encoder_trunk, decoder_trunk = _trunks(config, dataset.event_shape)
+    return VAE(
+        Encoder(encoder_trunk, _posterior(config), condition_dim),
+        Decoder(
+            decoder_trunk,
+            _likelihood(config, dataset.event_shape),
+            condition_dim,
+            config.latent_dim if config.upper_latent_dims else None,
+        ),
+        prior=_prior(config, dataset),
+        objective=_objective(config, len(dataset.train)),
+        kl_weight=_ramp(config, config.kl_weight) if config.objective != "capacity" else config.kl_weight,
+        seed=config.seed,
+    )
+
+
+def _condition_dim(config, dataset):
+    if not config.conditional:
+        return None
+    if dataset.train.labels is None:
+        raise ValueError(f"`conditional` needs labels. Received: data set {dataset.name!r} without labels")
+    # A class may be so rare that only one of the sets has it.
+    labels = np.concatenate([part.labels for part in (dataset.train, dataset.validation, dataset.test)])
+    return max(int(labels.max()) + 1, len(dataset.class_names))
+
+
+def _trunks(config, event_shape):
+    widths, options = config.hidden_units, {"activation": config.activation}
+    make = {
+        "mlp": lambda: (networks.mlp(widths, **options), networks.mlp(widths[::-1], **options)),
+        "conv": lambda: (networks.conv_encoder(**options), networks.conv_decoder(event_shape, **options)),
+        "tfp": lambda: (networks.tfp_encoder(event_shape, **options), networks.tfp_decoder(event_shape, **options)),
+        "cvae": lambda: (networks.cvae_encoder(**options), networks.cvae_decoder(event_shape, **options)),
+    }
+    return make[config.network]()
+
+
+def _posterior(config):
+    if not config.upper_latent_dims:
+        return POSTERIORS[config.posterior](config.latent_dim)
+    return posteriors.Hierarchical(**_layers(config))
+
+
+def _layers(config):
+    return {
+        "latent_dims": (config.latent_dim, *config.upper_latent_dims),
+        "hidden_units": config.upper_hidden_units,
+        "activation": config.activation,
+    }
+
+
+def _likelihood(config, event_shape):
+    options = {"kernel_size": 5} if config.network == "tfp" else {}
+    if config.likelihood in ("gaussian", "laplace"):
+        scale = config.likelihood_scale
+        options["scale"] = scale if scale in ("shared", "per_value") else float(scale)
+    return LIKELIHOODS[config.likelihood](event_shape, **options)
+
+
+def _prior(config, dataset):
+    if config.upper_latent_dims:
+        top = dataclasses.replace(config, latent_dim=config.upper_latent_dims[-1], upper_latent_dims=())
+        return priors.Hierarchical(top=_prior(top, dataset), **_layers(config))
+    if config.prior == "mixture":
+        return priors.MixtureOfGaussians(config.latent_dim, config.num_components)
+    if config.prior == "vamp":
+        low, high = dataset.train.limits()
+        return priors.VampPrior(config.latent_dim, dataset.event_shape, config.num_components, low, high)
+    return (priors.Flow if config.prior == "flow" else priors.StandardNormal)(config.latent_dim)
+
+
+def _objective(config, dataset_size):
+    weight = {"weight": config.penalty} if config.penalty else {}
+    beta = {"beta": config.penalty} if config.penalty else {}
+    make = {
+        "elbo": lambda: objectives.ELBO(config.kl_estimator),
+        "free_bits": lambda: objectives.FreeBits(config.free_bits),
+        "capacity": lambda: objectives.Capacity(_ramp(config, config.capacity), **weight),
+        "iwae": lambda: objectives.IWAE(config.num_samples),
+        "dreg": lambda: objectives.DReG(config.num_samples),
+        "beta_tcvae": lambda: objectives.BetaTCVAE(dataset_size, **beta),
+        "wae": lambda: objectives.WAE(**weight),
+        "reconstruction": objectives.Reconstruction,
+    }
+    return make[config.objective]()
+
+
+def _ramp(config, end):
+    """Returns a schedule from 0 to `end` in the warm-up, or `end` when there is none."""
+    if not config.kl_warmup_steps:
+        return end
+    return SCHEDULES[config.kl_schedule](config.kl_warmup_steps, end=end)

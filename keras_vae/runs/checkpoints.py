@@ -1,0 +1,166 @@
+"""Checkpoints of a run: what a killed training goes on from."""
+
+import contextlib
+import math
+import pathlib
+import re
+import shutil
+import time
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+from keras_vae.engine.finite import weights_are_finite
+from keras_vae.utils.atomic_files import file_written_whole, locked, remove_unfinished, sync
+
+_NAME = re.compile(r"epoch-(\d{6})\.keras")
+_KEPT = 2
+
+
+@contextlib.contextmanager
+def alone(run_dir: pathlib.Path):
+    """Within this context no other process may write to the folder; the lock goes with the process.
+
+    Raises:
+      ValueError: if another process has it.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(run_dir))
+        except OSError as error:
+            raise ValueError(f"`run_dir` must not be in use: another process is training in {run_dir}") from error
+        yield
+
+
+def epochs_saved(folder: pathlib.Path) -> list[int]:
+    """Returns after which epochs `folder` holds a checkpoint, newest first."""
+    names = (_NAME.fullmatch(path.name) for path in folder.glob("epoch-*.keras"))
+    return sorted((int(name[1]) for name in names if name), reverse=True)
+
+
+def path_of(folder: pathlib.Path, epoch: int) -> pathlib.Path:
+    """Returns where the checkpoint after `epoch` epochs lies."""
+    return folder / f"epoch-{epoch:06d}.keras"
+
+
+def save(model: keras.Model, folder: pathlib.Path, epoch: int) -> None:
+    """Writes model, optimiser and counters after `epoch` epochs; the last two are kept.
+
+    The file gets its name when it is whole and on the disk.
+
+    Raises:
+      OSError: if it cannot be written; what was there before is still there.
+    """
+    folder.mkdir(exist_ok=True)
+    remove_unfinished(folder)  # each epoch has a name of its own, so no other file would take its place
+    with file_written_whole(path_of(folder, epoch)) as work:
+        model.save(work)
+    for old in epochs_saved(folder)[_KEPT:]:
+        path_of(folder, old).unlink()
+
+
+def restore(
+    folder: pathlib.Path, load: Callable[[pathlib.Path], keras.Model], rename: bool = True
+) -> tuple[keras.Model | None, int]:
+    """Returns the newest model that can be read and its number of epochs; None and 0 if there is none.
+
+    Newer ones that cannot be read are renamed to end in ".damaged".
+
+    Args:
+      folder: where the checkpoints are; need not exist.
+      load: path -> model; raises `ValueError` if it cannot.
+      rename: whether to rename those that cannot be read; of several workers, one does.
+
+    Raises:
+      ValueError: if there are checkpoints and none can be read.
+    """
+    troubles = {}
+    for epoch in epochs_saved(folder):
+        try:
+            model = load(path_of(folder, epoch))
+        except ValueError as error:
+            troubles[path_of(folder, epoch)] = error
+            continue
+        for path, error in troubles.items():
+            logging.warning("this checkpoint is passed over: %s", error)
+            if rename:
+                path.rename(path.with_suffix(".damaged"))
+        return model, epoch
+    if troubles:
+        reasons = "; ".join(map(str, troubles.values()))
+        raise ValueError(f"`run_dir` must hold a checkpoint that can be read, or none. Received: {reasons}")
+    return None, 0
+
+
+def cut_events(folder: pathlib.Path, epochs: int, iterations: int) -> None:
+    """Takes the points of epochs from `epochs` on, or of steps after `iterations`, out of TensorBoard's files."""
+    for path in folder.rglob("events.out.tfevents.*"):
+        kept = [event for event in _events(path) if not _is_after(event, epochs, iterations)]
+        with file_written_whole(path) as work, tf.io.TFRecordWriter(str(work)) as writer:
+            for event in kept:
+                writer.write(event.SerializeToString())
+
+
+def _events(path):
+    try:
+        for record in tf.data.TFRecordDataset(str(path)):
+            yield tf.compat.v1.Event.FromString(record.numpy())
+    except tf.errors.DataLossError:  # the last one was cut short
+        return
+
+
+def _is_after(event, epochs, iterations):
+    # Keras counts epochs from 0, and validation in steps.
+    return any(
+        event.step > iterations if value.tag.endswith("_vs_iterations") else event.step >= epochs
+        for value in event.summary.value
+    )
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves the model at the end of an epoch, and writes `seconds.csv`: seconds of training after each.
+
+    Args:
+      run_dir: folder of the run; checkpoints go to its folder `checkpoints`.
+      seconds: how far apart two checkpoints are at least; the last epoch has one always.
+      before: seconds of training that an interrupted part of the run took.
+    """
+
+    def __init__(self, run_dir: pathlib.Path, seconds: float = 30.0, before: float = 0.0):
+        super().__init__()
+        self._run_dir, self._times = run_dir, run_dir / "seconds.csv"
+        self._seconds, self._before = seconds, before
+        self._ended = self._saved = 0
+
+    def on_train_begin(self, logs=None):
+        self._start = self._saved_at = time.perf_counter()
+        if not self._times.is_file() or not self._times.stat().st_size:
+            self._times.write_text("epoch,seconds\n", encoding="utf-8")
+
+    def on_epoch_end(self, epoch, logs=None):
+        now = time.perf_counter()
+        with self._times.open("a", encoding="utf-8") as file:
+            file.write(f"{epoch},{self._before + now - self._start:.3f}\n")
+        self._ended, self._loss = epoch + 1, (logs or {}).get("loss", 0.0)
+        if now - self._saved_at >= self._seconds:
+            self._save()
+
+    def on_train_end(self, logs=None):
+        if self._ended > self._saved:
+            self._save()
+
+    def _save(self):
+        # A model that has diverged is nothing to go on from.
+        if not (math.isfinite(self._loss) and weights_are_finite(self.model)):
+            return
+        for path in (self._times, self._run_dir / "metrics.csv"):
+            sync(path)
+        save(self.model, self._run_dir / "checkpoints", self._ended)
+        self._saved, self._saved_at = self._ended, time.perf_counter()
+
+
+def remove(run_dir: pathlib.Path) -> None:
+    """Removes the checkpoints of a run that has ended."""
+    shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)

@@ -1,0 +1,152 @@
+"""Measures a finished run again, and more closely: `keras-vae evaluate RUN_DIR`.
+
+Writes RUN_DIR/evaluation: evaluation.json with the test ELBO, log likelihood, the parts of the KL, the quality of
+samples and, where the factors of the data are known, disentanglement scores; and figures of the KL of each dimension,
+a traversal, and samples beside their nearest training images.
+"""
+
+import os
+import pathlib
+
+import numpy as np
+from absl import logging
+
+from keras_vae import plotting
+from keras_vae.measure import evaluation, latent
+from keras_vae.measure.disentanglement import disentanglement_scores
+from keras_vae.measure.frechet import MIN_REAL, ClassifierFeatures, sample_quality
+from keras_vae.measure.information import split_kl
+from keras_vae.models import codes
+from keras_vae.posteriors import Deterministic, Flow
+from keras_vae.runs.config import Config
+from keras_vae.runs.run_dir import load_config, load_model, write_json
+from keras_vae.runs.training import load_data_of
+from keras_vae.utils.arguments import Path, PositiveInt, checked
+from keras_vae.utils.atomic_files import written_whole
+from keras_vae.utils.optional import scikit_learn
+
+# All pairs of images and codes: the split of the KL grows with its square.
+NUM_SPLIT_EXAMPLES = 2000
+NUM_PICTURES = 10
+
+
+@checked
+def evaluate_run(run_dir: Path, num_importance_samples: PositiveInt = 500, overwrite: bool = False) -> pathlib.Path:
+    """Measures the model of a run directory on its test set; returns the folder `evaluation` in it.
+
+    Raises:
+      ValueError: if there is no run that can be loaded, or the folder exists and `overwrite` is False.
+      ImportError: if factors are known, and scikit-learn is missing, which their scores need.
+    """
+    run_dir = pathlib.Path(run_dir)
+    folder = run_dir / "evaluation"
+    if os.path.lexists(folder) and not overwrite:
+        raise ValueError(f"the evaluation folder must not exist, or pass --overwrite. Received: {folder}")
+    vae, config = load_model(run_dir), load_config(run_dir)
+    dataset = load_data_of(run_dir, config)
+    if dataset.factor_names:
+        scikit_learn("ensemble")  # raises before the work, not after it
+    with written_whole(folder) as work:
+        report = measure(vae, config, dataset, num_importance_samples)
+        write_json(work / "evaluation.json", report)
+        log_measures(report)
+        for name, figure in draw(vae, dataset, report).items():
+            figure.savefig(work / f"{name}.png", dpi=150)
+    return folder
+
+
+def measure(vae, config: Config, dataset, num_importance_samples: int) -> dict:
+    """Returns the numbers, plain values for a JSON file, in nats unless their name says otherwise."""
+    report = evaluation.evaluate(vae, dataset.test, num_importance_samples, config.seed)
+    part = dataset.test[:NUM_SPLIT_EXAMPLES]
+    x, condition = part.numpy(), None if vae.condition_dim is None else part.labels
+    if not isinstance(vae.encoder.posterior, Deterministic | Flow):  # no density, or none that broadcasts over pairs
+        report["kl_split"] = split_kl(vae.encode(x, condition), vae.prior(vae.encoder), seed=config.seed)
+    if dataset.factor_names:
+        report["disentanglement"] = factor_scores(vae, dataset, config.seed)
+    if _has_classes(dataset):
+        if len(dataset.test) < MIN_REAL:
+            logging.info("no Frechet distance: it takes %d test images. There are %d", MIN_REAL, len(dataset.test))
+        else:
+            report["classifier_frechet"] = classifier_quality(vae, config, dataset)
+    return report
+
+
+def _has_classes(dataset) -> bool:
+    """Returns whether training and test images have class numbers, of at least two classes."""
+    labels = [part.labels for part in (dataset.train, dataset.test)]
+    known = all(y is not None and y.ndim == 1 and y.min() >= 0 for y in labels)  # -1 stands for none in some data sets
+    return known and labels[0].max() > 0 and len(dataset.event_shape) == 3
+
+
+def classifier_quality(vae, config: Config, dataset) -> dict:
+    """Returns the quality of samples by a classifier of the training images, and its accuracy on the test images."""
+    num_classes = 1 + int(max(part.labels.max() for part in (dataset.train, dataset.test)))  # a rare one may be in one
+    classifier = ClassifierFeatures(dataset.event_shape, num_classes, seed=config.seed).fit(dataset.train)
+    count = min(len(dataset.test), 5000)
+    # Binary images are compared with drawn pixels, grey ones with means.
+    output = "mean" if dataset.binarization == "none" else "sample"
+    samples = [
+        vae.sample(len(c), config.seed + i, output=output, condition=None if vae.condition_dim is None else c)
+        for i, c in enumerate(np.array_split(dataset.test.labels[:count], -(-count // 500)))
+    ]
+    quality = sample_quality(np.concatenate(samples), dataset.test[:count], classifier, seed=config.seed)
+    return {**quality, "classifier_accuracy": classifier.accuracy(dataset.test)}
+
+
+def log_measures(report: dict) -> None:
+    """Logs the main numbers of a report."""
+    if "elbo" in report:
+        logging.info(
+            "ELBO %.2f, log likelihood %.2f +- %.2f nats (%d samples): %s",
+            *(report[key] for key in ("elbo", "log_likelihood", "log_likelihood_standard_error")),
+            report["num_importance_samples"],
+            report["measure"],
+        )
+    active = evaluation.describe_active_units(report)
+    logging.info("active units %s, squared error %.4g", active, report["reconstruction_error"])
+    if "disentanglement" in report:
+        scores = report["disentanglement"]
+        values = tuple(scores[key] for key in ("mig", "sap", "dci_disentanglement", "factor_vae_score"))
+        logging.info("MIG %.3f, SAP %.3f, DCI disentanglement %.3f, FactorVAE score %.3f", *values)
+    if "classifier_frechet" in report:
+        logging.info("Frechet distance of samples %.4g", report["classifier_frechet"]["frechet_distance"])
+
+
+def factor_scores(vae, dataset, seed: int) -> dict:
+    """Returns the disentanglement scores of the centres of q(z|x) against the known factors of all examples."""
+    parts = (dataset.train, dataset.validation, dataset.test)
+    codes = np.concatenate([codes.posterior_centers(vae, part) for part in parts])
+    factors = np.concatenate([part.factors for part in parts])
+    return {
+        **disentanglement_scores(codes, factors, dataset.categorical_factors, seed),
+        "factors": list(dataset.factor_names),
+        "num_examples": len(codes),
+    }
+
+
+def draw(vae, dataset, report: dict) -> dict:
+    """Returns the figures by name."""
+    test = dataset.test[:NUM_PICTURES]
+    condition = None if vae.condition_dim is None else test.labels
+    start = codes.posterior_centers(vae, test)[0]
+    # Without a KL of each dimension, those that vary most; of a hierarchical z, the layer that the decoder sees.
+    kl = report["kl_per_dimension"]
+    activity = kl or report["variance_per_dimension"][: vae.decoder.latent_dim]
+    busiest = np.argsort(activity)[::-1][:NUM_PICTURES]
+    values = np.linspace(-3.0, 3.0, 11)
+    rows = [
+        vae.decode(codes, None if condition is None else np.repeat(condition[:1], len(codes))).mean().numpy()
+        for codes in (latent.traverse(start, int(d), values) for d in busiest)
+    ]
+    # A sample for the class of each test image, of which there may be fewer.
+    samples = vae.sample(NUM_PICTURES if condition is None else len(test), seed=0, condition=condition).numpy()
+    training = dataset.train.numpy()
+    index, _ = latent.nearest_neighbours(samples, training, min(4, len(training)))
+    figures = {
+        "traversal": plotting.traversal_grid(np.stack(rows), values, busiest),
+        "neighbours": plotting.neighbours(samples, training[index]),
+    }
+    if kl:
+        figures["kl_per_dimension"] = plotting.kl_bars(np.array(kl))
+    return figures

@@ -1,0 +1,44 @@
+"""The figures of a run."""
+
+import pathlib
+
+import numpy as np
+
+from keras_vae import plotting
+from keras_vae.data import Dataset
+from keras_vae.distributions.sampling import center
+from keras_vae.measure import latent
+from keras_vae.models import codes
+from keras_vae.models.vae import VAE
+from keras_vae.runs.run_data import load_data as load_data
+from keras_vae.utils.atomic_files import mark
+
+
+def draw_figures(vae: VAE, dataset: Dataset, history: dict, folder: pathlib.Path) -> None:
+    """Writes reconstructions, samples, an interpolation, the learning curve and, for two dimensions, the latent map."""
+    folder.mkdir(exist_ok=True)
+    mark(folder)
+    images = dataset.validation[:20]
+    x, condition, rows = images.numpy(), None, None
+    if vae.condition_dim is not None:
+        # One column of samples for each class, and the path between two examples in the class of the first.
+        condition, rows = images.labels, np.arange(100) % min(10, vae.condition_dim)
+    ends = center(vae.encode(x, condition)).numpy()[[0, -1]]
+    path = latent.interpolate(*ends, 10)
+    figures = {
+        "reconstructions": plotting.reconstructions(x, vae.reconstruct(x, condition).numpy()),
+        "samples": plotting.image_grid(
+            vae.sample(100, seed=0, condition=rows).numpy(),
+            10,
+            "" if rows is None else f"samples, a column for each class from 0 to {rows.max()}",
+        ),
+        "interpolation": plotting.image_grid(
+            vae.decode(path, None if condition is None else np.repeat(condition[:1], 10)).mean().numpy(), 10
+        ),
+        "learning_curve": plotting.learning_curve(history),
+    }
+    if vae.latent_dim == 2:
+        centers = codes.posterior_centers(vae, dataset.validation)
+        figures["latent_map"] = plotting.latent_map(centers, dataset.validation.labels)
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=150)

@@ -1,0 +1,26 @@
+"""The learning rate of a run."""
+
+import keras
+
+from keras_vae.runs.config import Config
+from keras_vae.runs.run_data import load_data as load_data
+
+
+def learning_rate(config: Config, num_images: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """Returns the learning rate of a run: a number or a Keras schedule over its steps."""
+    steps = config.epochs * -(-num_images // config.batch_size)
+    if config.learning_rate_schedule == "constant":
+        return config.learning_rate
+    if config.learning_rate_schedule == "stages":
+        # Burda, Grosse and Salakhutdinov (2016), section 5: stage i of 0..7 has 3^i of 3,280 parts, rate 10^(-i/7).
+        # Keras counts the step at a boundary to the stage before it.
+        ends = [round(steps * (3 ** (i + 1) - 1) / (3**8 - 1)) - 1 for i in range(7)]
+        rates = [config.learning_rate * 10 ** (-i / 7) for i in range(8)]
+        return keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
+    warmup = min(config.warmup_steps, steps // 2)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else config.learning_rate,
+        decay_steps=steps - warmup,
+        warmup_target=config.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )

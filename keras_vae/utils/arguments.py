@@ -1,0 +1,220 @@
+"""Arguments checked against the annotations of the function: one decorator, one wording for each kind of annotation.
+
+    @checked
+    def interpolate(start: ArrayLike, end: ArrayLike, steps: PositiveInt = 10): ...
+
+    interpolate(a, b, steps=2.5)
+    ValueError: `steps` must be a positive integer. Received: steps=2.5
+
+NumPy's scalars count as numbers, True and False do not, and a float must be finite. The aliases below say more than a
+type does; a type checker sees the type alone. What depends on several arguments is checked in the function itself.
+"""
+
+import functools
+import inspect
+import math
+import numbers
+import os
+import types
+import typing
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+
+from keras_vae.utils.environment import whose
+from keras_vae.utils.text import written
+
+
+class Kind(NamedTuple):
+    """The values that an annotation accepts.
+
+    Attributes:
+      expected: what an error says after "must be", for example "a positive integer".
+      plural: the same of several, for example "positive integers".
+      accepts: whether a value is accepted.
+    """
+
+    expected: str
+    plural: str
+    accepts: Callable[[Any], bool]
+
+
+def is_int(value) -> bool:
+    """Whether a value is an integer of Python or NumPy, but not True or False."""
+    return type(value) is int or (isinstance(value, numbers.Integral) and not isinstance(value, bool))
+
+
+def is_float(value) -> bool:
+    """Whether a value is a finite real number of Python or NumPy, but not True or False."""
+    if type(value) is not float and (not isinstance(value, numbers.Real) or isinstance(value, bool)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float can hold
+        return False
+
+
+def is_numeric(value) -> bool:
+    """Whether a value is an array, tensor or list of real numbers or truth values, with at least one entry."""
+    try:
+        dtype = np.dtype(getattr(value.dtype, "as_numpy_dtype", value.dtype))
+    except (AttributeError, TypeError):
+        if not (hasattr(value, "__array__") or isinstance(value, list | tuple)):
+            return False
+        try:
+            value = np.asarray(value)
+        except (TypeError, ValueError):  # a list whose rows differ in length
+            return False
+        dtype = value.dtype
+    empty = isinstance(value, np.ndarray) and value.size == 0
+    return not empty and (dtype.kind in "biuf" or dtype.name == "bfloat16")
+
+
+def is_array(value) -> bool:
+    """Whether a value is numeric and has at least one axis."""
+    return is_numeric(value) and getattr(value, "shape", None) != ()
+
+
+def is_path(value) -> bool:
+    """Whether a value is text that is not empty, or a path of `pathlib`."""
+    return isinstance(value, os.PathLike) or (isinstance(value, str) and value != "")
+
+
+def kind_of(annotation) -> Kind:
+    """Returns the `Kind` of an annotation; raises `TypeError` for one that this module does not know."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return inner[1]
+    if origin in (typing.Union, types.UnionType):
+        return _any_of([kind_of(each) for each in inner])
+    if origin is Literal:
+        names = ", ".join(map(repr, inner))
+        return Kind(f"one of {names}", f"each one of {names}", lambda value: _is_choice(value, inner))
+    if origin in (Sequence, Collection, tuple, list):
+        return _several(origin, kind_of(inner[0]), len(inner) if origin is tuple and inner[-1] is not ... else None)
+    if origin is not None:
+        return kind_of(origin)
+    if annotation in _PLAIN:
+        return _PLAIN[annotation]
+    if isinstance(annotation, type):
+        name = annotation.__name__
+        return Kind(_with_article(name), f"of {name}", lambda value: isinstance(value, annotation))
+    raise TypeError(f"{annotation!r} is not an annotation that can be checked")
+
+
+def _with_article(words):
+    return f"{'an' if words[0] in 'aeiouAEIOU' else 'a'} {words}"
+
+
+def _any_of(kinds):
+    texts = [" or ".join(dict.fromkeys(words)) for words in zip(*(kind[:2] for kind in kinds), strict=True)]
+    tests = [kind.accepts for kind in kinds]
+    return Kind(*texts, lambda value: any(accepts(value) for accepts in tests))
+
+
+def _is_choice(value, choices):
+    return any(type(value) is type(choice) and value == choice for choice in choices)
+
+
+def _several(origin, kind, length):
+    """Returns the kind of a sequence or collection of `kind`; text is none of them, nor is a dict."""
+    kinds, others = (Collection,) if origin is Collection else (Sequence, np.ndarray), (str, bytes, Mapping)
+
+    def is_several(value):
+        return isinstance(value, kinds) and not isinstance(value, others) and getattr(value, "ndim", 1) > 0
+
+    def accepts(value):
+        value = value.as_list() if hasattr(value, "as_list") else value  # a shape of TensorFlow
+        several = type(value) in (tuple, list) or is_several(value)
+        return several and length in (None, len(value)) and all(map(kind.accepts, value))
+
+    words = f"{'' if length is None else f'{length} '}{kind.plural}"
+    name = "collection" if origin is Collection else "sequence"
+    return Kind(f"a {name} of {words}", f"{name}s of {words}", accepts)
+
+
+_PLAIN = {
+    int: Kind("an integer", "integers", is_int),
+    float: Kind("a finite number", "finite numbers", is_float),
+    bool: Kind("True or False", "truth values", lambda value: isinstance(value, bool | np.bool_)),
+    str: Kind("a string", "strings", lambda value: isinstance(value, str)),
+    type(None): Kind("None", "Nones", lambda value: value is None),
+    Callable: Kind("a function", "functions", callable),
+}
+
+# An alias is for a kind that several functions ask for.
+PositiveInt = Annotated[int, Kind("a positive integer", "positive integers", lambda v: is_int(v) and v >= 1)]
+NonNegativeInt = Annotated[
+    int, Kind("an integer of at least 0", "integers of at least 0", lambda v: is_int(v) and v >= 0)
+]
+PositiveFloat = Annotated[float, Kind("a positive number", "positive numbers", lambda v: is_float(v) and v > 0)]
+NonNegativeFloat = Annotated[
+    float, Kind("a number of at least 0", "numbers of at least 0", lambda v: is_float(v) and v >= 0)
+]
+Fraction = Annotated[
+    float, Kind("a number between 0 and 1", "numbers between 0 and 1", lambda v: is_float(v) and 0 < v < 1)
+]
+# The seeds of NumPy and scikit-learn, and those of `keras_vae.noise`.
+Seed = Annotated[int, Kind("an integer in [0, 2**32)", "seeds", lambda v: is_int(v) and 0 <= v < 2**32)]
+NoiseSeed = Annotated[
+    int, Kind("an integer in [-2**31, 2**32)", "seeds", lambda v: is_int(v) and -(2**31) <= v < 2**32)
+]
+ArrayLike = Annotated[Any, Kind("an array of at least one number", "arrays of numbers", is_array)]
+# One number for all, or an array of them.
+NumberOrArray = Annotated[
+    Any,
+    Kind("a number or an array of at least one number", "arrays of numbers", lambda v: is_float(v) or is_numeric(v)),
+]
+Path = Annotated[str | os.PathLike, Kind("a path", "paths", is_path)]
+Shape = Annotated[Sequence[int], Kind("a tuple of positive integers", "shapes", kind_of(Sequence[PositiveInt]).accepts)]
+
+
+def checked(function):
+    """Makes a function, a method or the constructor of a class check its arguments against its annotations.
+
+    The annotations are read at the first call, when all names in them are known. An argument without one is not
+    checked, nor is a default. It costs about a microsecond a call, so that it is not for what runs once a batch.
+
+    Raises:
+      ValueError: at a call with a value that an annotation does not accept; it names argument, kind and value.
+    """
+    if isinstance(function, type):
+        function.__init__ = checked(function.__init__)
+        return function
+    signature = inspect.signature(function)
+    positional = [name for name, each in signature.parameters.items() if each.kind <= each.POSITIONAL_OR_KEYWORD]
+    kinds, tests = {}, {}
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        if not tests:
+            kinds.update(_kinds(function, signature))
+            tests.update({name: kind.accepts for name, kind in kinds.items()})
+        for given in (zip(positional, args, strict=False), kwargs.items()):
+            for name, value in given:
+                if name in tests and not tests[name](value):
+                    received = f"{shown(value)}{whose(value)}"
+                    raise ValueError(f"`{name}` must be {kinds[name].expected}. Received: {name}={received}")
+        return function(*args, **kwargs)
+
+    # Keras and scikit-learn read the arguments of a constructor without following `__wrapped__`.
+    call.__signature__ = signature
+    return call
+
+
+def _kinds(function, signature):
+    """Returns name -> `Kind` of the annotated arguments of a function, without `*args` and `**kwargs`."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    single = [
+        each.name for each in signature.parameters.values() if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    return {name: kind_of(hints[name]) for name in single if name in hints}
+
+
+def shown(value) -> str:
+    """Returns a value as an error shows it: an array by its type and shape, other things in at most 200 characters."""
+    if hasattr(value, "dtype") and not isinstance(value, type) and getattr(value, "shape", ()) != ():
+        return f"<{type(value).__name__} of {getattr(value.dtype, 'name', value.dtype)} with shape {value.shape}>"
+    text = written(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."

@@ -1,0 +1,69 @@
+"""Every posterior x prior x likelihood that makes sense trains, saves, loads and samples, and every decoder exports."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from combinations import LATENT_DIM, LIKELIHOODS, POSTERIORS, PRIORS, SHAPE, make
+from helpers import make_binary
+
+import keras_vae as kv
+from export import exporter, runtimes, tflite, verification
+from export.packing import pack
+from export.signatures import Signatures
+
+# The mean of flows has no density at another pseudo-input's context.
+COMBINATIONS = [c for c in itertools.product(POSTERIORS, PRIORS, LIKELIHOODS) if c[:2] != ("flow", "vamp")]
+
+
+@pytest.mark.parametrize(("posterior", "prior", "likelihood"), COMBINATIONS, ids=map("-".join, COMBINATIONS))
+def test_every_combination_trains_saves_loads_and_samples_and_every_decoder_exports(
+    posterior, prior, likelihood, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(verification, "NUM_CHECKS", 8)
+    x = make_binary(64, SHAPE)
+    vae = make(posterior, prior, likelihood)
+    vae.adapt(x)
+    loss = vae.fit(x, batch_size=64, epochs=10, verbose=0).history["loss"]
+    assert np.isfinite(loss).all()
+    assert loss[-1] < loss[0]
+    vae.save(tmp_path / "m.keras")
+    copy = keras.saving.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(copy.sample(2, seed=1, output="sample"), vae.sample(2, seed=1, output="sample"))
+    if posterior == "diagonal" or prior == "vamp":  # `sample` sees no posterior, but in a VampPrior
+        # The whole export of each part is in test_export.py; here, that the two learned ends work together on a device.
+        (tmp_path / "decoder.tflite").write_bytes(pack(tflite.convert(Signatures(vae, 2), ("sample",), 1)))
+        run = runtimes.litert_runner(tmp_path / "decoder.tflite")
+        assert verification.Parity(run, vae, num_samples=2, batch_size=1).check("sample")["max_difference"] < 1e-4
+
+
+def test_a_vamp_prior_exports_without_the_encoder(tmp_path, monkeypatch):
+    monkeypatch.setattr(verification, "NUM_CHECKS", 8)
+    sizes = []
+    for units in (8, 2000):
+        options = exporter.Options(num_samples=2, files=("decoder",))
+        exporter.export_model(make("diagonal", "vamp", "bernoulli", units), tmp_path / str(units), options)
+        sizes.append((tmp_path / str(units) / "decoder.tflite").stat().st_size)
+    # The wide encoder has 128 kB more of weights.
+    assert abs(sizes[1] - sizes[0]) < 1000
+
+
+@pytest.mark.parametrize(("posterior", "condition_dim"), [("flow", None), ("diagonal", 2)])
+def test_a_prior_of_the_encoder_is_refused_where_it_cannot_be(posterior, condition_dim):
+    with pytest.raises(ValueError, match="`prior` must not be made of the encoder"):
+        kv.VAE(
+            kv.Encoder(kv.networks.mlp((8,)), POSTERIORS[posterior](LATENT_DIM), condition_dim),
+            kv.Decoder(kv.networks.mlp((8,)), kv.likelihoods.Bernoulli(SHAPE), condition_dim),
+            prior=PRIORS["vamp"](),
+        )
+
+
+def test_a_conditional_model_exports_its_condition(tmp_path):
+    keras.utils.set_random_seed(0)
+    vae = kv.VAE(
+        kv.Encoder(kv.networks.mlp((8,)), kv.posteriors.DiagonalGaussian(LATENT_DIM), 2),
+        kv.Decoder(kv.networks.mlp((8,)), kv.likelihoods.Bernoulli(SHAPE), 2),
+        seed=0,
+    )
+    exporter.export_model(vae, tmp_path / "export", exporter.Options(num_samples=4))

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from keras_vae.runs import optimizer, training
+from keras_vae.runs.build import build_model
+from keras_vae.runs.config import Config
+from keras_vae.runs.presets import PRESETS
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return training.load_data(Config())
+
+
+@pytest.mark.parametrize(
+    ("preset", "parameters"),
+    [
+        # 784-500-(2 x 20), 20-500-784: weights and biases.
+        ("flax", 784 * 500 + 500 + 500 * 40 + 40 + 20 * 500 + 500 + 500 * 784 + 784),
+        # 784-200-200-(2 x 50), 50-200-200-784, and 784-512-512-(2 x 40), 40-512-512-784.
+        ("iwae-paper", 425_284),
+        # Its layers of 100 in place of 50, and (100-100-100-(2 x 50)) up, 50-100-100-(2 x 100) down.
+        ("iwae-paper-2-layers", 425_284 + 200 * 100 + 100 + 50 * 200 + 30_300 + 35_400),
+        # Encoder and decoder; test_networks has the layers.
+        ("tfp-advi", 390_840 + 358_465),
+        ("cvae-tutorial", 28_036 + 41_953),
+        # 784-(2 x 300)-(2 x 300)-(2 x 40), 40-(2 x 300)-(2 x 300)-784, and 500 pseudo-inputs.
+        ("vamp", 471_000 + 180_600 + 24_080 + 24_600 + 180_600 + 235_984 + 500 * 784),
+        ("best", 471_000 + 180_600 + 24_080 + 24_600 + 180_600 + 235_984 + 500 * 784),
+        ("default", 1_391_456),
+    ],
+)
+def test_a_preset_has_as_many_parameters_as_its_network(mnist, preset, parameters):
+    vae = build_model(Config(**PRESETS[preset].settings), mnist)
+    assert sum(int(np.prod(v.shape)) for v in vae.trainable_variables) == parameters
+
+
+@pytest.mark.parametrize("adapt", [True, False])
+def test_a_model_starts_from_the_data_if_it_is_to(mnist, adapt):
+    settings = {"hidden_units": (8,), "latent_dim": 2, "prior": "vamp", "num_components": 3, "adapt": adapt}
+    vae = build_model(Config(**settings), mnist)
+    np.testing.assert_allclose(vae.encoder.input_mean, adapt * mnist.train.mean(), rtol=1e-5, atol=1e-7)
+    mean = vae.decode(np.zeros((1, 2), np.float32)).mean().numpy()
+    assert (abs(mean.mean() - mnist.train.mean().mean()) < 0.05) == adapt
+    # Examples are drawn as 0 or 1; before that, uniform numbers.
+    assert np.isin(vae.prior.pseudo_inputs, (0.0, 1.0)).all() == adapt
+
+
+def rate(schedule, num_images=3280, steps=(), **settings):
+    made = optimizer.learning_rate(Config(learning_rate_schedule=schedule, **settings), num_images)
+    return [float(made(step)) for step in steps] if steps else made
+
+
+def test_stages_are_three_times_as_long_as_the_one_before_and_fall_tenfold():
+    # One step an epoch: the paper's 3,280 epochs.
+    ends = np.cumsum([3**i for i in range(8)])
+    steps = [0, *(step for end in ends[:-1] for step in (int(end) - 1, int(end))), 3279]
+    found = rate("stages", 20, steps, batch_size=20, epochs=3280, learning_rate=1e-3)
+    stages = np.repeat(np.arange(8), 2)
+    np.testing.assert_allclose(found, 1e-3 * 10.0 ** (-stages / 7), rtol=1e-6)
+
+
+def test_a_constant_rate_is_the_number():
+    assert rate("constant", learning_rate=3e-4) == 3e-4
+
+
+def test_a_cosine_rises_and_falls_to_0():
+    found = rate("cosine", 1000, (0, 5, 10, 55, 100), batch_size=100, epochs=10, warmup_steps=10, learning_rate=1.0)
+    np.testing.assert_allclose(found, [0.0, 0.5, 1.0, 0.5, 0.0], atol=1e-6)

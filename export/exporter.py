@@ -262,7 +262,7 @@ class _Export:
             return pack(content)
         scopes = (self.vae.encoder.name, self.vae.decoder.name)
         if scheme == "float16":
-            return variants.halve(content, scopes)
+            return variants.to_float16(content, scopes)
         calibration = {}
         if scheme == "full_int8":
             batch_size = self.options.batch_size or 1

@@ -89,7 +89,7 @@ class Signatures:
             return {"loc": center(posterior)}
 
     def _score(self, x, seed, condition=None):
-        batch = self._vae.start(x, condition, Noise(seed, EVALUATION_STREAM))
+        batch = self._vae.encode_batch(x, condition, Noise(seed, EVALUATION_STREAM))
         z = batch.draw(NUM_SCORE_SAMPLES)
         weights = log_weight(batch.log_likelihood(z), batch.posterior, self._prior, z)
         return {"elbo": tf.reduce_mean(weights, axis=0), "log_likelihood": importance_weighted_bound(weights)}

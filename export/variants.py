@@ -42,7 +42,7 @@ def quantizer_module():
         raise ValueError('int8 variants need AI Edge Quantizer: pip install "keras_vae[int8]"') from error
 
 
-def halve(content: bytes, scopes) -> bytes:
+def to_float16(content: bytes, scopes) -> bytes:
     """Returns a float32 file with half-precision weights in its networks, which are made float before use.
 
     The converter's own option would round the constants of the noise too, and move the codes by 1e-3.

@@ -175,7 +175,7 @@ class Tempered:
         return noise, self._temperature if inner is None else self._temperature * inner
 
 
-class Samples:
+class MultiSampleNoise:
     """Noise of several samples of each example, `(num_samples, batch, ...)`: the examples lie along axis 1.
 
     Args:
@@ -196,4 +196,4 @@ class Samples:
     def untempered(self):
         """Returns the same of the source without its temperature, and the temperature."""
         noise, temperature = untempered(self._noise)
-        return Samples(noise), temperature
+        return MultiSampleNoise(noise), temperature

@@ -52,7 +52,7 @@ class ImportanceSampler:
         return self._functions[jit_compile]
 
     def _compute(self, x, condition, seed, batch_number, num_chunks, chunk):
-        batch = self._vae.start(x, condition)
+        batch = self._vae.encode_batch(x, condition)
 
         def step(i, mean, log_sum):
             stream = EVALUATION_STREAM + tf.cast(batch_number, tf.int64) * num_chunks + tf.cast(i, tf.int64)

@@ -26,7 +26,7 @@ from keras_vae.models.decoder import Decoder
 from keras_vae.models.encoder import Encoder
 from keras_vae.models.importance import ImportanceSampler
 from keras_vae.models.settings import Settings
-from keras_vae.objectives.objective import Objective, Pass
+from keras_vae.objectives.objective import LatentBatch, Objective
 from keras_vae.objectives.schedules import Schedule
 from keras_vae.posteriors import Deterministic, Flow
 from keras_vae.priors import Prior, StandardNormal
@@ -252,7 +252,7 @@ class VAE(Settings, KerasFiles, ArrayModel):
         """Returns a condition as float `(batch, condition_dim)`: class numbers `(batch,)` become one-hot."""
         return as_condition(condition, self.condition_dim)
 
-    def start(self, x, condition=None, noise=None, training=False, weight=None, step=0) -> Pass:
+    def encode_batch(self, x, condition=None, noise=None, training=False, weight=None, step=0) -> LatentBatch:
         """Encodes a batch; returns what an objective draws from and decodes with. `condition` is float."""
         x = tf.cast(x, tf.float32)
         # The prior first: a VampPrior calls the encoder, and what Keras keeps of a call is to be of the data's.
@@ -266,7 +266,7 @@ class VAE(Settings, KerasFiles, ArrayModel):
             values = self.decoder(flat, tiled[1], training=training).log_prob(tiled[0])
             return tf.reshape(values, (copies, -1)) if z.shape.rank == 3 else values
 
-        return Pass(posterior, prior, noise, log_likelihood, weight, step)
+        return LatentBatch(posterior, prior, noise, log_likelihood, weight, step)
 
     def _loss(self, data, noise, training):
         """Returns this replica's share of the loss, and a function that updates the metrics (outside the tape)."""
@@ -274,7 +274,7 @@ class VAE(Settings, KerasFiles, ArrayModel):
         condition = self.as_condition(y) if self.condition_dim is not None else None
         step = self.train_steps
         weight = tf.ones(tf.shape(x)[:1]) if weight is None else tf.cast(weight, tf.float32)
-        batch = self.start(x, condition, noise, training, weight, step)
+        batch = self.encode_batch(x, condition, noise, training, weight, step)
         kl_weight = self.kl_weight_at(step)
         terms = self.objective(batch, kl_weight)
         loss = -batch.share(terms.objective)

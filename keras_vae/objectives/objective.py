@@ -5,7 +5,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_vae.distributions.noise import Samples
+from keras_vae.distributions.noise import MultiSampleNoise
 from keras_vae.distributions.sampling import draw
 from keras_vae.engine import strategies
 from keras_vae.objectives.terms import kl_method
@@ -22,7 +22,7 @@ class Terms(NamedTuple):
     kl: tf.Tensor  # KL(q(z|x) || p(z))
 
 
-class Pass:
+class LatentBatch:
     """One batch on its way through a model, for an objective to draw from and decode; of several replicas, its part.
 
     Attributes:
@@ -47,7 +47,7 @@ class Pass:
         """Returns z `(batch, latent_dim)`, or `(num_samples, batch, latent_dim)`."""
         if num_samples is None:
             return draw(self.posterior, self.noise)
-        return draw(self.posterior, Samples(self.noise), (num_samples,))
+        return draw(self.posterior, MultiSampleNoise(self.noise), (num_samples,))
 
     def mean(self, values: tf.Tensor) -> tf.Tensor:
         """Returns the weighted mean over the first axis, in all replicas."""
@@ -62,9 +62,9 @@ class Pass:
 
 
 class Objective(InUse):
-    """Base of the objectives: called with a `Pass` and the KL weight it returns `Terms`."""
+    """Base of the objectives: called with a `LatentBatch` and the KL weight it returns `Terms`."""
 
-    def __call__(self, batch: Pass, kl_weight) -> Terms:
+    def __call__(self, batch: LatentBatch, kl_weight) -> Terms:
         """Returns the terms of each example."""
         raise NotImplementedError
 

@@ -20,7 +20,7 @@ _KEPT = 2
 
 
 @contextlib.contextmanager
-def alone(run_dir: pathlib.Path):
+def lock_run_dir(run_dir: pathlib.Path):
     """Within this context no other process may write to the folder; the lock goes with the process.
 
     Raises:

@@ -62,7 +62,7 @@ def run(
         run_dir = make_run_dir([run_dir] if config.run_dir else config.default_folders())
     on_begin(run_dir)
     config = dataclasses.replace(config, run_dir=str(run_dir))
-    with checkpoints.alone(run_dir):
+    with checkpoints.lock_run_dir(run_dir):
         # Another process may have ended the run since.
         config.run_folder(resume=True)
         return _run(vae, config, dataset, run_dir, checkpoint_seconds)

@@ -7,7 +7,7 @@ import scipy.stats
 import tensorflow as tf
 
 from keras_vae.distributions import noise
-from keras_vae.distributions.noise import Noise, Samples, Tempered, threefry2x32, untempered
+from keras_vae.distributions.noise import MultiSampleNoise, Noise, Tempered, threefry2x32, untempered
 
 WORD = 2**32
 KNOWN_ANSWERS = [  # Random123, kat_vectors: key, counter, result
@@ -237,7 +237,11 @@ def test_at_high_temperature_uniforms_stay_inside_the_unit_interval():
 @pytest.mark.parametrize("kind", ["normal", "uniform"])
 def test_sources_compose(kind):
     """Several samples of tempered noise are tempered noise of several samples."""
-    one, other, product = Samples(Tempered(Noise(4), 0.5)), Tempered(Samples(Noise(4)), 0.5), Samples(Noise(4))
+    one, other, product = (
+        MultiSampleNoise(Tempered(Noise(4), 0.5)),
+        Tempered(MultiSampleNoise(Noise(4)), 0.5),
+        MultiSampleNoise(Noise(4)),
+    )
     values = [getattr(source, kind)((2, 5, 3)).numpy() for source in (one, other, product)]
     np.testing.assert_array_equal(values[0], values[1])
     if kind == "normal":
@@ -246,13 +250,15 @@ def test_sources_compose(kind):
     np.testing.assert_allclose(twice, getattr(Tempered(Noise(4), 0.25), kind)((5, 3)), rtol=1e-6)
 
 
-@pytest.mark.parametrize("make", [lambda n: Samples(Tempered(n, 0.5)), lambda n: Tempered(Samples(n), 0.5)])
+@pytest.mark.parametrize(
+    "make", [lambda n: MultiSampleNoise(Tempered(n, 0.5)), lambda n: Tempered(MultiSampleNoise(n), 0.5)]
+)
 def test_a_source_gives_its_temperature_and_itself_without(make):
     source, temperature = untempered(make(Noise(4)))
-    np.testing.assert_array_equal(source.uniform((2, 5, 3)), Samples(Noise(4)).uniform((2, 5, 3)))
+    np.testing.assert_array_equal(source.uniform((2, 5, 3)), MultiSampleNoise(Noise(4)).uniform((2, 5, 3)))
     assert temperature == 0.5
     assert untempered(Tempered(Tempered(Noise(4), 0.5), 0.5))[1] == 0.25
-    assert untempered(Samples(Noise(4)))[1] is None
+    assert untempered(MultiSampleNoise(Noise(4)))[1] is None
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

@@ -17,7 +17,7 @@ import yaml
 from helpers import ROOT, make_binary
 
 from keras_vae import data
-from keras_vae.distributions.noise import Noise, Samples
+from keras_vae.distributions.noise import MultiSampleNoise, Noise
 from keras_vae.engine import strategies
 from keras_vae.runs import training
 from keras_vae.runs.config import Config
@@ -158,7 +158,7 @@ def test_the_rows_of_workers_make_up_the_batch(noise):
         assert (parts[3][step][2][3:] == 0).all()  # rows 18 and 19 do not count
 
 
-@pytest.mark.parametrize("make", [lambda noise: noise, Samples], ids=["rows", "samples"])
+@pytest.mark.parametrize("make", [lambda noise: noise, MultiSampleNoise], ids=["rows", "samples"])
 def test_the_noise_of_replicas_makes_up_that_of_the_batch(make):
     axis = 0 if make(Noise(0)).__class__ is Noise else 1
     shape = [4, 6, 3]

@@ -146,7 +146,7 @@ def converted(vae, scheme, signatures, names):
     content = tflite.convert(signatures, names, 1)
     scopes = (vae.encoder.name, vae.decoder.name)
     if scheme == "float16":
-        return variants.halve(content, scopes)
+        return variants.to_float16(content, scopes)
     z = vae.sample_latent(16, seed=1)[0].numpy()
     condition = None if vae.condition_dim is None else one_hot(16)
     x = vae.sample(16, seed=1, output="sample", condition=condition).numpy()

@@ -13,7 +13,7 @@ from keras_vae import objectives
 from keras_vae.distributions.noise import Noise
 from keras_vae.distributions.sampling import draw
 from keras_vae.distributions.softplus import UNIT
-from keras_vae.objectives.objective import Pass
+from keras_vae.objectives.objective import LatentBatch
 from keras_vae.objectives.terms import total_correlation_terms
 
 tfd = tfp.distributions
@@ -290,7 +290,7 @@ def half_square(z):
 def make_pass(posterior, noise=None, weight=None, step=0, prior=None):
     weight = tf.ones(posterior.batch_shape) if weight is None else tf.constant(weight, tf.float32)
     prior = kv.priors.StandardNormal(posterior.event_shape[0])() if prior is None else prior
-    return objectives.objective.Pass(posterior, prior, noise or Fixed(), half_square, weight, step)
+    return objectives.objective.LatentBatch(posterior, prior, noise or Fixed(), half_square, weight, step)
 
 
 @pytest.fixture
@@ -413,7 +413,7 @@ def test_dreg_agrees_with_iwae_at_every_kl_weight(kl_weight):
         loc = tf.Variable(0.5)
         with tf.GradientTape() as tape:
             q = tfd.Independent(tfd.Normal(tf.fill((20_000, 1), 1.0) * loc, tf.fill((20_000, 1), 0.7)), 1)
-            batch = Pass(
+            batch = LatentBatch(
                 q,
                 kv.priors.StandardNormal(1)(),
                 Noise(1),
@@ -449,7 +449,7 @@ def gradients(vae, x, seeds):
     @tf.function
     def step(seed):
         with tf.GradientTape() as tape:
-            objective = vae.objective(vae.start(x, noise=Noise(seed), weight=tf.ones(len(x))), 1.0).objective
+            objective = vae.objective(vae.encode_batch(x, noise=Noise(seed), weight=tf.ones(len(x))), 1.0).objective
             value = tf.reduce_mean(objective)
         return value, [tf.concat([tf.reshape(g, [-1]) for g in part], 0) for part in tape.gradient(value, parts)]
 

@@ -12,7 +12,7 @@ from helpers import SHAPE, make_binary, make_vae, shake
 import keras_vae as kv
 from keras_vae import objectives, priors
 from keras_vae.data.images import Images
-from keras_vae.distributions.noise import Noise, Samples, Tempered
+from keras_vae.distributions.noise import MultiSampleNoise, Noise, Tempered
 from keras_vae.distributions.sampling import center, draw
 
 tfd = tfp.distributions
@@ -248,8 +248,10 @@ def test_of_a_hierarchy_every_layer_is_tempered_given_the_one_above():
 @pytest.mark.parametrize("name", ["laplace", "vamp of laplaces"])
 def test_several_samples_of_tempered_noise_can_be_drawn(name):
     p = LOCATION_SCALE[name]()
-    z, cold = (draw(p, Samples(Tempered(Noise(3), t)), (4, 5)).numpy() for t in (0.5, 0.0))
-    np.testing.assert_allclose(z, cold + 0.5 * (draw(p, Samples(Noise(3)), (4, 5)) - cold), rtol=1e-5, atol=1e-5)
+    z, cold = (draw(p, MultiSampleNoise(Tempered(Noise(3), t)), (4, 5)).numpy() for t in (0.5, 0.0))
+    np.testing.assert_allclose(
+        z, cold + 0.5 * (draw(p, MultiSampleNoise(Noise(3)), (4, 5)) - cold), rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])

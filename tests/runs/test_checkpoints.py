@@ -185,7 +185,7 @@ def test_missing_rows_are_one_error(here, monkeypatch):
 
 def test_two_processes_do_not_write_to_one_folder(here, monkeypatch):
     run_dir = interrupted(monkeypatch, 3)
-    with checkpoints.alone(run_dir), pytest.raises(ValueError, match="another process is training in run"):
+    with checkpoints.lock_run_dir(run_dir), pytest.raises(ValueError, match="another process is training in run"):
         training.run(SETTINGS, resume=True)
 
 

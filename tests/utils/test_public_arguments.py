@@ -133,8 +133,8 @@ UNWALKED = (
     # Functions of tensors, distributions and noise that run inside compiled steps.
     *("objectives.terms.", "sampling.", "noise.as_word", "noise.threefry2x32", "noise.Noise."),
     *(
-        "noise.Samples",
-        "noise.Samples.",
+        "noise.MultiSampleNoise",
+        "noise.MultiSampleNoise.",
         "noise.Tempered",
         "noise.Tempered.",
         "noise.untempered",
@@ -219,7 +219,7 @@ def callables(member):
     if not inspect.isclass(member):
         yield member, None
         return
-    if issubclass(member, tuple | BaseException | kv.objectives.objective.Pass):  # which the package makes
+    if issubclass(member, tuple | BaseException | kv.objectives.objective.LatentBatch):  # which the package makes
         return
     yield member, None
     if issubclass(member, kv.likelihoods.Likelihood):  # whose methods the model calls

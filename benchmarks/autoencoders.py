@@ -2,7 +2,7 @@
 
 python benchmarks/autoencoders.py
 
-Trains a plain autoencoder and a VAE with the same trunks on MNIST (grey, squared distance; the VAE's Gaussian has one
+Trains a plain autoencoder and a VAE with the same trunks on MNIST (gray, squared distance; the VAE's Gaussian has one
 learned scale), decodes the same number of samples from N(0, I) through the autoencoder, from a mixture fitted to its
 codes, and from the VAE's prior, and measures each by a Frechet distance in the features of a small MNIST classifier.
 Writes docs/autoencoders.png and benchmarks/results/autoencoders.json.

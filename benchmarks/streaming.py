@@ -1,6 +1,6 @@
 """Peak memory of `fit` on a stream that is larger than memory: `python benchmarks/streaming.py --gigabytes=1,8,32`.
 
-Each size is trained in a process of its own, on colour images 96 x 96 drawn as they are read: a `tf.data` set of which
+Each size is trained in a process of its own, on color images 96 x 96 drawn as they are read: a `tf.data` set of which
 nothing is kept. Prints gigabytes streamed, images a second and the peak resident memory of the process.
 """
 

@@ -39,7 +39,7 @@ class Cost:
         """Returns the change of a file's log likelihoods against Keras, means over images with standard errors.
 
         Of the decoder and the encoder `elbo_change` and `log_likelihood_change` (importance-weighted); of the
-        autoencoder the `log_likelihood_change` at the centre of q(z|x). In nats an image; below 0 is a loss. Empty if
+        autoencoder the `log_likelihood_change` at the center of q(z|x). In nats an image; below 0 is a loss. Empty if
         the signature that shows it is not one of `names`, those of the file.
         """
         if SIGNATURES[file] not in names:

@@ -227,7 +227,7 @@ class _Export:
         path, exact = self.folder / target, scheme == "float32"
         try:
             figures = self._figures(file, names, scheme, content, path)
-        except Exception as error:  # the quantiser and the runtime raise whatever they raise
+        except Exception as error:  # the quantizer and the runtime raise whatever they raise
             if exact:
                 raise
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

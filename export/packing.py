@@ -26,7 +26,7 @@ def pack_model(model: schema.ModelT) -> bytes:
                 operator.intermediates = None
             operator.mutatingVariableInputs = None
     for signature in model.signatureDefs:
-        # A quantiser may have put an int8 copy in the place of a float output that an int8 operation reads.
+        # A quantizer may have put an int8 copy in the place of a float output that an int8 operation reads.
         outputs = [output.tensorIndex for output in signature.outputs]
         model.subgraphs[signature.subgraphIndex].outputs = np.array(outputs, np.int32)
     _drop_buffers(model)

@@ -30,11 +30,11 @@ class Signatures:
       sample_pixels(seed, temperature)  -> x, z             the same codes, and a draw from each p(x|z)
       interpolate(z0, z1, steps)        -> mean             pictures on the line from z0 to z1, both ends included
       log_likelihood(x, z)              -> log_likelihood   log p(x|z) in nats, (batch,)
-      encode(x)                         -> loc              centre of q(z|x), (batch, latent_dim), and for posteriors
+      encode(x)                         -> loc              center of q(z|x), (batch, latent_dim), and for posteriors
                                            scale            that have one a standard deviation of each dimension
       score(x, seed)                    -> elbo             mean of log p(x, z) / q(z|x) over 8 draws of z, in nats,
                                            log_likelihood   and the importance-weighted bound of log p(x) from them
-      reconstruct(x)                    -> mean             mean of p(x|z) at the centre of q(z|x),
+      reconstruct(x)                    -> mean             mean of p(x|z) at the center of q(z|x),
                                            log_likelihood   and log p(x|z) there
 
     z0 and z1 are `(1, latent_dim)`, `steps` at least 2. At a static batch size `interpolate` returns num_samples

@@ -92,7 +92,7 @@ def quantize(content: bytes, scheme: str, scopes, calibration: dict) -> bytes:
     Args:
       content: a float32 file with its tensors' names, not packed.
       scheme: one of `INT8_SCHEMES`.
-      scopes: names of the layers whose operations are to be quantised.
+      scopes: names of the layers whose operations are to be quantized.
       calibration: signature -> list of inputs; for full_int8.
     """
     aeq = quantizer_module()

@@ -109,7 +109,7 @@ class NaNGuard(keras.callbacks.Callback):
     """Stops a training whose loss or weights are no longer finite, says why, and takes the last good state back.
 
     The last good state is that at the end of the last epoch with a finite loss and finite weights, or of the start:
-    model, optimiser and counter of steps. It is taken back at the end of `fit`, so that callbacks which come before
+    model, optimizer and counter of steps. It is taken back at the end of `fit`, so that callbacks which come before
     this one in the list see the model as it broke. A copy of the state is kept in memory.
 
     Attributes:

@@ -38,7 +38,7 @@ def tile(images: Pictures, columns: PositiveInt) -> np.ndarray:
 def image_grid(images: Pictures, columns: PositiveInt, title: str = "") -> Figure:
     """Draws images `(count, height, width, channels)` with values in [0, 1]; others are clipped.
 
-    One and three channels are drawn as grey and colour, of any other number the first.
+    One and three channels are drawn as gray and color, of any other number the first.
     """
     picture = np.clip(tile(np.asarray(images, np.float32), columns), 0.0, 1.0)
     if picture.shape[-1] != 3:
@@ -93,7 +93,7 @@ def learning_curve(history: Mapping[str, Sequence[float]]) -> Figure:
 
 @checked
 def latent_map(loc: LatentPoints, labels: ArrayLike | None = None) -> Figure:
-    """Draws posterior means `(count, 2)` in the plane, coloured by labels `(count,)`."""
+    """Draws posterior means `(count, 2)` in the plane, colored by labels `(count,)`."""
     figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.subplots()
     points = axes.scatter(loc[:, 0], loc[:, 1], c=labels, s=4, cmap=None if labels is None else "tab10", linewidths=0)
@@ -151,7 +151,7 @@ def kl_bars(kl: ArrayLike, threshold: PositiveFloat = 0.01) -> Figure:
     active = kl[order] > threshold
     figure = Figure(figsize=(max(4.0, 1.0 + 0.25 * len(kl)), 3), layout="constrained")
     axes = figure.subplots()
-    axes.bar(np.arange(len(kl)), kl[order], color=np.where(active, "tab:blue", "lightgrey"))
+    axes.bar(np.arange(len(kl)), kl[order], color=np.where(active, "tab:blue", "lightgray"))
     axes.set_yscale("symlog", linthresh=checks.positive_float("threshold", threshold))
     axes.set_ylim(0.0, 2.0 * max(kl.max(), threshold))
     axes.axhline(threshold, color="black", linestyle="--", linewidth=0.8, label=f"{threshold:g} nats")

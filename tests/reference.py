@@ -99,9 +99,9 @@ def total_correlation_terms(z, loc, scale, dataset_size):
     """Mutual information, total correlation, dimension-wise KL of each row by minibatch-weighted sampling."""
     z, loc, scale = np.float64(z), np.float64(loc), np.float64(scale)
     pairs = -0.5 * ((z[:, None] - loc) / scale) ** 2 - np.log(scale) - 0.5 * np.log(2 * np.pi)
-    normaliser = np.log(len(z) * dataset_size)
-    joint = np.logaddexp.reduce(pairs.sum(-1), axis=1) - normaliser
-    marginals = (np.logaddexp.reduce(pairs, axis=1) - normaliser).sum(-1)
+    normalizer = np.log(len(z) * dataset_size)
+    joint = np.logaddexp.reduce(pairs.sum(-1), axis=1) - normalizer
+    marginals = (np.logaddexp.reduce(pairs, axis=1) - normalizer).sum(-1)
     return normal_log_prob(z, loc, scale) - joint, joint - marginals, marginals - normal_log_prob(z, 0 * z, 1.0)
 
 

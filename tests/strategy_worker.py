@@ -16,7 +16,7 @@ OBJECTIVES = {"elbo": kv.objectives.ELBO, "iwae": kv.objectives.IWAE, "free_bits
 
 
 def data():
-    """Grey images to be binarised, with uneven weights; neither 50 nor 23 is a multiple of the batch."""
+    """Gray images to be binarized, with uneven weights; neither 50 nor 23 is a multiple of the batch."""
     weights = np.linspace(0.0, 3.0, 50, dtype=np.float32)
     train = kv.data.Images(0.8 * make_binary(50) + 0.1, weights=weights, noise="bernoulli")
     return train, kv.data.Images(make_binary(23, seed=1))

@@ -54,7 +54,7 @@ def test_bad_columns_are_refused_by_name(columns):
 
 
 @pytest.mark.parametrize(("channels", "drawn"), [(1, 0), (2, 0), (3, slice(None)), (4, 0)])
-def test_grey_and_colour_are_drawn_and_of_other_channels_the_first(channels, drawn):
+def test_gray_and_color_are_drawn_and_of_other_channels_the_first(channels, drawn):
     images = random_images(5, channels=channels)
     np.testing.assert_array_equal(shown(plotting.image_grid(images, 2)), plotting.tile(images, 2)[..., drawn])
 
@@ -69,11 +69,11 @@ def test_a_rendered_grid_shows_the_values_of_its_images():
     pixels = pixels_of(plotting.image_grid(images, 2))
     height, width, _ = pixels.shape
     centers = pixels[height // 4 :: height // 2, width // 4 :: width // 2][:2, :2, 0]
-    # atol: eight bits of grey.
+    # atol: eight bits of gray.
     np.testing.assert_allclose(centers, [[0.0, 0.2], [1.0, 0.6]], atol=1 / 255)
 
 
-def test_a_rendered_grid_shows_colours():
+def test_a_rendered_grid_shows_colors():
     pixels = pixels_of(plotting.image_grid(np.full((1, 9, 9, 3), [1.0, 0.2, 0.0]), 1))
     np.testing.assert_allclose(pixels[pixels.shape[0] // 2, pixels.shape[1] // 2], [1.0, 0.2, 0.0], atol=1 / 255)
 
@@ -139,7 +139,7 @@ def test_a_run_that_diverged_still_has_a_learning_curve(bad):
 
 
 @pytest.mark.parametrize("labels", [None, np.arange(30) % 10])
-def test_a_latent_map_draws_each_mean_in_the_colour_of_its_label(labels):
+def test_a_latent_map_draws_each_mean_in_the_color_of_its_label(labels):
     loc = np.random.default_rng(0).normal(size=(30, 2))
     figure = plotting.latent_map(loc, labels)
     points = figure.axes[0].collections[0]

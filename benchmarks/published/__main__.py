@@ -93,7 +93,7 @@ def table(results: list[dict]) -> str:
 def figure(results: list[dict]):
     """Returns a plot over seconds of training: the validation ELBO, and where it ended the test log likelihood.
 
-    Of the rows on dynamically binarised images; others are on another scale.
+    Of the rows on dynamically binarized images; others are on another scale.
     """
     from matplotlib.figure import Figure
 
@@ -105,7 +105,7 @@ def figure(results: list[dict]):
         curve, report = result["curve"], result["report"]
         (line,) = axes.plot(curve["seconds"], [-value for value in curve["val_elbo"]], label=result["row"])
         axes.plot(report["train_seconds"], -report["test_log_likelihood"], "*", ms=10, color=line.get_color())
-    axes.plot([], [], "*", ms=10, color="grey", label="test")
+    axes.plot([], [], "*", ms=10, color="gray", label="test")
     axes.set_xscale("log")
     axes.set_ylim(82, 110)
     axes.set_xlabel("seconds of training")

@@ -40,7 +40,7 @@ def _config(preset="default", **settings):
 # The paper's network on a schedule for hours instead of days.
 _PAPER = {"batch_size": 100, "learning_rate": 2e-3, "learning_rate_schedule": "cosine", "epsilon": 1e-7}
 _LARGER = {**_PAPER, "batch_size": 200, "learning_rate": 3e-3}
-_AS_TFP = "53,310 training images; the input is centred by its mean, not by 0.5"
+_AS_TFP = "53,310 training images; the input is centered by its mean, not by 0.5"
 _OTHER = "55,000 training images; another network: 784-512-512-40 GELU"
 _FEWER = (
     "55,000 training images; batch 200, Adam 2e-3 on a cosine of 100 epochs, the KL warmed up over 10, "

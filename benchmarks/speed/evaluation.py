@@ -53,9 +53,9 @@ def bound_key(workload: workloads.Workload) -> str:
 
 
 def write_test_images(path: pathlib.Path, images: np.ndarray, count: int) -> None:
-    """Writes the first `count` of grey uint8 images as one fixed Bernoulli draw."""
-    grey = images[:count].reshape(count, -1)
-    np.save(path, (np.random.default_rng(0).random(grey.shape) < grey / 255.0).astype(np.uint8))
+    """Writes the first `count` of gray uint8 images as one fixed Bernoulli draw."""
+    gray = images[:count].reshape(count, -1)
+    np.save(path, (np.random.default_rng(0).random(gray.shape) < gray / 255.0).astype(np.uint8))
 
 
 def _train(settings, workload, data, weights):

@@ -42,7 +42,7 @@ def scaling(points: list[dict]) -> Figure:
         chosen = [point for point in points if point["axis"] == name]
         values, times = ([point[key] for point in chosen] for key in ("value", "ms"))
         axes.loglog(values, times, "o-", markersize=4)
-        axes.loglog(values, [times[-1] * value / values[-1] for value in values], "--", color="grey", linewidth=0.8)
+        axes.loglog(values, [times[-1] * value / values[-1] for value in values], "--", color="gray", linewidth=0.8)
         labels = [point["label"] for point in chosen]
         axes.set_xticks(values, labels, fontsize=7, rotation=30 if "x" in labels[0] else 0)
         axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))

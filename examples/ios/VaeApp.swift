@@ -45,8 +45,8 @@ struct ContentView: View {
         for i in 0..<Decoder.count {
             for y in 0..<height {
                 for x in 0..<width {
-                    let grey = max(0, min(255, 255 * mean[(i * height + y) * width + x]))
-                    pixels[(i / 4 * height + y) * 4 * width + i % 4 * width + x] = UInt8(grey)
+                    let gray = max(0, min(255, 255 * mean[(i * height + y) * width + x]))
+                    pixels[(i / 4 * height + y) * 4 * width + i % 4 * width + x] = UInt8(gray)
                 }
             }
         }

@@ -157,7 +157,7 @@ function showSamples() {
 
 function channelNote() {
   const channels = card.event_shape[2];
-  return channels === 1 || channels === 3 ? "" : `Of ${channels} channels the first is shown, as grey.`;
+  return channels === 1 || channels === 3 ? "" : `Of ${channels} channels the first is shown, as gray.`;
 }
 
 function rangeNote() {

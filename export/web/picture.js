@@ -15,14 +15,14 @@ export function extremes(arrays) {
   return [low, high];
 }
 
-/** A picture's values (h, w, c) as ImageData: three channels as colour, else the first as grey. */
+/** A picture's values (h, w, c) as ImageData: three channels as color, else the first as gray. */
 function toImageData(mean, [height, width, channels], [low, high]) {
   const image = new ImageData(width, height);
   const factor = high > low ? 255 / (high - low) : 0;
   for (let pixel = 0; pixel < height * width; pixel++) {
-    for (let colour = 0; colour < 3; colour++) {
-      const value = mean[pixel * channels + (channels === 3 ? colour : 0)];
-      image.data[pixel * 4 + colour] = Math.round((value - low) * factor);
+    for (let color = 0; color < 3; color++) {
+      const value = mean[pixel * channels + (channels === 3 ? color : 0)];
+      image.data[pixel * 4 + color] = Math.round((value - low) * factor);
     }
     image.data[pixel * 4 + 3] = 255;
   }

@@ -267,7 +267,7 @@ def dequantize(images: Images, fixed: bool = False, seed: int = 0) -> Images:
     """
     if images.values.dtype != np.uint8 or images.divisor < 2 or images.noise is not None:
         raise ValueError(
-            f"`dequantization` needs 8-bit images that are not binarised. Received: {images.values.dtype} values, "
+            f"`dequantization` needs 8-bit images that are not binarized. Received: {images.values.dtype} values, "
             f"divisor={images.divisor:g}, noise={images.noise!r}"
         )
     drawn = dataclasses.replace(images, noise="uniform", levels=int(images.divisor) + 1)
@@ -276,7 +276,7 @@ def dequantize(images: Images, fixed: bool = False, seed: int = 0) -> Images:
 
 @checked
 def binarize(images: Images, binarization: Literal["dynamic", "static", "threshold", "none"], seed: int = 0) -> Images:
-    """Returns grey images as the chosen kind of binary images.
+    """Returns gray images as the chosen kind of binary images.
 
     Args:
       images: `Images` with values in [0, 1] as presented.
@@ -292,7 +292,7 @@ def binarize(images: Images, binarization: Literal["dynamic", "static", "thresho
         return images
     if images.noise is not None or images.levels is not None:
         raise ValueError(
-            f"`binarization` needs images that are neither binarised nor dequantised. "
+            f"`binarization` needs images that are neither binarized nor dequantized. "
             f"Received: noise={images.noise!r}, levels={images.levels!r}"
         )
     low, high = images.limits()

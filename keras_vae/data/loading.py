@@ -40,10 +40,10 @@ class Dataset:
 
     Attributes:
       name: what it was loaded by.
-      train: examples to fit; with dynamic binarisation each presentation is a fresh draw.
+      train: examples to fit; with dynamic binarization each presentation is a fresh draw.
       validation: examples to choose by, cut from the training set where the source has none; one fixed draw if
-        binarised.
-      test: examples to measure with, once, at the end; one fixed draw if binarised.
+        binarized.
+      test: examples to measure with, once, at the end; one fixed draw if binarized.
       binarization: "dynamic", "static", "threshold" or "none".
       dequantization: "uniform" or "none".
       factor_names: names of the generating factors in `Images.factors`, empty where they are not known.
@@ -142,14 +142,14 @@ def load(
     checks.one_of("dequantization", dequantization, DEQUANTIZATIONS)
     if binarization != "none" and dequantization != "none":
         raise ValueError(
-            f"`dequantization` must be 'none' for binarised images. "
+            f"`dequantization` must be 'none' for binarized images. "
             f"Received: dequantization={dequantization!r} and binarization={binarization!r}"
         )
     splits = _read(name, data_dir, _size(image_size), on_bad_image, background)
     train, validation, test = divide(splits, test_fraction, validation_fraction, seed, name)
     if dequantization == "auto":
-        grey = all(part.values.dtype == np.uint8 and part.divisor > 1 for part in (train, test))
-        dequantization = "uniform" if grey else "none"
+        gray = all(part.values.dtype == np.uint8 and part.divisor > 1 for part in (train, test))
+        dequantization = "uniform" if gray else "none"
 
     def presented(images, fixed, seed):
         if dequantization == "uniform":

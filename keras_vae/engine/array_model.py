@@ -38,7 +38,7 @@ class ArrayModel(keras.Model):
 
     A subclass implements `train_step`, `test_step` and `check_data(images, name)`, with the name of y in errors, and
     sets `seed`, `event_shape` and `condition_dim`. `train_steps` counts the
-    training steps, whatever optimiser made them, and is saved with the model: order and draws of the data go on.
+    training steps, whatever optimizer made them, and is saved with the model: order and draws of the data go on.
     """
 
     def __init__(self, *args, **kwargs):
@@ -66,7 +66,7 @@ class ArrayModel(keras.Model):
         """Configures training.
 
         Args:
-          optimizer: Keras optimiser or its name.
+          optimizer: Keras optimizer or its name.
           jit_compile: True, False or "auto". "auto" uses XLA for arrays when there are enough steps to pay for the
             compilation and no convolutions, and elsewhere what Keras chooses.
           **kwargs: further arguments of `keras.Model.compile`. There is no `loss`: the model knows its own. Without
@@ -240,7 +240,7 @@ class ArrayModel(keras.Model):
             self.make_test_function(force=True)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Model and optimiser are built already; Keras would first take the mean of a batch over all workers, and fail.
+        # Model and optimizer are built already; Keras would first take the mean of a batch over all workers, and fail.
         pass
 
     def make_train_function(self, force=False):

@@ -31,7 +31,7 @@ def save_pretrained(run_dir: Path, folder: Path, license: str | None = None) -> 
     Args:
       run_dir: a run directory of `train.py` or `keras_vae.runs.training.run` that has ended.
       folder: where to; must not exist, or be empty.
-      license: licence of the model as the Hub names them, for example "mit"; None leaves it out of the card.
+      license: license of the model as the Hub names them, for example "mit"; None leaves it out of the card.
 
     Raises:
       ValueError: if the run has not ended or cannot be read, or the folder holds anything.
@@ -139,8 +139,8 @@ nats = vae.log_prob(images, num_samples=500)
 |---|---|
 {measures}
 
-Nats are of the {report.get("test_measure", "values as they are")}; only equals can be compared. Binarisation:
-{data["binarization"]}; dequantisation: {data["dequantization"]}; {data["train"]:,} examples for training,
+Nats are of the {report.get("test_measure", "values as they are")}; only equals can be compared. Binarization:
+{data["binarization"]}; dequantization: {data["dequantization"]}; {data["train"]:,} examples for training,
 {data["validation"]:,} for validation, {data["test"]:,} for the test.
 
 ## Use and limits

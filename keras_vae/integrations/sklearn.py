@@ -26,11 +26,11 @@ LIKELIHOODS = {
 
 
 class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin, base.BaseEstimator):
-    """Maps rows to the centres of q(z|x), and measures them by log p(x) in nats, as scikit-learn's estimators do.
+    """Maps rows to the centers of q(z|x), and measures them by log p(x) in nats, as scikit-learn's estimators do.
 
     Args:
       n_components: dimension of z, a positive integer.
-      likelihood: "gaussian", with one learned scale for all features: standardise them; or "bernoulli", for features
+      likelihood: "gaussian", with one learned scale for all features: standardize them; or "bernoulli", for features
         that are 0 or 1.
       hidden_units: widths of the encoder's hidden layers, the decoder's reversed; () is linear.
       epochs: passes over the data, a positive integer.
@@ -92,7 +92,7 @@ class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
         return self
 
     def transform(self, X):
-        """Returns the centre of q(z|x) of each row, `(n_samples, n_components)`."""
+        """Returns the center of q(z|x) of each row, `(n_samples, n_components)`."""
         return posterior_centers(self._model(), self._validated(X))
 
     def inverse_transform(self, Z):
@@ -157,7 +157,7 @@ class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
 
 @contextlib.contextmanager
 def _initial_weights(seed):
-    # Keras draws the seeds of initialisers from Python's generator, which is the user's.
+    # Keras draws the seeds of initializers from Python's generator, which is the user's.
     before = random.getstate()
     random.seed(seed)
     try:

@@ -1,4 +1,4 @@
-"""Values between 0 and 1: Bernoulli for binary ones, continuous Bernoulli for grey ones."""
+"""Values between 0 and 1: Bernoulli for binary ones, continuous Bernoulli for gray ones."""
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +15,7 @@ class Bernoulli(Likelihood):
     """p(x|z) = prod_i p_i^x_i (1 - p_i)^(1 - x_i), with logit(p) the projected features.
 
     For binary x this is a probability mass in nats. Values between 0 and 1 are accepted, but the number is then no
-    likelihood and not comparable with any binarised figure; `ContinuousBernoulli` is the density.
+    likelihood and not comparable with any binarized figure; `ContinuousBernoulli` is the density.
 
     Args:
       event_shape: shape of one x.
@@ -36,9 +36,9 @@ class Bernoulli(Likelihood):
 
 @register
 class ContinuousBernoulli(Likelihood):
-    """p(x|z) = prod_i C(l_i) exp(l_i x_i) on [0, 1], with l the projected features: the density for grey images.
+    """p(x|z) = prod_i C(l_i) exp(l_i x_i) on [0, 1], with l the projected features: the density for gray images.
 
-    Loaiza-Ganem and Cunningham, "The continuous Bernoulli" (2019), equation 5: C normalises what a Bernoulli on grey
+    Loaiza-Ganem and Cunningham, "The continuous Bernoulli" (2019), equation 5: C normalizes what a Bernoulli on gray
     values leaves out.
 
     Args:

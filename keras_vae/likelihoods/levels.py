@@ -56,7 +56,7 @@ class Levels(Likelihood):
             raise ValueError(
                 f"`x` must lie on {self.num_levels} equally spaced levels from 0 to 1, the support of the likelihood "
                 f"{type(self).__name__}. Received: x with values between them. "
-                "Quantise the data, change num_levels, or choose a likelihood with a density"
+                "Quantize the data, change num_levels, or choose a likelihood with a density"
             )
 
     def in_support(self, x):
@@ -105,7 +105,7 @@ def _(distribution, noise, sample_shape=()):
 class DiscretizedLogisticMixture(Levels):
     """p(x|z) = prod_i sum_k w_ik [S((x_i + h - loc_ik) / s_ik) - S((x_i - h - loc_ik) / s_ik)], S the sigmoid.
 
-    The likelihood of 8-bit images of Salimans et al., "PixelCNN++" (2017), equation 2, without its coupling of colours;
+    The likelihood of 8-bit images of Salimans et al., "PixelCNN++" (2017), equation 2, without its coupling of colors;
     h is half a level, and the outer levels take the tails. A mass in nats: divided by log(2) D it is bits/dim. The
     mean is that of the mixture clipped to [0, 1], before it is rounded to levels.
 

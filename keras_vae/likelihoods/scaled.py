@@ -29,7 +29,7 @@ class ScaledLikelihood(Likelihood):
     optimizer and its learning rate: at the 1e-3 of an Adam step it would take hundreds of epochs of a small data set
     to get from 1 to the residuals. In a training loop of your own it is a weight with a gradient like any other.
 
-    The followed scale keeps noise of a few per cent where a batch holds few values, fewer than about 64 in all its
+    The followed scale keeps noise of a few percent where a batch holds few values, fewer than about 64 in all its
     examples together. An objective of your own that divides the log-likelihood by a number makes it follow as many
     times more slowly.
 

@@ -43,7 +43,7 @@ def mig(codes: ArrayLike, factors: ArrayLike, num_bins: PositiveInt = 20) -> flo
 
     Chen, Li, Grosse and Duvenaud, "Isolating sources of disentanglement in VAEs" (2018), equation 6. Mutual information
     is that of histograms of `num_bins` equal bins, as in Locatello et al. (2019). With few examples in a bin it is
-    biased upwards, by about (num_bins - 1) (values - 1) / (2 count) nats.
+    biased upward, by about (num_bins - 1) (values - 1) / (2 count) nats.
 
     Args:
       codes: array `(count, latent_dim)`.
@@ -152,7 +152,7 @@ def factor_vae_score(
     Each vote draws a factor k and a value of it, then `batch_size` examples with that value; the dimension d with the
     least variance, in units of its variance over all examples, votes for k. The classifier takes for each d the factor
     with most votes, and is scored on as many votes again. Chance is 1/num_factors. Kim and Mnih, "Disentangling by
-    factorising" (2018), section 4; dimensions that collapsed to the prior are left out of the vote. Rotated factors can
+    factorizing" (2018), section 4; dimensions that collapsed to the prior are left out of the vote. Rotated factors can
     score 1 too, if each has a dimension of its own where it is the largest.
 
     Args:

@@ -38,9 +38,9 @@ def evaluate(
       Dict of plain numbers, means over the data in nats: `elbo`, and `log_likelihood` (the bound of `VAE.log_prob`),
       each with the `_standard_error` of that mean; `measure`, what they are the logarithm of (`describe_measure`);
       `bits_per_dimension`, the same in bits for each value of x, None where it is no probability;
-      `kl_per_dimension`, None where posterior or prior do not factorise; `reconstruction_error`, the squared distance
+      `kl_per_dimension`, None where posterior or prior do not factorize; `reconstruction_error`, the squared distance
       summed over the values of x. `active_units` is a count of dimensions, of a hierarchical posterior
-      `active_units_per_layer` too, z_1 first; `variance_per_dimension` is that of the posterior centres over examples.
+      `active_units_per_layer` too, z_1 first; `variance_per_dimension` is that of the posterior centers over examples.
     """
     if condition is not None:
         vae.as_condition(condition)
@@ -83,8 +83,8 @@ def describe_measure(vae: VAE, images: Images) -> str:
     likelihood = vae.decoder.likelihood
     if likelihood.is_density:
         if images.levels:
-            return f"density of {images.levels}-level values with uniform dequantisation, scaled to [0, 1]"
-        return "density of the values as they are, without dequantisation: not comparable with a probability"
+            return f"density of {images.levels}-level values with uniform dequantization, scaled to [0, 1]"
+        return "density of the values as they are, without dequantization: not comparable with a probability"
     if isinstance(likelihood, Levels):
         return f"probability of values on {likelihood.num_levels} levels"
     if _is_binary(images):
@@ -96,9 +96,9 @@ def describe_measure(vae: VAE, images: Images) -> str:
 def bits_per_dimension(vae: VAE, images: Images, log_likelihood: float) -> float | None:
     """Returns the bits for each value of x that a log likelihood in nats stands for, None where it is no probability.
 
-        -log_likelihood / (D log 2), for dequantised values + log2(levels)
+        -log_likelihood / (D log 2), for dequantized values + log2(levels)
 
-    A density on [0, 1] of dequantised values bounds the probability of the value on its level, which is as wide as
+    A density on [0, 1] of dequantized values bounds the probability of the value on its level, which is as wide as
     1/levels (Theis, van den Oord and Bethge, 2016).
     """
     bits = -log_likelihood / math.log(2.0) / math.prod(vae.event_shape)

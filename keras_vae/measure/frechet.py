@@ -107,8 +107,8 @@ def frechet_distance(features_a: ArrayLike, features_b: ArrayLike) -> float:
 
     Dowson and Landau, "The Frechet distance between multivariate normal distributions" (1982); Heusel et al. (2017),
     equation 6. The trace of the root is the sum of the singular values of R_a R_b^T, with C = R^T R from a QR
-    decomposition of the centred features: no root of a product that rounding has made indefinite. The distance of two
-    finite sets is biased upwards, more so the fewer they are: compare at one count.
+    decomposition of the centered features: no root of a product that rounding has made indefinite. The distance of two
+    finite sets is biased upward, more so the fewer they are: compare at one count.
 
     Args:
       features_a: array `(count_a, num_features)`, at least two rows.

@@ -20,7 +20,7 @@ class Probe(NamedTuple):
 
     Attributes:
       directions: float32 `(num_classes, latent_dim)`, the gradient of each class's logit in z, in nats a unit of z; of
-        two classes one row `(1, latent_dim)`, towards the second.
+        two classes one row `(1, latent_dim)`, toward the second.
       classes: the labels in order, `(num_classes,)`.
       accuracy: part of held-out examples that it names rightly.
       chance: part of held-out examples in the most frequent class of the others: the accuracy of no codes at all.
@@ -122,7 +122,7 @@ def attribute_vector(codes: ArrayLike, has_attribute: ArrayLike) -> np.ndarray:
 def attribute_probe(codes: ArrayLike, labels: ArrayLike, test_fraction: Fraction = 0.25, seed: Seed = 0) -> Probe:
     """Fits a logistic regression of labels on codes, and measures it on a held-out part.
 
-        log p(label = k | z) = directions_k . z + bias_k - log normaliser
+        log p(label = k | z) = directions_k . z + bias_k - log normalizer
 
     Alain and Bengio, "Understanding intermediate layers using linear classifier probes" (2016). The fit is that of
     scikit-learn's `LogisticRegression`, with its penalty, on codes of unit variance; directions are those of z.

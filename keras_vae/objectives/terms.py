@@ -60,7 +60,7 @@ def kl_per_dimension(posterior, prior) -> tf.Tensor:
         if kl is not None:
             return kl
     raise ValueError(
-        "`posterior` and `prior` must factorise over the latent dimensions, with a closed form of the KL. Received: "
+        "`posterior` and `prior` must factorize over the latent dimensions, with a closed form of the KL. Received: "
         f"posterior {type(posterior).__name__}, prior {type(prior).__name__}"
     )
 

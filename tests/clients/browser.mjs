@@ -105,10 +105,10 @@ async function visit(page) {
   const result = { statusTexts: await page.evaluate(() => window.statusTexts), title: await page.title() };
   result.overflow = { phone: await overflow(page) };
   result.unusable = await unusable(page);
-  result.colours = {};
+  result.colors = {};
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme });
-    result.colours[colorScheme] = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    result.colors[colorScheme] = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   }
 
   result.seedMessages = await trySeeds(page, ["", "1.5", "3000000000", "-2147483649"]);

@@ -25,7 +25,7 @@ NUM_SAMPLES = 16
 # As in export.verification: log, sqrt and cos of the noise are approximated by each runtime in its own way.
 TOLERANCE = 1e-4
 NAMES = ("dense", "conditional", "mixture")
-COLOURS = (5, 4, 3)
+COLORS = (5, 4, 3)
 
 
 def prepared_folder() -> pathlib.Path:
@@ -93,13 +93,13 @@ def make_conditional():
 
 
 def make_mixture():
-    """Colour, no bounds of the values, and a learned prior: its codes are not the noise."""
+    """Color, no bounds of the values, and a learned prior: its codes are not the noise."""
     vae = make_vae(
-        event_shape=COLOURS,
-        likelihood=kv.likelihoods.Gaussian(COLOURS),
+        event_shape=COLORS,
+        likelihood=kv.likelihoods.Gaussian(COLORS),
         prior=kv.priors.MixtureOfGaussians(3, num_components=4),
     )
-    vae.fit(np.random.default_rng(0).normal(1.0, 2.0, (200, *COLOURS)).astype(np.float32), epochs=5, verbose=0)
+    vae.fit(np.random.default_rng(0).normal(1.0, 2.0, (200, *COLORS)).astype(np.float32), epochs=5, verbose=0)
     return vae
 
 

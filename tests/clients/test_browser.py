@@ -139,8 +139,8 @@ def test_controls_have_names_and_fit_a_finger(visits, name):
 
 def test_dark_mode_is_dark(visits):
     brightness = {
-        scheme: np.mean([int(part) for part in colour[4:-1].split(",")])
-        for scheme, colour in visits["dense"]["colours"].items()
+        scheme: np.mean([int(part) for part in color[4:-1].split(",")])
+        for scheme, color in visits["dense"]["colors"].items()
     }
     assert brightness["light"] > 200
     assert brightness["dark"] < 50
@@ -167,7 +167,7 @@ def test_a_picture_and_its_changes_are_those_of_python(sites, visits, name):
     model, visit = sites[name].model, visits[name]
     (mean,), (z,) = model.samples([12])
     low, high = model.card()["value_range"] or (mean.min(), mean.max())
-    # Sliders have steps of 0.01; colours are rounded.
+    # Sliders have steps of 0.01; colors are rounded.
     np.testing.assert_allclose(visit["chosen"]["z"], z[2], atol=0.0051)
     np.testing.assert_allclose(visit["chosen"]["pixels"], red(mean[2], low, high), atol=0.51)
     moved = z[2].copy()

@@ -14,7 +14,7 @@ from keras_vae.data import fingerprint
 
 
 def arrays(folder, change=lambda x, y: (x, y)):
-    """Writes 40 grey pictures of 4 x 4 and 2 classes and returns them as loaded, after a change."""
+    """Writes 40 gray pictures of 4 x 4 and 2 classes and returns them as loaded, after a change."""
     index = np.arange(40 * 16, dtype=np.uint8).reshape(40, 4, 4)
     x, y = change(index * 37 % 251, np.arange(40) % 2)
     folder.mkdir(exist_ok=True)

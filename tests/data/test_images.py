@@ -8,16 +8,16 @@ import pytest
 
 from keras_vae.data import BINARIZATIONS, Images, binarize, dequantize
 
-GREY = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+GRAY = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
 
 
 def numbered(count=10, **kwargs):
-    """Returns images that hold nothing but their own number, labelled by 10 times it."""
+    """Returns images that hold nothing but their own number, labeled by 10 times it."""
     values = np.broadcast_to(np.arange(count, dtype=np.float32)[:, None, None, None], (count, 2, 3, 1))
     return Images(values.copy(), labels=10 * np.arange(count), **kwargs)
 
 
-def grey(count=10, **kwargs):
+def gray(count=10, **kwargs):
     """Returns random 8-bit images."""
     values = np.random.default_rng(0).integers(0, 256, (count, 2, 3, 1), dtype=np.uint8)
     return Images(values, divisor=255.0, **kwargs)
@@ -49,7 +49,7 @@ def assert_same(batches, expected):
 @pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf])
 def test_weights_that_are_none_are_named(bad):
     with pytest.raises(ValueError, match=r"^`weights`, the `sample_weight` of `fit`, must be finite and at least 0\."):
-        grey(weights=np.array([1.0] * 9 + [bad]))
+        gray(weights=np.array([1.0] * 9 + [bad]))
 
 
 @pytest.mark.parametrize("name", ["labels", "weights"])
@@ -65,7 +65,7 @@ def test_no_examples_are_refused():
 
 @pytest.mark.parametrize("index", [slice(2, 5), slice(None, None, 3), slice(-1, None)])
 def test_a_slice_keeps_examples_labels_weights_and_presentation(index):
-    images = grey(labels=np.arange(10), weights=np.linspace(0, 1, 10), noise="bernoulli")
+    images = gray(labels=np.arange(10), weights=np.linspace(0, 1, 10), noise="bernoulli")
     part = images[index]
     np.testing.assert_array_equal(part.values, images.values[index])
     np.testing.assert_array_equal(part.labels, np.arange(10)[index])
@@ -74,20 +74,20 @@ def test_a_slice_keeps_examples_labels_weights_and_presentation(index):
 
 
 def test_limits_are_those_of_the_presented_values():
-    np.testing.assert_array_equal(Images(GREY[:, 2:4], divisor=255.0).limits(), np.float32([32 / 255, 63 / 255]))
+    np.testing.assert_array_equal(Images(GRAY[:, 2:4], divisor=255.0).limits(), np.float32([32 / 255, 63 / 255]))
     np.testing.assert_array_equal(numbered().limits(), [0, 9])
     assert np.isnan(Images(np.float32([[1.0, np.nan]])).limits()).all()
 
 
 def test_mean_is_the_mean_example_as_presented():
-    images = grey(1000)
+    images = gray(1000)
     assert images.mean().dtype == np.float32
     np.testing.assert_allclose(images.mean(), images.values.astype(np.float64).sum(0) / 255 / 1000, rtol=1e-6)
     np.testing.assert_array_equal(numbered(4).mean(), np.full((2, 3, 1), 1.5))
 
 
 def test_deviation_is_that_of_the_values_as_presented():
-    images = grey(1000)
+    images = gray(1000)
     np.testing.assert_allclose(images.deviation(), (images.values / 255.0).std(axis=0), rtol=1e-5)
     dithered = dequantize(images)
     expected = np.sqrt((images.values / 256.0).var(axis=0) + 1 / 12 / 256**2)
@@ -99,14 +99,14 @@ def test_deviation_is_that_of_the_values_as_presented():
 
 
 def test_numpy_gives_every_example_scaled_to_its_divisor():
-    x = grey().numpy()
+    x = gray().numpy()
     assert x.dtype == np.float32
-    np.testing.assert_array_equal(x, grey().values / np.float32(255))
+    np.testing.assert_array_equal(x, gray().values / np.float32(255))
     np.testing.assert_array_equal(numbered().numpy(), numbered().values)
 
 
 def test_numpy_of_dynamic_images_is_a_binary_draw_of_its_seed():
-    images = grey(noise="bernoulli")
+    images = gray(noise="bernoulli")
     assert set(np.unique(images.numpy())) == {0.0, 1.0}
     np.testing.assert_array_equal(images.numpy(3), images.numpy(3))
     assert np.any(images.numpy(3) != images.numpy(4))
@@ -142,22 +142,22 @@ def test_labels_and_weights_travel_with_their_images():
 
 
 def test_images_without_labels_have_an_empty_label():
-    assert next(grey().batches(4).as_numpy_iterator())[1] == ()
+    assert next(gray().batches(4).as_numpy_iterator())[1] == ()
 
 
 def test_batches_show_what_numpy_gives():
-    x = np.concatenate([x for x, _, _ in epochs_of(grey(8), 4, 1, shuffle=False)[0]])
-    np.testing.assert_array_equal(x, grey(8).numpy())
+    x = np.concatenate([x for x, _, _ in epochs_of(gray(8), 4, 1, shuffle=False)[0]])
+    np.testing.assert_array_equal(x, gray(8).numpy())
 
 
 @pytest.mark.parametrize("seed", [0, 5, 2**31 + 7])
 def test_the_same_seed_repeats_order_and_draws(seed):
-    first, second = (epochs_of(grey(noise="bernoulli"), 4, 2, seed=seed) for _ in range(2))
+    first, second = (epochs_of(gray(noise="bernoulli"), 4, 2, seed=seed) for _ in range(2))
     assert_same(flat(first), flat(second))
 
 
 @pytest.mark.parametrize("initial_epoch", [1, 3])
-@pytest.mark.parametrize("images", [numbered(), grey(noise="bernoulli")], ids=["numbered", "dynamic"])
+@pytest.mark.parametrize("images", [numbered(), gray(noise="bernoulli")], ids=["numbered", "dynamic"])
 def test_a_later_initial_epoch_continues_exactly(images, initial_epoch):
     whole = epochs_of(images, 4, initial_epoch + 2, seed=2)
     rest = epochs_of(images, 4, 2, seed=2, initial_epoch=initial_epoch)
@@ -168,7 +168,7 @@ def test_a_later_initial_epoch_continues_exactly(images, initial_epoch):
 @pytest.mark.parametrize("initial_epoch", [0, 2])
 @pytest.mark.parametrize(("block_size", "counts"), [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (8, [5])])
 def test_blocks_hold_exactly_the_batches(block_size, counts, initial_epoch, shuffle):
-    images, settings = grey(18, labels=np.arange(18), noise="bernoulli"), (shuffle, 3, initial_epoch)
+    images, settings = gray(18, labels=np.arange(18), noise="bernoulli"), (shuffle, 3, initial_epoch)
     blocks = list(images.blocks(4, block_size, *settings).take(2 * len(counts)).as_numpy_iterator())
     assert [int(block.count) for block in blocks] == counts * 2
     batches = [[part[step] for part in block.batches] for block in blocks for step in range(block.count)]
@@ -189,30 +189,30 @@ def test_the_filling_of_a_partial_block_weighs_nothing():
 @pytest.mark.parametrize("batch_size", [0, -1, 2.5, True, "4"])
 def test_a_bad_batch_size_is_refused_by_name(batch_size):
     with pytest.raises(ValueError, match="`batch_size` must be a positive integer"):
-        grey().batches(batch_size)
+        gray().batches(batch_size)
 
 
 @pytest.mark.parametrize("block_size", [0, 1.5])
 def test_a_bad_block_size_is_refused_by_name(block_size):
     with pytest.raises(ValueError, match="`block_size`"):
-        grey().blocks(4, block_size)
+        gray().blocks(4, block_size)
 
 
 @pytest.mark.parametrize("name", ["seed", "initial_epoch"])
 def test_a_negative_seed_or_epoch_is_refused_by_name(name):
     with pytest.raises(ValueError, match=f"`{name}`"):
-        grey().batches(4, **{name: -1})
+        gray().batches(4, **{name: -1})
 
 
 def test_two_dynamic_presentations_differ_within_and_between_epochs():
-    same = Images(np.repeat(GREY, 4, axis=0), divisor=255.0, noise="bernoulli")
+    same = Images(np.repeat(GRAY, 4, axis=0), divisor=255.0, noise="bernoulli")
     draws = [x for epoch in epochs_of(same, 1, 2) for x, _, _ in epoch]
     assert {np.unique(x).size for x in draws} == {2}
     assert all(np.any(one != other) for one, other in itertools.combinations(draws, 2))
 
 
-def test_dynamic_presentations_average_to_the_grey_value():
-    same = Images(np.repeat(GREY, 250, axis=0), divisor=255.0, noise="bernoulli")
+def test_dynamic_presentations_average_to_the_gray_value():
+    same = Images(np.repeat(GRAY, 250, axis=0), divisor=255.0, noise="bernoulli")
     draws = np.concatenate([x for epoch in epochs_of(same, 250, 20) for x, _, _ in epoch])
     probability = np.arange(256) / 255
     mean = draws.reshape(-1, 256).mean(axis=0, dtype=np.float64)
@@ -229,25 +229,25 @@ def test_black_and_white_are_certain(value):
         assert x.min() == x.max() == value / 255
 
 
-def test_dynamic_keeps_the_grey_values_and_their_statistics():
-    images = binarize(grey(), "dynamic")
+def test_dynamic_keeps_the_gray_values_and_their_statistics():
+    images = binarize(gray(), "dynamic")
     assert images.noise == "bernoulli"
-    np.testing.assert_array_equal(images.values, grey().values)
-    np.testing.assert_array_equal(images.mean(), grey().mean())
+    np.testing.assert_array_equal(images.values, gray().values)
+    np.testing.assert_array_equal(images.mean(), gray().mean())
 
 
 def test_static_is_one_fixed_draw_whatever_the_epoch():
-    images = binarize(grey(), "static", seed=1)
+    images = binarize(gray(), "static", seed=1)
     np.testing.assert_array_equal(images.numpy(0), images.numpy(1))
     for epoch in epochs_of(images, 5, 2, shuffle=False):
         np.testing.assert_array_equal(np.concatenate([x for x, _, _ in epoch]), images.numpy())
-    np.testing.assert_array_equal(images.values, binarize(grey(), "static", seed=1).values)
-    assert np.any(images.values != binarize(grey(), "static", seed=2).values)
+    np.testing.assert_array_equal(images.values, binarize(gray(), "static", seed=1).values)
+    assert np.any(images.values != binarize(gray(), "static", seed=2).values)
 
 
 @pytest.mark.parametrize("scale", [1, 255], ids=["floating", "uint8"])
-def test_static_draws_average_to_the_grey_value(scale):
-    values = np.repeat(GREY, 4000, axis=0)
+def test_static_draws_average_to_the_gray_value(scale):
+    values = np.repeat(GRAY, 4000, axis=0)
     images = Images(values if scale == 255 else values / np.float32(255), divisor=float(scale))
     mean = binarize(images, "static").numpy().reshape(-1, 256).mean(axis=0, dtype=np.float64)
     probability = np.arange(256) / 255
@@ -271,7 +271,7 @@ def test_none_leaves_images_alone_whatever_their_range():
 
 @pytest.mark.parametrize("binarization", BINARIZATIONS[:3])
 def test_binarization_keeps_labels(binarization):
-    np.testing.assert_array_equal(binarize(grey(labels=np.arange(10)), binarization).labels, np.arange(10))
+    np.testing.assert_array_equal(binarize(gray(labels=np.arange(10)), binarization).labels, np.arange(10))
 
 
 @pytest.mark.parametrize("value", [np.nan, 1.001, -0.001, np.inf])
@@ -284,15 +284,15 @@ def test_values_outside_the_unit_interval_cannot_be_binarized(binarization, valu
 
 def test_an_unknown_binarization_is_refused_by_name():
     with pytest.raises(ValueError, match=r"`binarization` must be one of 'dynamic'.*Received: binarization='maybe'"):
-        binarize(grey(), "maybe")
+        binarize(gray(), "maybe")
 
 
-# Dequantisation.
+# Dequantization.
 
 
-def test_dequantised_images_fill_their_levels_and_nothing_else():
-    x = dequantize(grey(), fixed=True, seed=3).numpy()
-    np.testing.assert_array_equal(np.floor(x * 256), np.broadcast_to(grey().values, x.shape))
+def test_dequantized_images_fill_their_levels_and_nothing_else():
+    x = dequantize(gray(), fixed=True, seed=3).numpy()
+    np.testing.assert_array_equal(np.floor(x * 256), np.broadcast_to(gray().values, x.shape))
     assert (x.min() >= 0.0, x.max() < 1.0) == (True, True)
     # The places within the levels are uniform: mean 1/2, variance 1/12.
     place = dequantize(Images(np.full((100, 20, 20, 1), 7, np.uint8), divisor=255.0), fixed=True).numpy() * 256 - 7
@@ -300,18 +300,18 @@ def test_dequantised_images_fill_their_levels_and_nothing_else():
     assert abs(place.var() - 1 / 12) < 4 * np.sqrt(1 / 180 / place.size)
 
 
-def test_dequantised_presentations_are_drawn_anew_and_a_fixed_one_is_not():
-    images = dequantize(grey())
+def test_dequantized_presentations_are_drawn_anew_and_a_fixed_one_is_not():
+    images = dequantize(gray())
     (first, *_), (second, *_) = list(images.batches(len(images), shuffle=False).take(2).as_numpy_iterator())
     assert (np.floor(first * 256) == np.floor(second * 256)).all()
     assert (first != second).mean() > 0.99
-    fixed = dequantize(grey(), fixed=True, seed=5)
+    fixed = dequantize(gray(), fixed=True, seed=5)
     np.testing.assert_array_equal(fixed.numpy(0), fixed.numpy(1))
     assert (fixed.noise, fixed.levels, images.noise, images.levels) == (None, 256, "uniform", 256)
 
 
-def test_statistics_of_dequantised_images_are_those_of_the_draws():
-    images = dequantize(grey())
+def test_statistics_of_dequantized_images_are_those_of_the_draws():
+    images = dequantize(gray())
     many = np.stack([images.numpy(seed) for seed in range(400)])
     error = np.abs(many.mean(axis=(0, 1)) - images.mean())
     assert error.max() < 5 * np.sqrt(1 / 12 / 400 / len(images)) / 256
@@ -320,16 +320,16 @@ def test_statistics_of_dequantised_images_are_those_of_the_draws():
     assert many.max() <= high <= 1.0
 
 
-@pytest.mark.parametrize("images", [Images(np.zeros((3, 2, 2, 1), np.float32)), grey(noise="bernoulli")])
-def test_dequantisation_wants_8_bit_values(images):
+@pytest.mark.parametrize("images", [Images(np.zeros((3, 2, 2, 1), np.float32)), gray(noise="bernoulli")])
+def test_dequantization_wants_8_bit_values(images):
     with pytest.raises(ValueError, match=r"`dequantization` needs 8-bit images"):
         dequantize(images)
 
 
 def test_what_is_presented_one_way_is_not_presented_another_way_too():
-    with pytest.raises(ValueError, match=r"not binarised. Received: uint8 values, divisor=1"):
-        dequantize(binarize(grey(), "static"))
-    for images in (dequantize(grey()), dequantize(grey(), fixed=True), binarize(grey(), "dynamic")):
+    with pytest.raises(ValueError, match=r"not binarized. Received: uint8 values, divisor=1"):
+        dequantize(binarize(gray(), "static"))
+    for images in (dequantize(gray()), dequantize(gray(), fixed=True), binarize(gray(), "dynamic")):
         with pytest.raises(ValueError, match="`binarization` needs images that are neither"):
             binarize(images, "static")
 

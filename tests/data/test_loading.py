@@ -18,7 +18,7 @@ DIGITS = np.random.default_rng(0).integers(0, 256, (16, 6, 5, 1), dtype=np.uint8
 
 
 class TinyDigits(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Sixteen images, labelled by their number; known to nobody, so that only the prepared files can tell."""
+    """Sixteen images, labeled by their number; known to nobody, so that only the prepared files can tell."""
 
     VERSION = tfds.core.Version("1.0.0")
     FEATURES = {"image": tfds.features.Image(shape=(6, 5, 1)), "label": tfds.features.ClassLabel(num_classes=16)}
@@ -38,7 +38,7 @@ class TinyDigits(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 
 class RegisteredDigits(TinyDigits):
-    """Known by name, as the data sets of the catalogue are."""
+    """Known by name, as the data sets of the catalog are."""
 
 
 class TinyFloats(TinyDigits, skip_registration=True):
@@ -92,7 +92,7 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def original():
-    """MNIST as published: 60,000 and 10,000 grey images with labels."""
+    """MNIST as published: 60,000 and 10,000 gray images with labels."""
     return mnist.read()
 
 
@@ -109,9 +109,9 @@ def mnist_copy(tmp_path):
     return tmp_path
 
 
-def binary_mean_error(binary, grey):
+def binary_mean_error(binary, gray):
     """Returns how many standard errors the mean of Bernoulli draws is away from that of their probabilities."""
-    probability = grey / 255.0
+    probability = gray / 255.0
     variance = (probability * (1 - probability)).sum()
     return (binary.sum(dtype=np.float64) - probability.sum()) / math.sqrt(variance)
 
@@ -159,18 +159,18 @@ def test_train_and_validation_are_the_original_training_set_in_order(original, f
         assert (part.divisor, part.noise) == (255.0, None)
 
 
-def test_dynamic_training_images_stay_grey_until_they_are_presented(dynamic, original):
+def test_dynamic_training_images_stay_gray_until_they_are_presented(dynamic, original):
     np.testing.assert_array_equal(dynamic.train.values, original[0][0][:55000])
     assert dynamic.train.noise == "bernoulli"
     assert set(np.unique(dynamic.train[:100].numpy())) == {0.0, 1.0}
 
 
 def test_dynamic_validation_and_test_are_one_fixed_bernoulli_draw(dynamic, original):
-    for part, grey in ((dynamic.validation, original[0][0][55000:]), (dynamic.test, original[1][0])):
+    for part, gray in ((dynamic.validation, original[0][0][55000:]), (dynamic.test, original[1][0])):
         assert part.noise is None
         np.testing.assert_array_equal(np.unique(part.values), [0, 1])
         np.testing.assert_array_equal(part[:9].numpy(1), part[:9].numpy(2))
-        assert abs(binary_mean_error(part.values, grey)) < 4
+        assert abs(binary_mean_error(part.values, gray)) < 4
 
 
 def test_fixed_draws_repeat_with_the_seed_and_change_with_it(dynamic):
@@ -182,17 +182,17 @@ def test_fixed_draws_repeat_with_the_seed_and_change_with_it(dynamic):
 
 def test_static_is_a_fixed_draw_in_every_split(original):
     loaded = data.load(binarization="static")
-    greys = original[0][0][:55000], original[0][0][55000:], original[1][0]
-    for part, grey in zip((loaded.train, loaded.validation, loaded.test), greys, strict=True):
+    grays = original[0][0][:55000], original[0][0][55000:], original[1][0]
+    for part, gray in zip((loaded.train, loaded.validation, loaded.test), grays, strict=True):
         assert (part.noise, part.divisor) == (None, 1.0)
-        assert abs(binary_mean_error(part.values, grey)) < 4
+        assert abs(binary_mean_error(part.values, gray)) < 4
 
 
 def test_threshold_is_one_from_one_half_on_in_every_split(original):
     loaded = data.load(binarization="threshold")
-    greys = original[0][0][:55000], original[0][0][55000:], original[1][0]
-    for part, grey in zip((loaded.train, loaded.validation, loaded.test), greys, strict=True):
-        np.testing.assert_array_equal(part.values, grey >= 128)
+    grays = original[0][0][:55000], original[0][0][55000:], original[1][0]
+    for part, gray in zip((loaded.train, loaded.validation, loaded.test), grays, strict=True):
+        np.testing.assert_array_equal(part.values, gray >= 128)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -324,10 +324,10 @@ def test_an_unknown_binarization_is_refused_by_name():
         data.load(binarization="auto")
 
 
-# Dequantisation and sprites.
+# Dequantization and sprites.
 
 
-def test_dequantised_splits_lie_on_the_levels_of_the_original(original):
+def test_dequantized_splits_lie_on_the_levels_of_the_original(original):
     loaded = data.load(dequantization="uniform", binarization="none")
     np.testing.assert_array_equal(np.floor(loaded.test[:50].numpy() * 256), original[1][0][:50])
     assert (loaded.train.noise, loaded.validation.noise, loaded.test.noise) == ("uniform", None, None)
@@ -335,8 +335,8 @@ def test_dequantised_splits_lie_on_the_levels_of_the_original(original):
     assert loaded.describe()["dequantization"] == "uniform"
 
 
-def test_dequantisation_of_binarised_images_is_refused():
-    with pytest.raises(ValueError, match=r"`dequantization` must be 'none' for binarised.*binarization='dynamic'"):
+def test_dequantization_of_binarized_images_is_refused():
+    with pytest.raises(ValueError, match=r"`dequantization` must be 'none' for binarized.*binarization='dynamic'"):
         data.load(dequantization="uniform")
 
 
@@ -374,7 +374,7 @@ def test_digits_are_those_of_scikit_learn_between_zero_and_one():
     assert (loaded.train.values.dtype, loaded.describe()["range"]) == (np.uint8, [0.0, 1.0])
 
 
-def test_digits_are_dequantised_on_their_17_levels():
+def test_digits_are_dequantized_on_their_17_levels():
     loaded, plain = (data.load("digits", dequantization=kind) for kind in ("uniform", "none"))
     assert {part.levels for part in (loaded.train, loaded.validation, loaded.test)} == {17}
     np.testing.assert_array_equal(np.floor(loaded.test.numpy() * 17), plain.test.values)

@@ -74,7 +74,7 @@ def test_the_posterior_is_the_product_of_its_layers(model):
     ]
     np.testing.assert_allclose(vae.encode(x).log_prob(z), expected, rtol=1e-5)
     assert vae.encode(x).batch_shape == (4,)
-    # The centre: each layer's mean at the mean of the one before.
+    # The center: each layer's mean at the mean of the one before.
     middle = center(vae.encode(x)).numpy()
     np.testing.assert_allclose(middle[:, :3], first.mean(), rtol=1e-6)
     np.testing.assert_allclose(middle[:, 3:], head._transitions[0](first.mean()).mean(), rtol=1e-5)
@@ -210,6 +210,6 @@ def test_settings_that_do_not_go_with_layers_are_refused(settings):
 @pytest.mark.parametrize(
     "settings", [{"objective": "free_bits"}, {"objective": "dreg"}, {"kl_estimator": "path_derivative"}]
 )
-def test_objectives_that_need_a_factorised_posterior_are_refused(settings):
+def test_objectives_that_need_a_factorized_posterior_are_refused(settings):
     with pytest.raises(ValueError, match="`upper_latent_dims` needs another objective than"):
         Config(upper_latent_dims=(2,), **settings)

@@ -15,7 +15,7 @@ KNOWN_ANSWERS = [  # Random123, kat_vectors: key, counter, result
     ((WORD - 1, WORD - 1), (WORD - 1, WORD - 1), (0x1CB996FC, 0xBB002BE7)),
     ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0)),
 ]
-# E[x^k] of the standardised distributions, k = 0, 1, ... 8.
+# E[x^k] of the standardized distributions, k = 0, 1, ... 8.
 NORMAL_MOMENTS = (1, 0, 1, 0, 3, 0, 15, 0, 105)
 UNIFORM_MOMENTS = (1, 0, 1, 0, 9 / 5, 0, 27 / 7, 0, 9)
 
@@ -86,7 +86,7 @@ def test_a_seed_means_the_same_in_every_integer_type(seed):
 @pytest.mark.parametrize("rows", [1, 2, 6])
 def test_a_row_does_not_depend_on_the_number_of_rows(kind, rows):
     few, many = (np.asarray(getattr(Noise(3), kind)((count, 2, 5))) for count in (rows, 7))
-    # The last elements of a vectorised cosine take another routine: normals may differ in the last place.
+    # The last elements of a vectorized cosine take another routine: normals may differ in the last place.
     np.testing.assert_allclose(few, many[..., :rows, :, :], rtol=0, atol=1e-6 if kind == "normal" else 0)
 
 
@@ -156,7 +156,7 @@ def test_kolmogorov_smirnov_does_not_reject(kind, distribution, seed):
     ("one", "other"),
     [((0, 0), (1, 0)), ((0, 0), (0, 1)), ((0, 1), (1, 0)), ((-1, 0), (0, 0)), ((7, 2**31), (7, 2**31 + 1))],
 )
-def test_neighbouring_seeds_and_streams_are_uncorrelated(kind, one, other):
+def test_neighboring_seeds_and_streams_are_uncorrelated(kind, one, other):
     first, second = draws(kind, *one), draws(kind, *other)
     assert abs(np.corrcoef(first, second)[0, 1]) < 4 / math.sqrt(first.size)
 
@@ -164,7 +164,7 @@ def test_neighbouring_seeds_and_streams_are_uncorrelated(kind, one, other):
 @pytest.mark.parametrize("kind", ["uniform", "normal"])
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("lag", [1, 2, 64])
-def test_neighbouring_rows_and_positions_are_uncorrelated(kind, axis, lag):
+def test_neighboring_rows_and_positions_are_uncorrelated(kind, axis, lag):
     table = np.moveaxis(draws(kind).reshape(512, 512), axis, 0)
     first, second = table[:-lag].ravel(), table[lag:].ravel()
     assert abs(np.corrcoef(first, second)[0, 1]) < 4 / math.sqrt(first.size)
@@ -213,7 +213,7 @@ def test_a_bad_stream_is_refused_by_name():
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.7, 2, tf.constant(2.0)])
-def test_temperature_scales_normals_and_moves_uniforms_towards_a_half_by_the_formula(temperature):
+def test_temperature_scales_normals_and_moves_uniforms_toward_a_half_by_the_formula(temperature):
     plain, tempered = Noise(4), Tempered(Noise(4), temperature)
     u, t = np.float64(plain.uniform((30, 4))), float(temperature)
     expected = np.where(u < 0.5, 0.5 * (2 * u) ** t, 1 - 0.5 * (2 * (1 - u)) ** t)

@@ -83,7 +83,7 @@ def assert_moments(distribution, count=20_000):
 
 @pytest.mark.parametrize("sample_shape", [(), (5,), (2, 3)], ids=str)
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_draw_is_the_reparameterised_formula_of_the_noise(name, sample_shape):
+def test_draw_is_the_reparameterized_formula_of_the_noise(name, sample_shape):
     distribution, noise = DISTRIBUTIONS[name](), FakeNoise()
     shape = (*sample_shape, *distribution.batch_shape, *distribution.event_shape)
     x = draw(distribution, noise, sample_shape)

@@ -9,7 +9,7 @@ from helpers import SHAPE, make_binary, make_vae
 import keras_vae as kv
 from keras_vae.engine.block_steps import block_size
 
-GREY = np.random.default_rng(0).integers(0, 256, (50, *SHAPE), dtype=np.uint8)
+GRAY = np.random.default_rng(0).integers(0, 256, (50, *SHAPE), dtype=np.uint8)
 
 
 def train(x, **options):
@@ -26,7 +26,7 @@ def train(x, **options):
     "way", [{"jit_compile": True}, {"run_eagerly": True, "jit_compile": False}], ids=["xla", "eager"]
 )
 def test_every_way_of_running_gives_the_same_history(way):
-    images = kv.data.binarize(kv.data.Images(GREY, divisor=255.0), "dynamic")
+    images = kv.data.binarize(kv.data.Images(GRAY, divisor=255.0), "dynamic")
     expected, expected_weights = train(images, validation_data=make_binary(20))
     history, weights = train(images, validation_data=make_binary(20), **way)
     for key, values in expected.items():
@@ -145,13 +145,13 @@ def test_blocks_are_bounded_with_little_padding(batch_bytes, num_steps, expected
 
 def test_a_second_fit_goes_on_with_new_orders_and_draws():
     whole, parts = make_vae(), make_vae()
-    images = kv.data.binarize(kv.data.Images(GREY, divisor=255.0), "dynamic")
+    images = kv.data.binarize(kv.data.Images(GRAY, divisor=255.0), "dynamic")
     expected = whole.fit(images, batch_size=16, epochs=3, verbose=0).history["loss"]
     actual = [parts.fit(images, batch_size=16, epochs=1, verbose=0).history["loss"][0] for _ in range(3)]
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
-def test_noise_counts_training_steps_and_not_those_of_the_optimiser(binary):
+def test_noise_counts_training_steps_and_not_those_of_the_optimizer(binary):
     vae = make_vae()
     seen = []
     for _ in range(2):
@@ -190,13 +190,13 @@ def test_fit_under_a_mirrored_strategy(binary, devices):
 
 
 def test_a_subclass_can_add_layers_of_its_own():
-    class Labelled(kv.VAE):
+    class Labeled(kv.VAE):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
             self.classify = keras.layers.Dense(3)
 
     plain = make_vae()
-    model = Labelled(plain.encoder, plain.decoder, seed=0)
+    model = Labeled(plain.encoder, plain.decoder, seed=0)
     assert model.classify(np.ones((1, 4), np.float32)).shape == (1, 3)
 
 
@@ -225,7 +225,7 @@ class Stops(keras.callbacks.Callback):
 
 
 def test_backup_and_restore_goes_on_with_the_order_and_the_draws_of_its_epoch(tmp_path):
-    images = kv.data.binarize(kv.data.Images(GREY, divisor=255.0), "dynamic")
+    images = kv.data.binarize(kv.data.Images(GRAY, divisor=255.0), "dynamic")
     expected = make_vae().fit(images, batch_size=16, epochs=4, verbose=0).history["loss"]
     backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
     with pytest.raises(KeyboardInterrupt):

@@ -370,7 +370,7 @@ def test_overwrite_replaces_the_folder_and_pictures_do_not_depend_on_their_numbe
         sixteen = dense.run(file, "sample", seed=7, temperature=1.0)
         assert (four["mean"].shape[0], sixteen["mean"].shape[0]) == (4, 16)
         for name in ("z", "mean"):
-            # Kernels may vectorise 4 and 16 rows differently.
+            # Kernels may vectorize 4 and 16 rows differently.
             np.testing.assert_allclose(four[name], sixteen[name][:4], rtol=1e-5, atol=1e-6)
 
 

@@ -30,10 +30,8 @@ def test_card_says_what_the_model_is(exported):
     assert {key: card[key] for key in REPORT} == REPORT
     assert (card["keras_vae"], card["unit"]) == (kv.__version__, "nats per image")
     assert (card["posterior"], card["left_out"]) == ("DiagonalGaussian", {})
-    of_colours = vae.event_shape[2] == 3
-    assert (card["likelihood"], card["value_range"]) == (
-        ("Gaussian", None) if of_colours else ("Bernoulli", [0.0, 1.0])
-    )
+    of_colors = vae.event_shape[2] == 3
+    assert (card["likelihood"], card["value_range"]) == (("Gaussian", None) if of_colors else ("Bernoulli", [0.0, 1.0]))
 
 
 def test_card_names_the_prior(dense, mixture):

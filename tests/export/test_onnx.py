@@ -261,10 +261,10 @@ def test_figures_are_sizes_and_differences(written):
 @pytest.mark.parametrize("make", [make_vae, make_conv])
 def test_the_exact_gelu_is_one_operation_in_onnxruntime(make, tmp_path):
     options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     onnxruntime.InferenceSession(onnx_format.convert(Signatures(stirred(make()), 1), "decode"), options)
-    operations = [node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node]
+    operations = [node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node]
     assert operations.count("Gelu") == (1 if make is make_vae else 4)
     assert "Erf" not in operations
 

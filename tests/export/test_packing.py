@@ -75,7 +75,7 @@ def test_a_packed_variant_computes_the_same_bits_and_is_smaller(unpacked, scheme
 
     monkeypatch.setattr(variants, "pack", keep)
     packed = variants.quantize(content, scheme, (vae.encoder.name, vae.decoder.name), calibration)
-    # As the quantiser leaves a file with int8 activations, LiteRT computes the outputs of a signature and forgets them.
+    # As the quantizer leaves a file with int8 activations, LiteRT computes the outputs of a signature and forgets them.
     assert_same_bits(seen[0] if scheme != "full_int8" else with_outputs_of_signatures(seen[0]), packed, vae)
     assert len(packed) < 0.7 * len(seen[0])
 

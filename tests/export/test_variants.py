@@ -256,7 +256,7 @@ def test_int8_is_the_first_scheme_that_holds_and_a_gain_is_no_loss(export_with_c
     refused = files.pop("autoencoder_int8.tflite (full_int8, not written)")
     assert refused["not_written"] == "it costs 0.50 nats an image, more than 0.5"
     assert (refused["scheme"], refused["bytes"] > 0) == ("full_int8", True)
-    # What the quantiser cannot do is no reason to write nothing.
+    # What the quantizer cannot do is no reason to write nothing.
     failed = files.pop("autoencoder_weight_int8.tflite (weight_int8, not written)")
     assert (failed["not_written"], failed["bytes"]) == ("it cannot be made: no weights to be seen", 0)
     assert tried == 3

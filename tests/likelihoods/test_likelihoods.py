@@ -12,7 +12,7 @@ from keras_vae.distributions.noise import Noise
 from keras_vae.distributions.sampling import draw
 from keras_vae.distributions.softplus import UNIT
 
-COLOUR = (4, 3, 3)
+COLOR = (4, 3, 3)
 
 
 def at(head, parameters):
@@ -26,14 +26,14 @@ def random():
 
 
 def test_bernoulli_log_prob_is_the_closed_form_summed_over_pixels_and_channels(random):
-    logits, x = random.normal(0, 3, (7, *COLOUR)), random.integers(0, 2, (7, *COLOUR))
-    actual = at(kv.likelihoods.Bernoulli(COLOUR), logits).log_prob(x.astype(np.float32))
+    logits, x = random.normal(0, 3, (7, *COLOR)), random.integers(0, 2, (7, *COLOR))
+    actual = at(kv.likelihoods.Bernoulli(COLOR), logits).log_prob(x.astype(np.float32))
     np.testing.assert_allclose(actual, reference.bernoulli_log_prob(x, logits), rtol=1e-5)
 
 
-def test_bernoulli_accepts_grey_values(random):
-    logits, x = random.normal(0, 3, (7, *COLOUR)), random.random((7, *COLOUR))
-    actual = at(kv.likelihoods.Bernoulli(COLOUR), logits).log_prob(x.astype(np.float32))
+def test_bernoulli_accepts_gray_values(random):
+    logits, x = random.normal(0, 3, (7, *COLOR)), random.random((7, *COLOR))
+    actual = at(kv.likelihoods.Bernoulli(COLOR), logits).log_prob(x.astype(np.float32))
     np.testing.assert_allclose(actual, reference.bernoulli_log_prob(np.float32(x), logits), rtol=1e-5)
 
 
@@ -57,17 +57,17 @@ def test_bernoulli_masses_sum_to_one():
 
 @pytest.mark.parametrize("scale", [1.0, 0.3])
 def test_gaussian_log_prob_is_the_closed_form(random, scale):
-    loc, x = random.normal(size=(7, *COLOUR)), random.normal(size=(7, *COLOUR)).astype(np.float32)
-    actual = at(kv.likelihoods.Gaussian(COLOUR, scale=scale), loc).log_prob(x)
+    loc, x = random.normal(size=(7, *COLOR)), random.normal(size=(7, *COLOR)).astype(np.float32)
+    actual = at(kv.likelihoods.Gaussian(COLOR, scale=scale), loc).log_prob(x)
     np.testing.assert_allclose(actual, reference.normal_log_prob(x, np.float32(loc), scale), rtol=1e-5)
 
 
 def test_unit_gaussian_is_half_the_squared_distance_plus_a_constant(random):
-    loc, x = random.normal(size=(7, *COLOUR)), random.normal(size=(7, *COLOUR)).astype(np.float32)
+    loc, x = random.normal(size=(7, *COLOR)), random.normal(size=(7, *COLOR)).astype(np.float32)
     squared = ((x - loc) ** 2).reshape(7, -1).sum(-1)
-    constant = 0.5 * np.prod(COLOUR) * np.log(2 * np.pi)
+    constant = 0.5 * np.prod(COLOR) * np.log(2 * np.pi)
     np.testing.assert_allclose(
-        -at(kv.likelihoods.Gaussian(COLOUR), loc).log_prob(x), 0.5 * squared + constant, rtol=1e-5
+        -at(kv.likelihoods.Gaussian(COLOR), loc).log_prob(x), 0.5 * squared + constant, rtol=1e-5
     )
 
 
@@ -86,13 +86,13 @@ def test_maps_are_projected_by_a_kernel_of_the_size_asked_for(random):
 @pytest.mark.parametrize("features", [(5,), (4, 3, 2)], ids=["flat", "map"])
 @pytest.mark.parametrize("head", [kv.likelihoods.Bernoulli, kv.likelihoods.Gaussian])
 def test_adapt_starts_at_the_mean_of_the_data(head, features):
-    layer = head(COLOUR)
+    layer = head(COLOR)
     layer.build((None, *features))
-    mean = np.broadcast_to([0.2, 0.5, 0.9], COLOUR)
+    mean = np.broadcast_to([0.2, 0.5, 0.9], COLOR)
     layer.adapt(mean)
     actual = layer(tf.zeros((2, *features))).mean()
     # 0.01: the Bernoulli keeps 1% away from 0 and 1.
-    np.testing.assert_allclose(actual, np.broadcast_to(mean, (2, *COLOUR)), atol=0.01)
+    np.testing.assert_allclose(actual, np.broadcast_to(mean, (2, *COLOR)), atol=0.01)
 
 
 @pytest.mark.parametrize(
@@ -300,10 +300,10 @@ def test_log_prob_takes_leading_sample_dimensions(random, name):
 
 
 def test_categorical_is_summed_over_values(random):
-    head = kv.likelihoods.Categorical(COLOUR, 4)
-    logits, index = random.normal(size=(2, *COLOUR, 4)).astype(np.float32), random.integers(0, 4, (2, *COLOUR))
-    normalised = logits - np.logaddexp.reduce(np.float64(logits), axis=-1, keepdims=True)
-    expected = np.take_along_axis(normalised, index[..., None], -1).reshape(2, -1).sum(-1)
+    head = kv.likelihoods.Categorical(COLOR, 4)
+    logits, index = random.normal(size=(2, *COLOR, 4)).astype(np.float32), random.integers(0, 4, (2, *COLOR))
+    normalized = logits - np.logaddexp.reduce(np.float64(logits), axis=-1, keepdims=True)
+    expected = np.take_along_axis(normalized, index[..., None], -1).reshape(2, -1).sum(-1)
     actual = head.distribution(tf.constant(logits)).log_prob((index / 3).astype(np.float32))
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
@@ -424,20 +424,20 @@ HEADS = {
 @pytest.mark.parametrize("features", [(5,), (4, 3, 2)], ids=["flat", "map"])
 @pytest.mark.parametrize("name", HEADS)
 def test_every_head_starts_near_the_mean_of_the_data(name, features):
-    layer = HEADS[name](COLOUR)
+    layer = HEADS[name](COLOR)
     layer.build((None, *features))
-    mean = np.broadcast_to([0.2, 0.5, 0.8], COLOUR)
+    mean = np.broadcast_to([0.2, 0.5, 0.8], COLOR)
     layer.adapt(mean)
     actual = layer(tf.zeros((2, *features))).mean()
     # The Bernoullis keep 1% away from the ends; a logistic mixture shares its locations among its components.
     atol = 0.06 if name == "logistic mixture" else 0.01
-    np.testing.assert_allclose(actual, np.broadcast_to(mean, (2, *COLOUR)), atol=atol)
+    np.testing.assert_allclose(actual, np.broadcast_to(mean, (2, *COLOR)), atol=atol)
 
 
 @pytest.mark.parametrize("features", [(5,), (4, 3, 2)], ids=["flat", "map"])
 @pytest.mark.parametrize("name", HEADS)
 def test_every_head_draws_what_it_can_take_and_prices_it(name, features):
-    layer = HEADS[name](COLOUR)
+    layer = HEADS[name](COLOR)
     layer.build((None, *features))
     p = layer(tf.random.stateless_normal((3, *features), [1, 2]))
     x = draw(p, Noise(0))
@@ -451,7 +451,7 @@ def test_every_head_draws_what_it_can_take_and_prices_it(name, features):
 
 @pytest.mark.parametrize("name", HEADS)
 def test_config_comes_back_through_keras_serialization(name):
-    head = HEADS[name](COLOUR)
+    head = HEADS[name](COLOR)
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(head))
     assert type(copy) is type(head)
     assert copy.get_config() == head.get_config()

@@ -157,7 +157,7 @@ def after_one_epoch(images, likelihood):
     return np.sqrt(np.mean(np.square(p.stddev()))), np.sqrt(np.mean(np.square(x - p.mean())))
 
 
-@pytest.mark.parametrize("data", ["color", "grey"])
+@pytest.mark.parametrize("data", ["color", "gray"])
 @pytest.mark.parametrize("scale", ["shared", "per_value"])
 def test_after_one_epoch_the_scale_is_that_of_the_residuals(random, data, scale):
     if data == "color":

@@ -46,7 +46,7 @@ def eight_bit():
     return Images(np.random.default_rng(0).integers(0, 256, (20, *SHAPE), dtype=np.uint8), divisor=255.0)
 
 
-def test_bits_of_a_uniform_density_on_dequantised_values_are_the_eight_of_a_uniform_byte():
+def test_bits_of_a_uniform_density_on_dequantized_values_are_the_eight_of_a_uniform_byte():
     # A continuous Bernoulli at logit 0 is the uniform density on [0, 1]: -log p = 0 nats, that is 8 bits a byte.
     vae = make_vae(likelihood=kv.likelihoods.ContinuousBernoulli(SHAPE))
     for weight in vae.decoder.likelihood.weights:
@@ -54,12 +54,12 @@ def test_bits_of_a_uniform_density_on_dequantised_values_are_the_eight_of_a_unif
     images = dequantize(eight_bit())
     bits = evaluation.bits_per_dimension(vae, images, float(vae.decode(np.zeros((20, 3))).log_prob(images.numpy())[0]))
     np.testing.assert_allclose(bits, 8.0, rtol=1e-6)
-    assert "256-level values with uniform dequantisation" in evaluation.describe_measure(vae, images)
+    assert "256-level values with uniform dequantization" in evaluation.describe_measure(vae, images)
     report = evaluation.evaluate(vae, images, num_importance_samples=2)
     np.testing.assert_allclose(report["bits_per_dimension"], 8.0 - report["log_likelihood"] / np.log(2) / 30, rtol=1e-6)
 
 
-def test_a_density_of_dequantised_values_and_a_mass_of_bytes_agree_where_they_are_the_same_model():
+def test_a_density_of_dequantized_values_and_a_mass_of_bytes_agree_where_they_are_the_same_model():
     # log p of a density that is constant over each level, minus log 256 a value, is the log mass of that level.
     random = np.random.default_rng(1)
     masses = random.dirichlet(np.ones(256))
@@ -72,16 +72,16 @@ def test_a_density_of_dequantised_values_and_a_mass_of_bytes_agree_where_they_ar
 
 
 def test_what_is_no_probability_has_no_bits():
-    grey = eight_bit()
+    gray = eight_bit()
     for likelihood, words in (
         (kv.likelihoods.Bernoulli(SHAPE), "none: a Bernoulli of values between 0 and 1"),
-        (kv.likelihoods.Gaussian(SHAPE), "without dequantisation: not comparable"),
+        (kv.likelihoods.Gaussian(SHAPE), "without dequantization: not comparable"),
     ):
-        report = evaluation.evaluate(make_vae(likelihood=likelihood), grey, num_importance_samples=2)
+        report = evaluation.evaluate(make_vae(likelihood=likelihood), gray, num_importance_samples=2)
         assert words in report["measure"]
         assert report["bits_per_dimension"] is None
     levels = make_vae(likelihood=kv.likelihoods.DiscretizedLogisticMixture(SHAPE))
-    assert evaluation.describe_measure(levels, grey) == "probability of values on 256 levels"
+    assert evaluation.describe_measure(levels, gray) == "probability of values on 256 levels"
 
 
 @pytest.mark.parametrize(("spread", "expected"), [([1.0, 0.2, 0.05, 0.0], 2), ([0.0, 0.0, 0.0, 0.0], 0)])

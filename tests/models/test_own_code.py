@@ -241,7 +241,7 @@ def test_a_frozen_backbone_stays_as_it_is(tmp_path):
     before = [np.array(weight) for weight in backbone.weights]
     loaded = train_save_load(vae, x, tmp_path / "model.keras")
     assert len(before) > 10
-    # The running statistics of batch normalisation too.
+    # The running statistics of batch normalization too.
     for a, b, c in zip(backbone.weights, before, loaded.encoder.trunk.weights, strict=True):
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(c, b)

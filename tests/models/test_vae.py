@@ -44,7 +44,7 @@ def test_training_raises_the_elbo(binary):
     assert history["elbo"][-1] > -14
 
 
-def test_train_step_is_one_step_of_the_optimiser_on_the_elbo(binary):
+def test_train_step_is_one_step_of_the_optimizer_on_the_elbo(binary):
     vae, copy = make_vae(), make_vae()
     for model in (vae, copy):
         model.compile(keras.optimizers.SGD(0.1))
@@ -59,7 +59,7 @@ def test_train_step_is_one_step_of_the_optimiser_on_the_elbo(binary):
         np.testing.assert_allclose(updated, variable - 0.1 * gradient, rtol=1e-4, atol=1e-6)
 
 
-def test_regularisers_of_a_trunk_join_the_loss(binary):
+def test_regularizers_of_a_trunk_join_the_loss(binary):
     trunk = keras.Sequential(
         [keras.layers.Flatten(), keras.layers.Dense(4, kernel_regularizer=keras.regularizers.L2(0.5))]
     )
@@ -82,7 +82,7 @@ def test_evaluation_repeats_and_does_not_disturb_training(binary):
     assert plain.evaluate(binary, verbose=0) == plain.evaluate(binary, verbose=0)
 
 
-def test_save_and_load_give_back_numbers_methods_and_optimiser(vae, binary, tmp_path):
+def test_save_and_load_give_back_numbers_methods_and_optimizer(vae, binary, tmp_path):
     vae.adapt(binary)
     vae.fit(binary, epochs=2, verbose=0)
     vae.save(tmp_path / "m.keras")
@@ -205,7 +205,7 @@ def test_a_trunk_or_head_that_is_no_layer_is_named_when_it_is_given():
         kv.Decoder(trunk, kv.likelihoods.Bernoulli)
 
 
-def test_adapt_centres_the_input_and_starts_at_the_mean(vae, binary):
+def test_adapt_centers_the_input_and_starts_at_the_mean(vae, binary):
     vae.adapt(binary)
     np.testing.assert_allclose(vae.encoder.input_mean, binary.mean(axis=0), rtol=1e-5)
     bias = vae.decoder.likelihood._projection.bias.numpy().reshape(SHAPE)

@@ -518,7 +518,7 @@ def test_the_three_terms_of_the_kl_sum_to_its_estimate(moments):
     terms = objectives.terms.total_correlation_terms(
         diagonal(*moments), kv.priors.StandardNormal(3)(), tf.constant(z, tf.float32), 1000, tf.ones(4)
     )
-    np.testing.assert_allclose(tf.add_n(terms), estimate, rtol=1e-4, atol=1e-5)  # cancelling terms of size 20
+    np.testing.assert_allclose(tf.add_n(terms), estimate, rtol=1e-4, atol=1e-5)  # canceling terms of size 20
 
 
 def test_beta_tcvae_with_beta_one_is_the_elbo(moments, correlated):
@@ -547,9 +547,9 @@ def correlation_of(loc, dataset_size=1):
     return terms[1].numpy()
 
 
-def test_total_correlation_is_zero_for_a_factorised_aggregate_and_that_of_a_gaussian_for_a_correlated_one(random):
+def test_total_correlation_is_zero_for_a_factorized_aggregate_and_that_of_a_gaussian_for_a_correlated_one(random):
     grid = np.stack(np.meshgrid(np.linspace(-2, 2, 30), np.linspace(-2, 2, 30)), -1).reshape(-1, 2)
-    # The mixture over a grid factorises exactly, at every z: what is left is float32.
+    # The mixture over a grid factorizes exactly, at every z: what is left is float32.
     np.testing.assert_allclose(correlation_of(grid), 0.0, atol=5e-5)
     assert abs(correlation_of(random.normal(size=(1500, 2))).mean()) < 0.02
     points = random.normal(size=(1500, 2)) @ np.linalg.cholesky([[1.0, 0.8], [0.8, 1.0]]).T
@@ -574,7 +574,7 @@ def test_the_dataset_size_adds_a_constant_to_the_total_correlation(random):
 def test_an_objective_of_single_dimensions_refuses_a_posterior_without_them(objective, posterior):
     head = getattr(kv.posteriors, posterior)(2)
     head.build((None, 3))
-    with pytest.raises(ValueError, match="`posterior` and `prior` must factorise"):
+    with pytest.raises(ValueError, match="`posterior` and `prior` must factorize"):
         objective(make_pass(head(tf.ones((4, 3)))), 1.0)
 
 

@@ -34,7 +34,7 @@ REPORTED = ("test_elbo", "test_log_likelihood", "active_units", "parameters")
 def data(tmp_path_factory):
     """A folder with a small data set."""
     folder = tmp_path_factory.mktemp("data")
-    np.save(folder / "grey.npy", np.random.default_rng(1).random((300, 6, 6), np.float32))
+    np.save(folder / "gray.npy", np.random.default_rng(1).random((300, 6, 6), np.float32))
     np.save(folder / "data.npy", np.random.default_rng(0).integers(0, 2, (300, 6, 6)).astype(np.float32))
     return folder
 
@@ -115,7 +115,7 @@ def test_an_interrupted_run_ends_with_the_numbers_of_a_whole_one(here, whole, mo
         {"prior": "vamp", "num_components": 4},
         {"objective": "iwae", "num_samples": 2},
         {"kl_warmup_steps": 60, "posterior": "full"},
-        {"dataset": "grey.npy", "binarization": "dynamic"},
+        {"dataset": "gray.npy", "binarization": "dynamic"},
     ],
 )
 def test_schedules_priors_and_draws_go_on_where_they_were(here, monkeypatch, changes):
@@ -237,7 +237,7 @@ def test_a_run_does_not_go_on_with_other_data(here, whole, monkeypatch):
 
 
 def photos(folder):
-    """Writes 40 grey pictures of two classes of 8 x 8 pixels."""
+    """Writes 40 gray pictures of two classes of 8 x 8 pixels."""
     for i, pixels in enumerate(np.random.default_rng(2).integers(0, 256, (40, 8, 8), np.uint8)):
         path = folder / "ab"[i % 2] / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -293,7 +293,7 @@ CONFIGS = {
     "a call of a constant": graph(constant_node),
     "a call of nothing": graph(no_node),
     "a call of no tensor": graph(false_tensor),
-    "a graph that is written backwards": graph(list.reverse),
+    "a graph that is written backward": graph(list.reverse),
 }
 # Each of them is refused with this.
 REFUSALS = {
@@ -320,7 +320,7 @@ REFUSALS = {
     "a call of a constant": "must have a tensor as its input",
     "a call of nothing": "must have a tensor as its input",
     "a call of no tensor": "must have a tensor as its input",
-    "a graph that is written backwards": "must be in order. Received: 61 calls that come before their inputs",
+    "a graph that is written backward": "must be in order. Received: 61 calls that come before their inputs",
 }
 
 

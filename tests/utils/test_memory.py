@@ -60,7 +60,7 @@ def test_the_least_counts(monkeypatch, least):
 def test_a_model_that_cannot_be_trained_is_refused_before_its_weights_are_made(monkeypatch):
     monkeypatch.setattr(memory, "_memory", lambda: 2**24)
     dataset = data.load("digits")
-    # 64 values are centred (and whether) and go to 16 units; 16 to mean and scale of z are too much.
+    # 64 values are centered (and whether) and go to 16 units; 16 to mean and scale of z are too much.
     made = (64 + 1) + (64 + 1) * 16 + 16 * 2 * 100_000
     with pytest.raises(ValueError, match=rf"^a model of {made:,} or more weights, .* Received: 0\.0 GiB$"):
         build.build_model(Config(hidden_units=(16,), latent_dim=100_000), dataset)

@@ -58,7 +58,7 @@ def make_decoder(workload: Workload) -> keras.Model:
 
 
 class VAE(keras.Model):
-    """Encoder, decoder and a training step; grey images are binarised anew in each step."""
+    """Encoder, decoder and a training step; gray images are binarized anew in each step."""
 
     def __init__(self, encoder, decoder):
         super().__init__()

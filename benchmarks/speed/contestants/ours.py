@@ -42,7 +42,7 @@ def set_weights(variables, weights) -> None:
 
 
 class OurTrainer(Trainer):
-    """`vae.fit` on `Images` with dynamic binarisation."""
+    """`vae.fit` on `Images` with dynamic binarization."""
 
     packages = ("keras", "tensorflow", "tensorflow-probability", "numpy")
 

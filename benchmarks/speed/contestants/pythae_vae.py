@@ -50,7 +50,7 @@ def make_model(workload: Workload, weights) -> VAE:
 
 
 class Binarized(Dataset):
-    """Grey images, all binarised at once at the start of an epoch: cheaper than one by one."""
+    """Gray images, all binarized at once at the start of an epoch: cheaper than one by one."""
 
     def __init__(self, images: np.ndarray):
         self.p = torch.from_numpy(images.astype(np.float32) / 255.0)

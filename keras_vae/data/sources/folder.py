@@ -46,8 +46,8 @@ def read(
       background: color that pictures with transparent pixels are laid on: a name of CSS or "#RRGGBB".
 
     Returns:
-      uint8 `(count, height, width, channels)` presented in [0, 1]: one channel if all pictures are grey, else three. A
-      WebP counts as colour: the format has no grey; so does a transparent picture on a background that is not grey.
+      uint8 `(count, height, width, channels)` presented in [0, 1]: one channel if all pictures are gray, else three. A
+      WebP counts as color: the format has no gray; so does a transparent picture on a background that is not gray.
 
     Raises:
       ValueError: if there are no pictures, pictures of several sizes and no `image_size`, or bad ones; if `background`
@@ -63,7 +63,7 @@ def read(
     bad = {found[i].path: reason for i, reason in reasons.items()}
     if not known:
         raise ValueError(_bad_images(folder, bad, len(found)))
-    shape = _common_shape(known, image_size, is_grey=len(set(color)) == 1)
+    shape = _common_shape(known, image_size, is_gray=len(set(color)) == 1)
     transparent = sum(header.alpha for _, header in known)
     if transparent:
         logging.info("%d of %d images with transparent pixels laid on %s", transparent, len(known), background)
@@ -166,20 +166,20 @@ def _nothing(folder, ignored, own):
 
 def _check_labels(folder, found):
     without = next((picture for picture in found if picture.label is None), None)
-    labelled = next((picture for picture in found if picture.label is not None), None)
-    if without and labelled:
+    labeled = next((picture for picture in found if picture.label is not None), None)
+    if without and labeled:
         raise ValueError(
             f"{folder} must have all its images in sub-folders, whose names are the labels, or none. "
-            f"Received: {without.path} and {labelled.path}"
+            f"Received: {without.path} and {labeled.path}"
         )
 
 
-def _common_shape(known, image_size, is_grey):
+def _common_shape(known, image_size, is_gray):
     """Returns (height, width, channels) of the data set, or raises unless there is one size; logs what is changed.
 
-    `is_grey` says whether the background is.
+    `is_gray` says whether the background is.
     """
-    channels = max(header.channels if is_grey or not header.alpha else 3 for _, header in known)
+    channels = max(header.channels if is_gray or not header.alpha else 3 for _, header in known)
     size = image_size or known[0][1][:2]
     other = [(picture, header) for picture, header in known if header[:2] != size]
     if other and image_size is None:
@@ -193,7 +193,7 @@ def _common_shape(known, image_size, is_grey):
         (len(other), f"resized to {size[0]}x{size[1]}"),
         (cut, f"cut in the middle to the aspect of {size[0]}x{size[1]}"),
         (sum(header.deep for _, header in known), "scaled from 16 to 8 bits"),
-        (sum(header.channels < channels for _, header in known), "grey, taken as colour"),
+        (sum(header.channels < channels for _, header in known), "gray, taken as color"),
     ):
         if count:
             logging.info("%d of %d images %s", count, len(known), what)

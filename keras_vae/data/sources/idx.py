@@ -40,15 +40,15 @@ def read_folder(folder: pathlib.Path) -> Splits:
       ValueError: if a file is missing, damaged, or does not fit the others.
     """
     files = find(folder)
-    labelled = any(kind == "labels" for _, kind in files)
-    wanted = [(split, kind) for split in ("train", "t10k") for kind in ("images", "labels")[: 1 + labelled]]
+    labeled = any(kind == "labels" for _, kind in files)
+    wanted = [(split, kind) for split in ("train", "t10k") for kind in ("images", "labels")[: 1 + labeled]]
     missing = [f"{split}-{kind}-idx{_RANKS[kind]}-ubyte" for split, kind in wanted if (split, kind) not in files]
     if missing:
         raise ValueError(
             f"Folder {folder} must hold {' and '.join(missing)}, plain or with .gz. "
             f"Received: {', '.join(sorted(path.name for path in files.values()))}"
         )
-    train, test = (_split(files, split, labelled) for split in ("train", "t10k"))
+    train, test = (_split(files, split, labeled) for split in ("train", "t10k"))
     if train.event_shape != test.event_shape:
         sizes = [f"{part.event_shape[0]}x{part.event_shape[1]}" for part in (train, test)]
         raise ValueError(
@@ -58,9 +58,9 @@ def read_folder(folder: pathlib.Path) -> Splits:
     return Splits(train, test, source=f"IDX files in {folder}", ordered=True)
 
 
-def _split(files, split, labelled):
+def _split(files, split, labeled):
     images = read(files[split, "images"], 3)[..., None]
-    if not labelled:
+    if not labeled:
         return Images(images, divisor=255.0)
     labels = read(files[split, "labels"], 1)
     if len(labels) != len(images):

@@ -25,8 +25,8 @@ class Header(NamedTuple):
     Attributes:
       height: in pixels, as it is shown.
       width: in pixels, as it is shown.
-      channels: 1 for grey, 3 for colour.
-      alpha: whether it has an alpha channel or a transparent colour.
+      channels: 1 for gray, 3 for color.
+      alpha: whether it has an alpha channel or a transparent color.
       deep: whether it has more than 8 bits a value.
     """
 
@@ -66,7 +66,7 @@ def read_header(path: pathlib.Path) -> Header:
         width, height = image.size
         if _lies_on_its_side(image):
             width, height = height, width
-        return Header(height, width, 1 if _is_grey(image) else 3, _is_transparent(image), _is_deep(image))
+        return Header(height, width, 1 if _is_gray(image) else 3, _is_transparent(image), _is_deep(image))
 
 
 def decode(
@@ -123,15 +123,15 @@ def _is_deep(image):
 
 def _to_8_bits(image):
     values = np.asarray(image)
-    grey = Image.fromarray(np.rint(values * (255.0 / 65535.0)).clip(0, 255).astype(np.uint8))
+    gray = Image.fromarray(np.rint(values * (255.0 / 65535.0)).clip(0, 255).astype(np.uint8))
     if not _is_transparent(image):
-        return grey
+        return gray
     # One of 65,536 levels is transparent, and not all that fall on the same of 256.
     opaque = 255 * (values != image.info["transparency"])
-    return Image.merge("LA", [grey, Image.fromarray(opaque.astype(np.uint8))])
+    return Image.merge("LA", [gray, Image.fromarray(opaque.astype(np.uint8))])
 
 
-def _is_grey(image):
+def _is_gray(image):
     if image.mode == "P":
         palette = np.reshape(image.getpalette("RGB"), (-1, 3))
         return bool((palette == palette[:, :1]).all())

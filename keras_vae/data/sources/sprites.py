@@ -11,7 +11,7 @@ FACTOR_NAMES = ("shape", "scale", "orientation", "x", "y")
 FACTOR_SIZES = (3, 4, 6, 8, 8)
 # Numbers of the factors whose values have no order.
 CATEGORICAL_FACTORS = (0,)
-# Side of the square of the same area as the figure, and the place of its centre, both as parts of the image's side.
+# Side of the square of the same area as the figure, and the place of its center, both as parts of the image's side.
 SCALES = (0.15, 0.30)
 CENTERS = (0.33, 0.67)
 MIN_SIZE = 16
@@ -19,7 +19,7 @@ MIN_SIZE = 16
 
 @checked
 def sprites(size: PositiveInt = 32) -> Images:
-    """Draws every combination of five factors: 4608 grey images of one white figure on black.
+    """Draws every combination of five factors: 4608 gray images of one white figure on black.
 
         pixel = 255 * (part of the pixel that the figure covers)
 

@@ -25,8 +25,8 @@ from keras_vae.runs.run_dir import load_config
 from keras_vae.utils import atomic_files, memory
 
 RANDOM = np.random.default_rng(0)
-COLOUR = RANDOM.integers(0, 256, (24, 9, 13, 3), np.uint8)
-GREY = COLOUR[..., 0]
+COLOR = RANDOM.integers(0, 256, (24, 9, 13, 3), np.uint8)
+GRAY = COLOR[..., 0]
 
 
 def save(path, pixels, **options):
@@ -65,11 +65,11 @@ def logged(caplog):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".PNG"])
-@pytest.mark.parametrize("pixels", [COLOUR, GREY], ids=["colour", "grey"])
+@pytest.mark.parametrize("pixels", [COLOR, GRAY], ids=["color", "gray"])
 def test_pixels_and_labels_are_those_on_disk(tmp_path, pixels, suffix):
     save_all(tmp_path, pixels, ("dog", "cat", "eel"), suffix)
     loaded = data.load(str(tmp_path))
-    assert loaded.event_shape == (9, 13, 3 if pixels is COLOUR else 1)
+    assert loaded.event_shape == (9, 13, 3 if pixels is COLOR else 1)
     found = [numbers(part, pixels) for part in parts(loaded)]
     assert sorted(i for index in found for i in index) == list(range(24))
     for part, index in zip(parts(loaded), found, strict=True):
@@ -82,29 +82,29 @@ def test_pixels_and_labels_are_those_on_disk(tmp_path, pixels, suffix):
 
 
 def test_webp_is_read(tmp_path):
-    for i, pixels in enumerate(COLOUR[:12]):
+    for i, pixels in enumerate(COLOR[:12]):
         Image.fromarray(pixels).save(tmp_path / f"{i:02}.webp", lossless=True)
     loaded = data.load(str(tmp_path))
-    found = [i for part in parts(loaded) for i in numbers(part, COLOUR)]
+    found = [i for part in parts(loaded) for i in numbers(part, COLOR)]
     assert sorted(found) == list(range(12))
 
 
 def test_the_split_is_that_of_the_fractions_and_the_seed(tmp_path):
-    save_all(tmp_path, COLOUR)
+    save_all(tmp_path, COLOR)
     first, again, other = (data.load(str(tmp_path), seed=seed, test_fraction=0.25) for seed in (0, 0, 1))
     assert [len(part) for part in parts(first)] == [16, 2, 6]
     for part, same in zip(parts(first), parts(again), strict=True):
         np.testing.assert_array_equal(part.values, same.values)
-    assert set(numbers(first.test, COLOUR)) != set(numbers(other.test, COLOUR))
+    assert set(numbers(first.test, COLOR)) != set(numbers(other.test, COLOR))
     assert first.train.labels is None
 
 
 def test_named_splits_are_kept_and_shuffled(tmp_path):
     for split, index in (("train", range(14)), ("test", range(14, 20)), ("validation", range(20, 24))):
         for i in index:
-            save(tmp_path / split / "ab"[i % 2] / f"{i:03}.png", COLOUR[i])
+            save(tmp_path / split / "ab"[i % 2] / f"{i:03}.png", COLOR[i])
     loaded = data.load(str(tmp_path))
-    found = [numbers(part, COLOUR) for part in parts(loaded)]
+    found = [numbers(part, COLOR) for part in parts(loaded)]
     assert [sorted(index) for index in found] == [[*range(14)], [*range(20, 24)], [*range(14, 20)]]
     assert found[0] != sorted(found[0], key=lambda i: (i % 2, i))  # not one class after the other
     for part, index in zip(parts(loaded), found, strict=True):
@@ -112,30 +112,30 @@ def test_named_splits_are_kept_and_shuffled(tmp_path):
 
 
 def test_a_missing_validation_or_test_folder_is_cut_from_train(tmp_path, logged):
-    save_all(tmp_path / "train", COLOUR[:20])
-    save(tmp_path / "more" / "a.png", COLOUR[20])
+    save_all(tmp_path / "train", COLOR[:20])
+    save(tmp_path / "more" / "a.png", COLOR[20])
     without_test = data.load(str(tmp_path), test_fraction=0.5, validation_fraction=0.1)
     assert [len(part) for part in parts(without_test)] == [9, 1, 10]
     assert f"{tmp_path} has train/, so what is beside it is ignored: more" in logged()
-    save_all(tmp_path / "test", COLOUR[20:])
+    save_all(tmp_path / "test", COLOR[20:])
     with_test = data.load(str(tmp_path), test_fraction=0.5, validation_fraction=0.1)
     assert [len(part) for part in parts(with_test)] == [18, 2, 4]
-    assert sorted(numbers(with_test.test, COLOUR)) == [20, 21, 22, 23]
+    assert sorted(numbers(with_test.test, COLOR)) == [20, 21, 22, 23]
 
 
 def test_a_class_keeps_its_number_where_a_split_lacks_it(tmp_path):
     for name, i in (("a", 0), ("b", 1), ("c", 2), ("a", 3), ("c", 4)):
-        save(tmp_path / "train" / name / f"{i}.png", COLOUR[i])
-    save(tmp_path / "test" / "c" / "5.png", COLOUR[5])
+        save(tmp_path / "train" / name / f"{i}.png", COLOR[i])
+    save(tmp_path / "test" / "c" / "5.png", COLOR[5])
     loaded = data.load(str(tmp_path))
     assert (loaded.test.labels.tolist(), loaded.class_names) == ([2], ("a", "b", "c"))
 
 
 def test_sub_folders_of_a_class_belong_to_it(tmp_path):
-    save_all(tmp_path / "a" / "deeper" / "still", GREY[:5])
-    save_all(tmp_path / "b", GREY[5:9])
+    save_all(tmp_path / "a" / "deeper" / "still", GRAY[:5])
+    save_all(tmp_path / "b", GRAY[5:9])
     loaded = data.load(str(tmp_path))
-    labels = {i: label for part in parts(loaded) for i, label in zip(numbers(part, GREY), part.labels, strict=True)}
+    labels = {i: label for part in parts(loaded) for i, label in zip(numbers(part, GRAY), part.labels, strict=True)}
     assert labels == {i: int(i > 4) for i in range(9)}
 
 
@@ -148,18 +148,18 @@ def test_jpeg_and_gif_are_read_as_pillow_does(tmp_path):
     assert loaded.event_shape == (9, 13, 1)
     # JPEG at quality 95 loses a level or two.
     np.testing.assert_allclose(loaded.train.values[..., 0].astype(int), np.tile(smooth, (6, 1, 1)), atol=3)
-    second = Image.fromarray(255 - GREY[1])
-    Image.fromarray(GREY[0]).save(tmp_path / "a.gif", save_all=True, append_images=[second])
-    np.testing.assert_array_equal(pictures.decode(tmp_path / "a.gif", 9, 13, 1)[..., 0], GREY[0])
+    second = Image.fromarray(255 - GRAY[1])
+    Image.fromarray(GRAY[0]).save(tmp_path / "a.gif", save_all=True, append_images=[second])
+    np.testing.assert_array_equal(pictures.decode(tmp_path / "a.gif", 9, 13, 1)[..., 0], GRAY[0])
 
 
-def test_grey_beside_colour_is_colour(tmp_path, logged):
-    save_all(tmp_path, COLOUR[:5])
-    save(tmp_path / "grey.png", GREY[9])
+def test_gray_beside_color_is_color(tmp_path, logged):
+    save_all(tmp_path, COLOR[:5])
+    save(tmp_path / "gray.png", GRAY[9])
     loaded = data.load(str(tmp_path))
     values = np.concatenate([part.values for part in parts(loaded)])
-    assert any((image == GREY[9][..., None]).all() for image in values)
-    assert "1 of 6 images grey, taken as colour" in logged()
+    assert any((image == GRAY[9][..., None]).all() for image in values)
+    assert "1 of 6 images gray, taken as color" in logged()
 
 
 def laid_on(background, pixels, alpha):
@@ -172,11 +172,11 @@ def laid_on(background, pixels, alpha):
 def test_transparent_pictures_are_laid_on_a_background_and_it_is_said_once(tmp_path, logged, background, color):
     alpha = RANDOM.integers(0, 256, (9, 13, 1), np.uint8)
     alpha[:3] = 0
-    save_all(tmp_path, [np.concatenate([image, alpha], -1) for image in COLOUR[:5]])
-    save(tmp_path / "opaque.png", COLOUR[5])
+    save_all(tmp_path, [np.concatenate([image, alpha], -1) for image in COLOR[:5]])
+    save(tmp_path / "opaque.png", COLOR[5])
     loaded = data.load(str(tmp_path), background=background)
     values = np.concatenate([part.values for part in parts(loaded)]).astype(int)
-    for image in COLOUR[:5]:
+    for image in COLOR[:5]:
         # Pillow rounds on the way.
         assert np.abs(values - laid_on(color, image, alpha)).max(axis=(1, 2, 3)).min() <= 1
     assert (values[:, :3] == color).all(axis=(1, 2, 3)).sum() == 5
@@ -197,19 +197,19 @@ def transparent(mode):
     """Returns a picture of two halves, the left one transparent, and how it is saved."""
     left = np.arange(12).reshape(3, 4) % 4 < 2
     colored = np.where(left[..., None], [255, 0, 255], [10, 20, 30]).astype(np.uint8)
-    grey = np.where(left, 77, 10).astype(np.uint8)
+    gray = np.where(left, 77, 10).astype(np.uint8)
     if mode == "palette with one transparent color":
         image = Image.frombytes("P", (4, 3), left.astype(np.uint8).tobytes())
         image.putpalette([10, 20, 30, 255, 0, 255])
         return image, {"transparency": 1}
     if mode == "palette with alpha":
         return transparent("palette with one transparent color")[0], {"transparency": b"\xff\x00"}
-    if mode == "grey with alpha":
-        return Image.merge("LA", [Image.fromarray(c.astype(np.uint8)) for c in (grey, 255 * ~left)]), {}
+    if mode == "gray with alpha":
+        return Image.merge("LA", [Image.fromarray(c.astype(np.uint8)) for c in (gray, 255 * ~left)]), {}
     image, hidden = {
         "one transparent color": (colored, (255, 0, 255)),
-        "one transparent grey": (grey, 77),
-        "one transparent grey of 16 bits": (np.where(left, 2571, 2570).astype(np.uint16), 2571),
+        "one transparent gray": (gray, 77),
+        "one transparent gray of 16 bits": (np.where(left, 2571, 2570).astype(np.uint16), 2571),
     }[mode]
     return Image.fromarray(image), {"transparency": hidden}
 
@@ -220,9 +220,9 @@ def transparent(mode):
         ("palette with one transparent color", [10, 20, 30]),
         ("palette with alpha", [10, 20, 30]),
         ("one transparent color", [10, 20, 30]),
-        ("grey with alpha", [10, 10, 10]),
-        ("one transparent grey", [10, 10, 10]),
-        ("one transparent grey of 16 bits", [10, 10, 10]),
+        ("gray with alpha", [10, 10, 10]),
+        ("one transparent gray", [10, 10, 10]),
+        ("one transparent gray of 16 bits", [10, 10, 10]),
     ],
 )
 def test_every_kind_of_transparency_shows_the_background(tmp_path, mode, right):
@@ -233,13 +233,13 @@ def test_every_kind_of_transparency_shows_the_background(tmp_path, mode, right):
     np.testing.assert_array_equal(loaded[0, :, 2:], np.broadcast_to(right, (3, 2, 3)))
 
 
-def test_grey_with_alpha_stays_grey_on_a_grey_background(tmp_path):
-    Image.merge("LA", [Image.fromarray(GREY[0]), Image.fromarray(GREY[1])]).save(tmp_path / "a.png")
+def test_gray_with_alpha_stays_gray_on_a_gray_background(tmp_path):
+    Image.merge("LA", [Image.fromarray(GRAY[0]), Image.fromarray(GRAY[1])]).save(tmp_path / "a.png")
     assert pictures.read_header(tmp_path / "a.png") == (9, 13, 1, True, False)
     for background, value in ("white", 255), ("black", 0):
         values = data.folder.read(tmp_path, background=background).train.values
         assert values.shape == (1, 9, 13, 1)
-        expected = laid_on(value, GREY[0].astype(float), GREY[1])
+        expected = laid_on(value, GRAY[0].astype(float), GRAY[1])
         assert np.abs(values[0, ..., 0] - expected).max() <= 1
 
 
@@ -260,21 +260,21 @@ def test_16_bits_are_scaled_to_8(tmp_path, logged):
     assert "6 of 6 images scaled from 16 to 8 bits" in logged()
 
 
-@pytest.mark.parametrize(("palette", "channels"), [("grey", 1), ("colour", 3)])
-def test_a_palette_is_grey_if_its_colours_are(tmp_path, palette, channels):
+@pytest.mark.parametrize(("palette", "channels"), [("gray", 1), ("color", 3)])
+def test_a_palette_is_gray_if_its_colors_are(tmp_path, palette, channels):
     index = RANDOM.integers(0, 3, (9, 13), np.uint8)
-    colours = [[7, 7, 7], [90, 90, 90], [200, 200, 200] if palette == "grey" else [200, 0, 9]]
+    colors = [[7, 7, 7], [90, 90, 90], [200, 200, 200] if palette == "gray" else [200, 0, 9]]
     image = Image.frombytes("P", (13, 9), index.tobytes())
-    image.putpalette(bytes(np.array(colours, np.uint8)))
+    image.putpalette(bytes(np.array(colors, np.uint8)))
     image.save(tmp_path / "a.png")
     assert pictures.read_header(tmp_path / "a.png").channels == channels
     decoded = pictures.decode(tmp_path / "a.png", 9, 13, channels)
-    np.testing.assert_array_equal(decoded, np.array(colours, np.uint8)[index][..., :channels])
+    np.testing.assert_array_equal(decoded, np.array(colors, np.uint8)[index][..., :channels])
 
 
 def test_one_bit_is_black_and_white(tmp_path):
-    Image.fromarray(GREY[0] > 127).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(pictures.decode(tmp_path / "a.png", 9, 13, 1)[..., 0], (GREY[0] > 127) * 255)
+    Image.fromarray(GRAY[0] > 127).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(pictures.decode(tmp_path / "a.png", 9, 13, 1)[..., 0], (GRAY[0] > 127) * 255)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -297,8 +297,8 @@ def test_a_photo_is_turned_the_way_it_was_held(tmp_path, orientation, name):
 
 
 def test_several_sizes_are_one_error_that_names_two_files_and_the_flag(tmp_path):
-    save_all(tmp_path, COLOUR[:3])
-    save(tmp_path / "z.png", COLOUR[3][:8])
+    save_all(tmp_path, COLOR[:3])
+    save(tmp_path / "z.png", COLOR[3][:8])
     with pytest.raises(ValueError, match=r"--image_size=HEIGHTxWIDTH must say") as caught:
         data.load(str(tmp_path))
     assert str(caught.value).endswith(f"Received: 9x13 of {tmp_path}/000.png and 8x13 of {tmp_path}/z.png")
@@ -318,9 +318,9 @@ def test_several_sizes_are_brought_to_one_and_it_is_said(tmp_path, logged):
 
 
 def test_images_of_the_wanted_size_are_not_touched(tmp_path):
-    save_all(tmp_path, COLOUR)
+    save_all(tmp_path, COLOR)
     loaded = data.load(str(tmp_path), image_size=(9, 13))
-    assert sorted(i for part in parts(loaded) for i in numbers(part, COLOUR)) == list(range(24))
+    assert sorted(i for part in parts(loaded) for i in numbers(part, COLOR)) == list(range(24))
 
 
 def test_the_middle_is_cut_to_the_aspect(tmp_path):
@@ -348,7 +348,7 @@ def test_a_photo_shrunk_as_it_is_decoded_is_that_shrunk_afterwards(tmp_path, siz
     for name in ("a.jpg", "a.png"):
         save(tmp_path / name, photo.astype(np.uint8), **({"quality": 98} if name == "a.jpg" else {}))
     jpeg, png = (pictures.decode(tmp_path / name, *size, 3).astype(int) for name in ("a.jpg", "a.png"))
-    # JPEG keeps colours at half the resolution and loses a level or two.
+    # JPEG keeps colors at half the resolution and loses a level or two.
     np.testing.assert_allclose(jpeg, png, atol=6)
 
 
@@ -392,21 +392,21 @@ def test_an_empty_folder_says_what_was_looked_for(tmp_path):
     with pytest.raises(ValueError, match=rf"^No images found in {tmp_path}\. Looked for \.png, \.jpg.*0 other files"):
         data.load(str(tmp_path))
     (tmp_path / "readme.txt").write_text("x")
-    save_all(tmp_path / "train", COLOUR)
+    save_all(tmp_path / "train", COLOR)
     (tmp_path / "test").mkdir()
     with pytest.raises(ValueError, match=rf"^No images found in {tmp_path}/test\."):
         data.load(str(tmp_path))
 
 
 def test_what_the_package_wrote_is_no_data(tmp_path, logged):
-    save_all(tmp_path / "pics", COLOUR, ("a", "b"))
+    save_all(tmp_path / "pics", COLOR, ("a", "b"))
     own = ("runs/one", "a/two", "train", "c")
     for name in own:
-        save(tmp_path / "pics" / name / "figures" / "samples.png", GREY[0])
+        save(tmp_path / "pics" / name / "figures" / "samples.png", GRAY[0])
         atomic_files.mark(tmp_path / "pics" / name)
     # A version without the marker wrote these; the third is no run.
     for name, beside in (("runs/old", "metrics.csv"), ("hub", "model.keras")):
-        save(tmp_path / "pics" / name / "samples.png", GREY[0])
+        save(tmp_path / "pics" / name / "samples.png", GRAY[0])
         (tmp_path / "pics" / name / "config.json").write_text(json.dumps(Config().to_dict()))
         (tmp_path / "pics" / name / beside).touch()
     for name, text in (("config.json", "{}"), ("metrics.csv", "")):
@@ -414,7 +414,7 @@ def test_what_the_package_wrote_is_no_data(tmp_path, logged):
     (tmp_path / "pics" / "b" / "link").symlink_to(tmp_path / "pics" / "runs" / "one")
     dataset = data.load(str(tmp_path / "pics"))
     assert dataset.class_names == ("a", "b")
-    assert sorted(i for part in parts(dataset) for i in numbers(part, COLOUR)) == list(range(24))
+    assert sorted(i for part in parts(dataset) for i in numbers(part, COLOR)) == list(range(24))
     (said,) = (text for text in logged() if "since keras_vae wrote it" in text)
     assert all(str(tmp_path / "pics" / name) in said for name in ("runs/one", "a/two", "train", "c", "hub", "b/link"))
 
@@ -422,15 +422,15 @@ def test_what_the_package_wrote_is_no_data(tmp_path, logged):
 def test_a_folder_that_the_package_wrote_is_one_error(tmp_path):
     figures = tmp_path / "figures"
     atomic_files.make_own(figures)
-    save(figures / "samples.png", GREY[0])
+    save(figures / "samples.png", GRAY[0])
     with pytest.raises(ValueError, match=f"No images found in {figures}.*not read as data, since keras_vae wrote it"):
         data.load(str(figures))
 
 
 def test_hidden_files_and_others_are_ignored_with_their_count(tmp_path, logged):
-    save_all(tmp_path, COLOUR)
-    save(tmp_path / ".hidden.png", COLOUR[0])
-    save(tmp_path / ".folder" / "a.png", COLOUR[0])
+    save_all(tmp_path, COLOR)
+    save(tmp_path / ".hidden.png", COLOR[0])
+    save(tmp_path / ".folder" / "a.png", COLOR[0])
     (tmp_path / "notes.txt").write_text("x")
     os.mkfifo(tmp_path / "pipe.png")  # reading it would wait for ever
     loaded = data.load(str(tmp_path))
@@ -439,16 +439,16 @@ def test_hidden_files_and_others_are_ignored_with_their_count(tmp_path, logged):
 
 
 def test_images_beside_class_folders_are_refused(tmp_path):
-    save(tmp_path / "a.png", COLOUR[0])
-    save(tmp_path / "b" / "c.png", COLOUR[0])
+    save(tmp_path / "a.png", COLOR[0])
+    save(tmp_path / "b" / "c.png", COLOR[0])
     with pytest.raises(ValueError, match=r"in sub-folders, whose names are the labels, or none\. Received: ") as caught:
         data.load(str(tmp_path))
     assert str(caught.value).endswith(f"Received: {tmp_path}/a.png and {tmp_path}/b/c.png")
 
 
 def test_loops_of_links_do_not_hang(tmp_path, logged):
-    save_all(tmp_path / "a", COLOUR[:12])
-    save_all(tmp_path / "b", COLOUR[12:])
+    save_all(tmp_path / "a", COLOR[:12])
+    save_all(tmp_path / "b", COLOR[12:])
     (tmp_path / "a" / "up").symlink_to(tmp_path)
     (tmp_path / "b" / "self").symlink_to("self")
     for i in range(30):  # 2^30 ways through them
@@ -458,12 +458,12 @@ def test_loops_of_links_do_not_hang(tmp_path, logged):
     started = time.perf_counter()
     loaded = data.load(str(tmp_path))
     assert time.perf_counter() - started < 20
-    assert sorted(i for part in parts(loaded) for i in numbers(part, COLOUR)) == list(range(24))
+    assert sorted(i for part in parts(loaded) for i in numbers(part, COLOR)) == list(range(24))
     assert f"{tmp_path}/a/up is a link to a folder that is read already: ignored" in logged()
 
 
 def test_a_linked_folder_is_followed_and_is_no_second_split(tmp_path):
-    save_all(tmp_path / "elsewhere", COLOUR)
+    save_all(tmp_path / "elsewhere", COLOR)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "train").symlink_to(tmp_path / "elsewhere")
     assert sum(len(part) for part in parts(data.load(str(tmp_path / "data")))) == 24
@@ -474,7 +474,7 @@ def test_a_linked_folder_is_followed_and_is_no_second_split(tmp_path):
 
 def break_images(root, count=1):
     """Writes images of which the first `count` are broken, each in its own way."""
-    save_all(root, COLOUR)
+    save_all(root, COLOR)
     for i in range(count):
         path = root / f"{i:03}.png"
         content = path.read_bytes()
@@ -501,16 +501,16 @@ def test_of_many_bad_images_ten_are_named_and_the_others_counted(tmp_path):
 def test_bad_images_are_skipped_on_request_and_logged(tmp_path, logged):
     break_images(tmp_path, 5)
     loaded = data.load(str(tmp_path), on_bad_image="skip")
-    assert sorted(i for part in parts(loaded) for i in numbers(part, COLOUR)) == list(range(5, 24))
+    assert sorted(i for part in parts(loaded) for i in numbers(part, COLOR)) == list(range(5, 24))
     assert any(re.match(rf"5 of 24 images in {tmp_path} cannot be read: .*004\.png", line) for line in logged())
 
 
 def test_labels_stay_with_their_images_when_others_are_skipped(tmp_path):
-    save_all(tmp_path, COLOUR, ("a", "b"))
+    save_all(tmp_path, COLOR, ("a", "b"))
     for name in ("a/002.png", "b/005.png"):
         (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-30])
     for part in parts(data.load(str(tmp_path), on_bad_image="skip")):
-        np.testing.assert_array_equal(part.labels, np.array(numbers(part, COLOUR)) % 2)
+        np.testing.assert_array_equal(part.labels, np.array(numbers(part, COLOR)) % 2)
 
 
 @pytest.mark.parametrize("bad", [24, 23])
@@ -522,14 +522,14 @@ def test_skipping_cannot_make_up_for_nothing_left(tmp_path, bad):
 
 
 def test_a_broken_link_is_a_bad_image(tmp_path):
-    save_all(tmp_path, COLOUR)
+    save_all(tmp_path, COLOR)
     (tmp_path / "away.png").symlink_to(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=rf"1 of 25 .*: {tmp_path}/away.png \(not a file \(a broken link\?\)\)\. Mend"):
         data.load(str(tmp_path))
 
 
 def png_header(width, height):
-    """Returns a grey PNG of that size with next to no pixels."""
+    """Returns a gray PNG of that size with next to no pixels."""
 
     def chunk(kind, content):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -541,7 +541,7 @@ def png_header(width, height):
 
 @pytest.mark.parametrize("side", [10_000, 60_000])
 def test_a_decompression_bomb_is_refused_by_its_header(tmp_path, side):
-    save_all(tmp_path, COLOUR)
+    save_all(tmp_path, COLOR)
     (tmp_path / "bomb.png").write_bytes(png_header(side, side))
     started = time.perf_counter()
     with pytest.raises(ValueError, match=rf"bomb.png \(Image size \({side**2} pixels\) exceeds limit of \d+ pixels"):
@@ -550,14 +550,14 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path, side):
 
 
 def test_another_format_under_a_name_of_these_is_a_bad_image(tmp_path):
-    save_all(tmp_path, COLOUR)
-    Image.fromarray(COLOUR[0]).save(tmp_path / "fake.png", format="TIFF")
+    save_all(tmp_path, COLOR)
+    Image.fromarray(COLOR[0]).save(tmp_path / "fake.png", format="TIFF")
     with pytest.raises(ValueError, match=r"fake.png \(not a PNG, JPEG, BMP, GIF or WebP image\)"):
         data.load(str(tmp_path))
 
 
 def test_more_than_the_memory_is_refused_before_it_is_allocated(tmp_path, monkeypatch):
-    save_all(tmp_path, COLOUR)
+    save_all(tmp_path, COLOR)
     monkeypatch.setattr(memory, "_memory", lambda: 2**30)
     with pytest.raises(ValueError, match=r"24 images of shape \(9000, 9000, 3\) must fit in memory, which is 1.0 GiB"):
         data.load(str(tmp_path), image_size=9000)
@@ -580,12 +580,12 @@ def encoded(form, pixels, **options):
 
 @FUZZ
 @given(
-    content=damaged(encoded("PNG", COLOUR[0]))
-    | damaged(encoded("PNG", GREY[0].astype(np.uint16)))
-    | damaged(encoded("JPEG", COLOUR[0]))
-    | damaged(encoded("GIF", GREY[0]))
-    | damaged(encoded("BMP", COLOUR[0]))
-    | damaged(encoded("WEBP", COLOUR[0]))
+    content=damaged(encoded("PNG", COLOR[0]))
+    | damaged(encoded("PNG", GRAY[0].astype(np.uint16)))
+    | damaged(encoded("JPEG", COLOR[0]))
+    | damaged(encoded("GIF", GRAY[0]))
+    | damaged(encoded("BMP", COLOR[0]))
+    | damaged(encoded("WEBP", COLOR[0]))
     | st.binary(max_size=60)
 )
 def test_a_damaged_image_is_a_bad_one_or_harmless(tmp_path, content):
@@ -603,8 +603,8 @@ def test_a_damaged_image_is_a_bad_one_or_harmless(tmp_path, content):
 
 
 @pytest.mark.parametrize("network", ["mlp", "conv"])
-def test_a_run_on_odd_colour_images_reports_what_it_was_trained_on(tmp_path, network):
-    save_all(tmp_path / "pets", COLOUR, ("cat", "dog"))
+def test_a_run_on_odd_color_images_reports_what_it_was_trained_on(tmp_path, network):
+    save_all(tmp_path / "pets", COLOR, ("cat", "dog"))
     config = Config(
         dataset=str(tmp_path / "pets"),
         run_dir=str(tmp_path / "run"),
@@ -624,7 +624,7 @@ def test_a_run_on_odd_colour_images_reports_what_it_was_trained_on(tmp_path, net
         "name": str(tmp_path / "pets"),
         "source": f"images in {tmp_path / 'pets'}",
         "shape": [9, 13, 3],
-        "range": [COLOUR.min() / 255, COLOUR.max() / 255],
+        "range": [COLOR.min() / 255, COLOR.max() / 255],
         "binarization": "none",
         "dequantization": "none",
         "train": 16,

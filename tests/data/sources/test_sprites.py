@@ -13,7 +13,7 @@ def drawn():
 
 
 def moments(values):
-    """Returns area in pixels, centre (x, y) and the covariance of each image's white, from its pixels."""
+    """Returns area in pixels, center (x, y) and the covariance of each image's white, from its pixels."""
     weight = values[..., 0] / 255.0
     area = weight.sum((1, 2))
     place = np.arange(weight.shape[1]) + 0.5
@@ -77,7 +77,7 @@ def test_an_ellipse_points_where_its_orientation_says(drawn):
 def test_a_square_at_no_angle_has_straight_sides():
     images = sprites(30)
     factors = images.factors
-    # Scale 3 is 9 pixels; x = y = 0 puts its centre at 9.9, so it covers 5.4 to 14.4.
+    # Scale 3 is 9 pixels; x = y = 0 puts its center at 9.9, so it covers 5.4 to 14.4.
     index = np.flatnonzero((factors == [0, 3, 0, 0, 0]).all(1))[0]
     row = images.values[index, 9, :, 0]
     np.testing.assert_array_equal(row, [0] * 5 + [153] + [255] * 8 + [102] + [0] * 15)
@@ -88,7 +88,7 @@ def test_a_triangle_at_no_angle_has_its_mirror_line_along_x():
     images = sprites(50)
     factors = images.factors
     index = np.flatnonzero((factors == [2, 3, 0, 0, 0]).all(1))[0]
-    # Its centre is at 16.5, the middle of pixel 16.
+    # Its center is at 16.5, the middle of pixel 16.
     picture = images.values[index, :33, :, 0].astype(int)
     np.testing.assert_allclose(picture, picture[::-1], atol=1)
     # Its flat side looks to larger x: the last white column is the tallest.

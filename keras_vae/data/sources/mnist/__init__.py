@@ -1,4 +1,4 @@
-"""MNIST, shipped with the package (see README.md beside this file for its licence)."""
+"""MNIST, shipped with the package (see README.md beside this file for its license)."""
 
 import gzip
 import hashlib

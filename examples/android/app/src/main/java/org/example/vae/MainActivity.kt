@@ -49,8 +49,8 @@ class MainActivity : Activity() {
         val (height, width) = Decoder.HEIGHT to Decoder.WIDTH
         val bitmap = Bitmap.createBitmap(4 * width, 4 * height, Bitmap.Config.ARGB_8888)
         for (i in 0 until Decoder.COUNT) for (y in 0 until height) for (x in 0 until width) {
-            val grey = (255 * mean[(i * height + y) * width + x]).toInt().coerceIn(0, 255)
-            bitmap.setPixel(i % 4 * width + x, i / 4 * height + y, Color.rgb(grey, grey, grey))
+            val gray = (255 * mean[(i * height + y) * width + x]).toInt().coerceIn(0, 255)
+            bitmap.setPixel(i % 4 * width + x, i / 4 * height + y, Color.rgb(gray, gray, gray))
         }
         return Bitmap.createScaledBitmap(bitmap, 16 * width, 16 * height, false)
     }

@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 __version__ = _version.__version__
-# All others are the package's rooms and files of the same name.
+# Every other public name is a sub-package or a file of the same name.
 _ELSEWHERE = {
     "VAE": "keras_vae.models.vae",
     "Decoder": "keras_vae.models.decoder",
@@ -73,5 +73,6 @@ _ELSEWHERE = {
 __getattr__, __dir__ = lazy.attach(__name__, {name: f"keras_vae.{name}" for name in __all__} | _ELSEWHERE)
 
 if "keras" in sys.modules:
-    # `keras.saving.load_model` finds the classes of a file among those that have been imported.
+    # The program imported Keras first and may call `keras.saving.load_model`, which only finds classes that have been
+    # imported. This import registers those of the package.
     __getattr__("models")

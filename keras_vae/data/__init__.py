@@ -1,4 +1,7 @@
-"""Data: a name, folder or file -> train, validation and test sets in memory."""
+"""Data sets: `load` turns a name, folder or file into training, validation and test examples in memory.
+
+`Images` holds the examples of one split and says how they are presented to a model.
+"""
 
 from keras_vae.data.images import BINARIZATIONS, Images, binarize, dequantize
 from keras_vae.data.loading import Dataset, load

@@ -1,4 +1,7 @@
-"""Checks of data: they take all that NumPy takes as an array of real numbers, and have one error for all else."""
+"""Conversion of what users pass as data: all that NumPy can read as real numbers is accepted, all else is one error.
+
+Each error says what to pass instead, for example how to make a sparse matrix dense.
+"""
 
 from collections.abc import Mapping
 
@@ -25,14 +28,14 @@ _BY_KIND = {
 
 
 def as_numbers(name: str, value) -> np.ndarray:
-    """Returns a value as an array of real numbers: arrays, nested lists, data frames, HDF5 data sets, tensors.
+    """Returns a value as an array of real numbers.
 
     Args:
-      name: of the argument, for errors.
-      value: what the user passed.
+      name: name of the argument, for errors.
+      value: what the user passed: an array, nested lists, a data frame, an HDF5 data set, a tensor, ...
 
     Raises:
-      ValueError: if it is no dense array of real numbers, with what to pass in its place.
+      ValueError: if it is no dense array of real numbers; the message says what to pass instead.
     """
     if type(value) is np.ndarray and value.dtype.kind in _REAL:
         return value
@@ -54,7 +57,7 @@ def as_numbers(name: str, value) -> np.ndarray:
 
 
 def as_tensor(name: str, value) -> tf.Tensor:
-    """Returns a value as a tensor of real numbers; a tensor is returned as it is, with its gradient.
+    """Returns a value as a tensor of real numbers; a tensor is returned unchanged, so that gradients flow through it.
 
     Raises:
       ValueError: as `as_numbers`.
@@ -66,12 +69,12 @@ def as_tensor(name: str, value) -> tf.Tensor:
 
 
 def check_spec(name: str, spec, shape: tuple) -> None:
-    """Raises `ValueError` unless a part of a data set's `element_spec` is a dense tensor of real numbers of a shape.
+    """Raises `ValueError` unless a part of a data set's `element_spec` is a dense real tensor with a given shape.
 
     Args:
-      name: of the argument.
-      spec: what the data set says of its elements.
-      shape: of a batch; None stands for any size.
+      name: name of the argument, for errors.
+      spec: the part of the `element_spec`.
+      shape: shape that a batch must have; None stands for any size.
     """
     _raise_if(name, _of_spec(spec))
     if not spec.shape.is_compatible_with(shape):
@@ -83,7 +86,7 @@ def check_spec(name: str, spec, shape: tuple) -> None:
 
 
 def is_real(value) -> bool:
-    """Whether every tensor, array or spec in a structure holds real numbers, and so can enter a training step."""
+    """Whether every tensor, array or spec in a structure holds real numbers, as a training step needs them."""
     if isinstance(value, tuple | Mapping):
         return all(map(is_real, value.values() if isinstance(value, Mapping) else value))
     if isinstance(value, tf.TypeSpec):
@@ -107,7 +110,7 @@ def _named(value):
 
 
 def _of_container(value):
-    """Returns what is wrong with a container that NumPy would take in a wrong way, and what to pass, or None."""
+    """Returns what is wrong with a container that NumPy would misread and what to pass instead, or None."""
     if isinstance(value, Mapping):
         keys = ", ".join(map(repr, list(value)[:5]))
         return f"a dictionary with the keys {keys}", "pass the one entry that holds it, {0}[key]"

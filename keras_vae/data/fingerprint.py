@@ -1,4 +1,4 @@
-"""A fingerprint of a data set: it is kept in a run, and compared when the data of the run are loaded again."""
+"""A fingerprint of a data set: a run stores it, and compares it when its data are loaded again."""
 
 import hashlib
 import math
@@ -10,17 +10,17 @@ from keras_vae.data.images import Images
 from keras_vae.data.loading import Dataset
 
 PARTS = ("train", "validation", "test")
-# So much is hashed of the values and of the labels of each part: MNIST takes hundredths of a second.
+# At most this much is hashed of the values and of the labels of each part, so that MNIST takes hundredths of a second.
 _MOST_BYTES = 2**23
 
 
 def fingerprint(dataset: Dataset) -> dict:
     """Returns shape, classes, files, and counts, types and hashes of the three parts, as plain values for a JSON file.
 
-    The hashes are of up to 8 MiB of each array, of examples at equal distances, in the order of the split; so they tell
-    another split of the same data too, and a change elsewhere in a larger array goes unseen. They do not depend on
-    paths, times or the order of bytes of a machine. They do depend on libraries: another Pillow may decode a picture to
-    other pixels, and another NumPy may split otherwise, so that the versions of both are part of the result.
+    Each array is hashed in the order of the split, so that another split of the same data has another hash. Of an array
+    above 8 MiB only examples at equal distances are hashed, and a change between them goes unnoticed. The hashes do not
+    depend on paths, times or the byte order of the machine. They do depend on libraries: another Pillow may decode a
+    picture to other pixels, and another NumPy may split differently. The versions of both are part of the result.
     """
     return {
         "shape": list(dataset.event_shape),
@@ -53,12 +53,12 @@ def _hash(content):
 
 
 def check_unchanged(dataset: Dataset, before: dict, run_dir) -> None:
-    """Raises `ValueError` that names all that is other than in an earlier fingerprint.
+    """Raises `ValueError` if a data set differs from an earlier fingerprint; the message names every difference.
 
     Args:
       dataset: the data set as it is now.
       before: its `fingerprint` when the run began.
-      run_dir: the run, for the error.
+      run_dir: path of the run, for the error.
     """
     now = fingerprint(dataset)
     versions = now.pop("versions")
@@ -73,7 +73,7 @@ def check_unchanged(dataset: Dataset, before: dict, run_dir) -> None:
 
 
 def _other_versions(before, now):
-    """Returns " (NumPy 2.0.0, now 2.1.0)", or "" where a run has the same versions or, as older runs, none."""
+    """Returns for example " (NumPy 2.0.0, now 2.1.0)"; "" if the versions are equal or an older run stored none."""
     old = before.get("versions") if isinstance(before, dict) else None
     old = old if isinstance(old, dict) else {}
     others = [f"{name} {old[name]}, now {now[name]}" for name in now if old.get(name, now[name]) != now[name]]

@@ -16,7 +16,10 @@ _PER_EXAMPLE = ("values", "labels", "weights", "factors")
 
 
 class Block(NamedTuple):
-    """Several batches for one call into a compiled graph: the first `count` of `batches`, stacked on a leading axis."""
+    """Several batches for one call into a compiled graph, stacked on a leading axis.
+
+    The first `count` of `batches` are real. Those after them fill the block up, so that all blocks have one shape.
+    """
 
     batches: tuple
     count: tf.Tensor
@@ -27,9 +30,9 @@ class Block(NamedTuple):
 class Images:
     """Examples in memory, presented as float32.
 
-    8-bit arrays are divided by `divisor`. With `noise` each presentation is then drawn anew: "bernoulli" takes these
-    values as probabilities of 1 (`binarize` makes such images), "uniform" adds noise as wide as the step between two
-    of `levels` (`dequantize`).
+    Values are divided by `divisor`, which is 255 for 8-bit images. With `noise` each presentation is then a fresh draw:
+    "bernoulli" takes the divided values as probabilities of 1 (`binarize` makes such images), "uniform" adds noise as
+    wide as the step between two `levels` (`dequantize` makes such images).
 
     Attributes:
       values: array `(count, ...)`, uint8 or floating.
@@ -38,7 +41,7 @@ class Images:
       factors: integer array `(count, num_factors)` of known generating factors, or None.
       divisor: what `values` are divided by.
       noise: "bernoulli", "uniform" or None.
-      levels: on how many equally spaced levels the values lay before uniform noise was added to them, or None.
+      levels: number of equally spaced levels that the values had before uniform noise was added to them, or None.
     """
 
     values: ArrayLike
@@ -88,7 +91,7 @@ class Images:
         return self.values.shape
 
     def __getitem__(self, index) -> "Images":
-        """Returns the examples of a slice or an array of indices; of one index, a split of one example."""
+        """Returns the examples of a slice or an array of indices as `Images`; a single index gives one example."""
         index = slice(index, index + 1 or None) if isinstance(index, int | np.integer) else index
         picked = {name: getattr(self, name) for name in _PER_EXAMPLE}
         return dataclasses.replace(self, **{name: a if a is None else a[index] for name, a in picked.items()})
@@ -99,7 +102,7 @@ class Images:
         return self.values.shape[1:]
 
     def limits(self) -> np.ndarray:
-        """Returns the smallest and largest value as presented; NaN where there is one."""
+        """Returns the smallest and largest value as presented; both are NaN if a value is."""
         limits = np.array([self.values.min(), self.values.max()], np.float32) / self.divisor
         return dither(limits, np.array([0.0, 1.0], np.float32), self.levels) if self.noise == "uniform" else limits
 
@@ -109,14 +112,14 @@ class Images:
         return (dither(mean, 0.5, self.levels) if self.noise == "uniform" else mean).astype(np.float32)
 
     def deviation(self) -> np.ndarray:
-        """Returns the standard deviation of each value around the mean example, as presented, shape `event_shape`."""
+        """Returns the standard deviation of each presented value around the mean example, shape `event_shape`."""
         mean, rows = np.float64(self.mean()), max(1, 2**20 // self.values[0].size)
         squares = (np.square(self[i : i + rows].numpy() - mean).sum(axis=0) for i in range(0, len(self), rows))
         return np.sqrt(sum(squares) / len(self)).astype(np.float32)
 
     @checked
     def numpy(self, seed: int = 0) -> np.ndarray:
-        """Returns all examples as one float32 array; with `noise`, one draw that depends on `seed`."""
+        """Returns all examples as one float32 array; with `noise`, it is one draw, determined by `seed`."""
         if self.noise == "bernoulli":
             return bernoulli_draw(self.values, self.divisor, seed).astype(np.float32)
         x = self.values.astype(np.float32) / np.float32(self.divisor)
@@ -131,18 +134,18 @@ class Images:
         initial_epoch: NonNegativeInt | Callable = 0,
         rows: range | None = None,
     ) -> tf.data.Dataset:
-        """Returns an endless data set of batches, `ceil(len / batch_size)` an epoch.
+        """Returns an endless data set of batches; an epoch has `ceil(len / batch_size)`.
 
-        Order and Bernoulli draws are functions of (seed, epoch, step) alone, so training can go on from any epoch. The
-        last batch of an epoch is filled up with examples of weight 0, so that every batch has one shape.
+        Order and draws are functions of (seed, epoch, step) alone, so training can continue from any epoch. The last
+        batch of an epoch is filled up with examples of weight 0, so that all batches have one shape.
 
         Args:
           batch_size: examples in a batch, a positive integer.
           shuffle: whether each epoch has an order of its own.
           seed: integer of at least 0.
-          initial_epoch: the epoch to start with, or a function that returns it, called with the first batch.
-          rows: which rows of each batch to return, for one worker of several; None is all. The rows are those of the
-            whole batch to the bit, and examples of weight 0 past its end.
+          initial_epoch: the epoch to start with, or a function that returns it, which is called for the first batch.
+          rows: which rows of each batch to return, for one worker of several; None returns all. They are equal to the
+            bit to these rows of the whole batch; rows past its end are examples of weight 0.
 
         Returns:
           Elements `(x, y, weight)`: float32 `(batch_size, ...)`; labels `(batch_size, ...)`, or `()` when there are
@@ -161,13 +164,13 @@ class Images:
         seed: NonNegativeInt = 0,
         initial_epoch: NonNegativeInt | Callable = 0,
     ) -> tf.data.Dataset:
-        """Returns the same batches, `block_size` of them stacked to one `Block`; Bernoulli draws are `bool` there."""
+        """Returns the batches of `batches` stacked to a `Block` of `block_size`; Bernoulli draws are `bool` in it."""
         steps = self._steps(batch_size, block_size, shuffle, seed, initial_epoch)
         stacked = steps.batch(block_size, drop_remainder=True)
         return stacked.map(lambda batches, real: Block(batches, tf.reduce_sum(real))).prefetch(2)
 
     def _steps(self, batch_size, multiple, shuffle, seed, initial_epoch, rows=None):
-        """Elements `(batch, real)`; an epoch is filled up to a multiple of `multiple` steps with `real = 0`."""
+        """Returns elements `(batch, real)`; an epoch is filled up to a multiple of `multiple` steps with `real = 0`."""
         steps = -(-len(self) // checks.positive_int("batch_size", batch_size))
         padded_steps = -(-steps // checks.positive_int("block_size", multiple)) * multiple
         checks.nonnegative_int("seed", seed)
@@ -180,14 +183,14 @@ class Images:
         columns = np.array(range(batch_size) if rows is None else rows)
         num_examples = len(self)
 
-        # TensorFlow keeps the function of a `numpy_function` for good: this one must not hold the data.
+        # TensorFlow never frees the function of a `numpy_function`, so this one must not refer to the data.
         def plan(epoch):
             epoch = epoch + first()
             order = np.arange(num_examples)
             if shuffle:
                 np.random.default_rng((seed, int(epoch))).shuffle(order)
             count = padded_steps * batch_size
-            index = np.resize(order, count)  # filled up with examples from the start
+            index = np.resize(order, count)  # the end is filled up with examples from the start
             real = (np.arange(count) < num_examples).reshape(padded_steps, batch_size)
             step = np.arange(padded_steps)
             return (
@@ -201,7 +204,7 @@ class Images:
             weight = tf.gather(weights, index) * is_example
             x = tf.cast(tf.gather(values, index), tf.float32) / self.divisor
             if self.noise is not None:
-                # Row by row from the first on, so that these rows are the same in a larger batch.
+                # The draws of all rows before are made too, because a row must get the same draw as in the whole batch.
                 shape = (columns[-1] + 1, *x.shape[1:])
                 uniform = tf.random.stateless_uniform(shape, draw_seed, alg="philox")[columns[0] :]
                 bernoulli = self.noise == "bernoulli"
@@ -222,12 +225,12 @@ class Images:
                 array.set_shape(spec.shape)
             return tf.data.Dataset.from_tensor_slices(tuple(planned))
 
-        # Not `from_generator`: under Python 3.11 TensorFlow 2.21 then tells malloc to map every buffer above 128 KiB
-        # anew, for good and in the whole process; matrix products, which pack their operands into such buffers, spend
-        # half of their time in page faults.
+        # `from_generator` would be simpler. But under Python 3.11 with TensorFlow 2.21 it makes malloc map every buffer
+        # above 128 KiB anew, in the whole process and forever. Matrix products pack their operands into such buffers,
+        # and would spend half of their time in page faults.
         dataset = tf.data.Dataset.counter().flat_map(epoch_steps).map(present)
-        # There is no number of threads to find here, and the thread that would look for one delays the end of each
-        # iterator until it wakes, after 10 ms x 2^k: with validation, an epoch of 1.4 s took 2.56 s.
+        # Autotuning has no number of threads to choose here. Its own thread sleeps for 10 ms x 2^k at a time, and each
+        # iterator waits at its end until it wakes: with validation, an epoch of 1.4 s took 2.56 s.
         options = tf.data.Options()
         options.autotune.enabled = False
         return dataset.with_options(options)
@@ -243,7 +246,7 @@ def _uniform(shape, seed):
 
 
 def dither(x, uniform, levels: int):
-    """Returns x in [0, 1] on equally spaced `levels` as ((levels - 1) x + uniform) / levels, in [0, 1] again."""
+    """Returns x in [0, 1] on equally spaced levels with noise, ((levels - 1) x + uniform) / levels, also in [0, 1]."""
     return ((levels - 1) * x + uniform) / levels
 
 
@@ -253,13 +256,13 @@ def dequantize(images: Images, fixed: bool = False, seed: int = 0) -> Images:
 
         x~ = (255 x + u) / 256,  u ~ U(0, 1)
 
-    with the divisor of the images for 255. For a density p of x~, E[log p(x~)] - D log(256) is a lower bound of the
-    log probability of the 8-bit image (Theis, van den Oord and Bethge, "A note on the evaluation of generative models",
-    2016, section 3.1).
+    where 255 stands for the divisor of the images. For a density p of x~, E[log p(x~)] - D log(256) is a lower bound of
+    the log probability of the 8-bit image with D values (Theis, van den Oord and Bethge, "A note on the evaluation of
+    generative models", 2016, section 3.1).
 
     Args:
       images: `Images` of uint8 values.
-      fixed: one draw for good instead of a fresh one at each presentation.
+      fixed: whether to draw once, instead of anew at each presentation.
       seed: seed of the fixed draw.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A name, folder or file -> three disjoint sets in memory, with a description."""
+"""`load`: a name, folder or file -> a `Dataset` of three disjoint splits in memory."""
 
 import dataclasses
 import os
@@ -39,18 +39,18 @@ class Dataset:
     """Three disjoint sets of examples.
 
     Attributes:
-      name: what it was loaded by.
+      name: the name, folder or file that `load` was given.
       train: examples to fit; with dynamic binarization each presentation is a fresh draw.
-      validation: examples to choose by, cut from the training set where the source has none; one fixed draw if
+      validation: examples to choose settings by, cut from the training set if the source has none; one fixed draw if
         binarized.
-      test: examples to measure with, once, at the end; one fixed draw if binarized.
+      test: examples to measure with once, at the end; one fixed draw if binarized.
       binarization: "dynamic", "static", "threshold" or "none".
       dequantization: "uniform" or "none".
-      factor_names: names of the generating factors in `Images.factors`, empty where they are not known.
-      categorical_factors: numbers of those factors that have no order.
-      class_names: name of each label, empty where they have none.
+      factor_names: names of the generating factors in `Images.factors`, empty if they are not known.
+      categorical_factors: indices of those factors whose values have no order.
+      class_names: name of each label, empty if labels have no names.
       source: where the examples come from.
-      manifest: what tells the files it was read from from changed ones; empty where the examples themselves tell.
+      manifest: a text that changes when the files of the source change; empty if comparing the examples is enough.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Dataset:
         return self.train.event_shape
 
     def describe(self) -> dict:
-        """Returns source, shape, range, counts, classes and how it is presented, as plain values for a JSON file."""
+        """Returns source, shape, range, counts, classes and kind of presentation, as plain values for a JSON file."""
         low, high = self.train.limits()
         labels = self.train.labels
         return {
@@ -106,36 +106,36 @@ def load(
     """Loads a data set into memory.
 
     Args:
-      name: "mnist" ships with the package, "sprites" is drawn, "digits" is scikit-learn's; a folder of images or of IDX
-        files; an .npy or .npz file; every other name is one of tensorflow-datasets. `keras_vae.data.sources` has a
-        module for each kind.
-      data_dir: folder of prepared tensorflow-datasets; None is their default, `~/tensorflow_datasets`. When it is
-        given, `name` is a folder or file only if it starts with a dot, slash or tilde.
+      name: "mnist" ships with the package, "sprites" is drawn, "digits" comes with scikit-learn. A path is a folder of
+        images or of IDX files, or an .npy or .npz file. Every other name is one of tensorflow-datasets.
+        `keras_vae.data.sources` has a module for each kind.
+      data_dir: folder of prepared tensorflow-datasets; None is their default, `~/tensorflow_datasets`. If it is given,
+        `name` is taken for a path only if it starts with a dot, slash or tilde.
       binarization: "dynamic" (a fresh Bernoulli draw at each presentation in training, one fixed draw for validation
         and test), "static" (one fixed draw for all), "threshold" (at 0.5) or "none". None is "dynamic" for MNIST and
         "none" for the others.
-      validation_fraction: part of the training set that is cut off for validation where the source has no such split,
-        between 0 and 1. The default leaves 55,000 + 5,000 of MNIST.
+      validation_fraction: share of the training set that becomes the validation set if the source has none, between 0
+        and 1. The default splits MNIST into 55,000 + 5,000.
       seed: seed of the fixed draws, and of the splits that the source does not make.
       dequantization: "uniform" presents 8-bit images as draws from the density that is constant over each of their
-        levels (`keras_vae.data.images.dequantize`), in training anew at each presentation; "auto" does so where the
-        images are 8-bit; "none" as they are.
-      image_size: height and width, or one number for both, to which a folder of images is brought; None takes the
-        images as they are, which must then be of one size.
-      test_fraction: part of the examples that is kept for the test where the source has no such split, between 0 and 1.
-      on_bad_image: "stop" or "skip": what to do about pictures in a folder that cannot be read.
-      background: color that the pictures of a folder with an alpha channel or a transparent color are laid on, before
-        they are resized: a name of CSS, for example "white", or "#RRGGBB".
+        levels (`keras_vae.data.images.dequantize`), in training anew at each presentation; "auto" does so if the images
+        are 8-bit; "none" presents them as they are.
+      image_size: height and width, or one number for both, that the images of a folder are resized to; None takes the
+        images as they are, which must then have one size.
+      test_fraction: share of the examples that becomes the test set if the source has none, between 0 and 1.
+      on_bad_image: what to do about pictures in a folder that cannot be read: "stop" raises, "skip" leaves them out.
+      background: color behind the pictures of a folder that have an alpha channel or a transparent color; it is applied
+        before they are resized. A name of CSS, for example "white", or "#RRGGBB".
 
     Raises:
-      ValueError: if a value is out of range, or the data cannot be had; the message says where it was looked for.
+      ValueError: if a value is out of range, or the data cannot be found or read; the message says where it searched.
     """
     name = os.fspath(name) if isinstance(name, os.PathLike) else name
     _check_fraction("validation_fraction", validation_fraction)
     _check_fraction("test_fraction", test_fraction)
     checks.nonnegative_int("seed", seed)
     checks.one_of("on_bad_image", on_bad_image, folder.ON_BAD_IMAGE)
-    pictures.as_color(background)  # before anything is read
+    pictures.as_color(background)  # a wrong color is an error before anything is read
     if binarization is None:
         binarization = "dynamic" if name == "mnist" else "none"
     checks.one_of("binarization", binarization, BINARIZATIONS)

@@ -1,4 +1,4 @@
-"""What a reader of data returns, and how it becomes training, validation and test set."""
+"""What the reader of a source returns, and how `divide` makes training, validation and test sets of it."""
 
 from typing import NamedTuple
 
@@ -11,15 +11,15 @@ class Splits(NamedTuple):
     """The examples of a source.
 
     Attributes:
-      train: examples to fit, and to cut from what is missing below.
-      test: examples to measure with; None if the source has no split.
-      validation: examples to choose by; None if the source has none.
-      class_names: name of each label, empty where the labels have none.
+      train: examples to fit; the splits that are None below are cut from them.
+      test: examples to measure with; None if the source has no such split.
+      validation: examples to choose settings by; None if the source has no such split.
+      class_names: name of each label, empty if labels have no names.
       source: where the examples come from, one line for a report.
-      ordered: keep the order of the examples: the test set is cut off their start, the validation set off their end.
-        Otherwise they may be sorted by class, and are shuffled.
-      manifest: what tells the files of the source from changed ones, the same on every machine; empty where the
-        examples themselves tell.
+      ordered: whether to keep the order of the examples: the test set is then cut off their start, the validation set
+        off their end. Otherwise the examples are shuffled first, because they may be sorted by class.
+      manifest: a text that changes when the files of the source change, and is the same on every machine; empty if
+        comparing the examples is enough.
     """
 
     train: Images
@@ -38,10 +38,10 @@ def divide(
 
     Args:
       splits: the source.
-      test_fraction: part of all examples that becomes the test set, between 0 and 1.
-      validation_fraction: part of the remaining ones that becomes the validation set, between 0 and 1.
+      test_fraction: share of all examples that becomes the test set, between 0 and 1.
+      validation_fraction: share of the remaining ones that becomes the validation set, between 0 and 1.
       seed: seed of the shuffling.
-      name: of the source, for errors.
+      name: name of the source, for errors.
 
     Raises:
       ValueError: if nothing would be left to train on.
@@ -63,7 +63,7 @@ def _shuffled(images, seed):
 
 
 def _count(length, argument, fraction, examples):
-    """Returns how many of `length` a fraction is, at least 1, or raises if none would be left."""
+    """Returns how many of `length` examples a fraction is, at least 1; raises if none of them would be left."""
     count = max(1, round(length * fraction))
     if count >= length:
         raise ValueError(

@@ -1,1 +1,1 @@
-"""What every room may use, and nothing of the models."""
+"""Helpers that every other room may import: argument checks, files, the console and signals. None knows of a model."""

@@ -6,8 +6,9 @@
     interpolate(a, b, steps=2.5)
     ValueError: `steps` must be a positive integer. Received: steps=2.5
 
-NumPy's scalars count as numbers, True and False do not, and a float must be finite. The aliases below say more than a
-type does; a type checker sees the type alone. What depends on several arguments is checked in the function itself.
+NumPy's scalars count as numbers, True and False do not, and a float must be finite. The aliases below (`PositiveInt`,
+`Seed`, ...) say more than a type does, and a type checker sees only their type. A condition on several arguments
+together is checked in the function itself.
 """
 
 import functools
@@ -31,7 +32,7 @@ class Kind(NamedTuple):
 
     Attributes:
       expected: what an error says after "must be", for example "a positive integer".
-      plural: the same of several, for example "positive integers".
+      plural: what an error says of a sequence of such values, for example "positive integers".
       accepts: whether a value is accepted.
     """
 
@@ -51,7 +52,7 @@ def is_float(value) -> bool:
         return False
     try:
         return math.isfinite(value)
-    except OverflowError:  # an integer that no float can hold
+    except OverflowError:  # the value is an integer that no float can hold
         return False
 
 
@@ -64,7 +65,7 @@ def is_numeric(value) -> bool:
             return False
         try:
             value = np.asarray(value)
-        except (TypeError, ValueError):  # a list whose rows differ in length
+        except (TypeError, ValueError):  # the value is a list whose rows differ in length
             return False
         dtype = value.dtype
     empty = isinstance(value, np.ndarray) and value.size == 0
@@ -118,14 +119,14 @@ def _is_choice(value, choices):
 
 
 def _several(origin, kind, length):
-    """Returns the kind of a sequence or collection of `kind`; text is none of them, nor is a dict."""
+    """Returns the kind of a sequence or collection of `kind`; neither text nor a dict counts as one."""
     kinds, others = (Collection,) if origin is Collection else (Sequence, np.ndarray), (str, bytes, Mapping)
 
     def is_several(value):
         return isinstance(value, kinds) and not isinstance(value, others) and getattr(value, "ndim", 1) > 0
 
     def accepts(value):
-        value = value.as_list() if hasattr(value, "as_list") else value  # a shape of TensorFlow
+        value = value.as_list() if hasattr(value, "as_list") else value  # TensorFlow's shapes have this method
         several = type(value) in (tuple, list) or is_several(value)
         return several and length in (None, len(value)) and all(map(kind.accepts, value))
 
@@ -143,7 +144,7 @@ _PLAIN = {
     Callable: Kind("a function", "functions", callable),
 }
 
-# An alias is for a kind that several functions ask for.
+# A kind that several functions ask for has an alias here.
 PositiveInt = Annotated[int, Kind("a positive integer", "positive integers", lambda v: is_int(v) and v >= 1)]
 NonNegativeInt = Annotated[
     int, Kind("an integer of at least 0", "integers of at least 0", lambda v: is_int(v) and v >= 0)
@@ -155,13 +156,13 @@ NonNegativeFloat = Annotated[
 Fraction = Annotated[
     float, Kind("a number between 0 and 1", "numbers between 0 and 1", lambda v: is_float(v) and 0 < v < 1)
 ]
-# The seeds of NumPy and scikit-learn, and those of `keras_vae.noise`.
+# NumPy and scikit-learn take a `Seed`, `keras_vae.noise` takes a `NoiseSeed`, which may be negative.
 Seed = Annotated[int, Kind("an integer in [0, 2**32)", "seeds", lambda v: is_int(v) and 0 <= v < 2**32)]
 NoiseSeed = Annotated[
     int, Kind("an integer in [-2**31, 2**32)", "seeds", lambda v: is_int(v) and -(2**31) <= v < 2**32)
 ]
 ArrayLike = Annotated[Any, Kind("an array of at least one number", "arrays of numbers", is_array)]
-# One number for all, or an array of them.
+# An argument of this kind is one number for all examples, or an array with a number for each.
 NumberOrArray = Annotated[
     Any,
     Kind("a number or an array of at least one number", "arrays of numbers", lambda v: is_float(v) or is_numeric(v)),
@@ -173,11 +174,11 @@ Shape = Annotated[Sequence[int], Kind("a tuple of positive integers", "shapes", 
 def checked(function):
     """Makes a function, a method or the constructor of a class check its arguments against its annotations.
 
-    The annotations are read at the first call, when all names in them are known. An argument without one is not
-    checked, nor is a default. It costs about a microsecond a call, so that it is not for what runs once a batch.
+    The annotations are read at the first call, when all names in them are known. Arguments without an annotation and
+    defaults are not checked. A call takes about a microsecond longer, so do not decorate what runs once a batch.
 
     Raises:
-      ValueError: at a call with a value that an annotation does not accept; it names argument, kind and value.
+      ValueError: if a call passes a value that an annotation does not accept; it names argument, kind and value.
     """
     if isinstance(function, type):
         function.__init__ = checked(function.__init__)

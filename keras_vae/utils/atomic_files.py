@@ -1,4 +1,4 @@
-"""Folders and files that the package writes: known as its own, and under their name only when they are whole."""
+"""Folders and files that the package writes: marked as its own, and given their name only when they are whole."""
 
 import contextlib
 import os
@@ -18,21 +18,22 @@ _REPLACED = ".replaced-"
 
 
 def mark(folder: pathlib.Path) -> None:
-    """Says in a folder that the package wrote it, for `is_own`."""
+    """Writes the marker into a folder by which `is_own` knows that the package wrote it."""
     (folder / MARKER).write_text(_MARKER_TEXT, encoding="utf-8")
 
 
 def make_own(folder: pathlib.Path) -> None:
-    """Makes a folder and marks it; one that is there already stays as it is."""
+    """Makes a folder and marks it; a folder that exists already is not changed."""
     if not folder.is_dir():
         folder.mkdir(parents=True)
         mark(folder)
 
 
 def is_own(folder: pathlib.Path) -> bool:
-    """Returns whether the package wrote a folder: a run, its figures, an export, an evaluation, one for the Hub.
+    """Returns whether the package wrote a folder, for example a run, its figures, an export or a folder for the Hub.
 
-    Versions without the marker wrote runs and Hub folders that are known by their config.json and what lies beside it.
+    Early versions wrote runs and Hub folders without the marker. These are recognized by their config.json and the
+    files beside it.
     """
     if (folder / MARKER).is_file():
         return True
@@ -45,11 +46,11 @@ def is_own(folder: pathlib.Path) -> bool:
 
 @contextlib.contextmanager
 def locked(folder: pathlib.Path) -> Iterator[None]:
-    """Within this context no other process can lock the folder; the lock goes with the process.
+    """Within this context no other process can lock the folder; the lock also ends when the process is killed.
 
     Raises:
-      BlockingIOError: if another process has it.
-      FileNotFoundError: if there is no such folder, or none any more.
+      BlockingIOError: if another process has the lock.
+      FileNotFoundError: if there is no such folder, or another process has replaced it in the meantime.
     """
     if fcntl is None:
         yield
@@ -66,17 +67,17 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def written_whole(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields an empty folder beside `folder` to write to; when the block ends well, it takes the name `folder`.
+    """Yields an empty folder beside `folder` to write to; when the block ends well, it is renamed to `folder`.
 
-    The folder is marked as the package's own. What had that name goes only when the block has worked (of a link, the
-    link goes and what it leads to stays); when it fails, nothing is left behind. What a kill leaves is hidden, and goes
-    with the next that is written to `folder`.
+    The folder is marked as the package's own. An earlier `folder` is removed only when the block has ended well; if it
+    is a link, the link is removed and its target stays. If the block fails, nothing is left behind. If the process is
+    killed, a hidden folder is left behind, which the next call for the same `folder` removes.
 
     Raises:
       ValueError: if another process is writing it.
       OSError: if it cannot be written.
     """
-    # Always the same for one folder: so the next finds what a kill has left.
+    # The name is always the same for one folder, so that the next call finds what a killed process has left.
     work = folder.with_name(f"{_UNFINISHED}{folder.name}")
     with _claimed(work, folder):
         try:
@@ -99,7 +100,7 @@ def _claimed(work, folder):
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(locked(work))
-            except FileNotFoundError:  # the other process has just ended
+            except FileNotFoundError:  # the other process has just ended and renamed its folder
                 continue
             except BlockingIOError:
                 raise ValueError(f"another process is writing {folder}: wait for its end") from None
@@ -108,7 +109,7 @@ def _claimed(work, folder):
 
 
 def _remove_link(path):
-    """Removes what has the name of an unfinished file or folder and leads elsewhere, as in a hostile run."""
+    """Removes a link with the name of an unfinished file or folder: a hostile run could have us write to its target."""
     if path.is_symlink():
         path.unlink()
 
@@ -126,7 +127,7 @@ def _remove(path):
 
 
 def _mend(folder):
-    """Ends what a kill within `_rename` has left: what had the name goes if there is another, else it gets it back."""
+    """Finishes a `_rename` that was killed: removes the old folder if the new one is in place, else restores it."""
     old = folder.with_name(f"{_REPLACED}{folder.name}")
     if os.path.lexists(folder):
         _remove(old)
@@ -149,11 +150,11 @@ def _rename(work, folder):
 
 @contextlib.contextmanager
 def file_written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a name beside `path` to write a file to; when the block ends well, the file is on the disk as `path`.
+    """Yields a path beside `path` to write a file to; when the block ends well, the file is on the disk as `path`.
 
-    When the block fails, nothing is left behind, and what had that name is still there.
+    If the block fails, nothing is left behind, and an earlier file `path` is unchanged.
     """
-    # Always the same for one path: what a kill leaves is overwritten by the next.
+    # The name is always the same for one path, so that the next call overwrites what a killed process has left.
     work = path.with_name(f"{_UNFINISHED}{path.name}")
     _remove_link(work)
     try:
@@ -165,12 +166,12 @@ def file_written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def remove_unfinished(folder: pathlib.Path) -> None:
-    """Removes what kills in `file_written_whole` left in a folder to which nobody writes now."""
+    """Removes the unfinished files that killed processes left in a folder; nobody may be writing to it now."""
     for path in folder.glob(f"{_UNFINISHED}*"):
         path.unlink()
 
 
 def sync(path: pathlib.Path) -> None:
     """Waits until a file is on the disk."""
-    with path.open("r+b") as file:  # Windows syncs only what may be written
+    with path.open("r+b") as file:  # Windows only syncs a file that is open for writing
         os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Argument checks shared by the layers: each error names the argument, what was expected and what came."""
+"""Argument checks for layers: each error names the argument, what was expected and what was received."""
 
 import math
 import numbers
@@ -7,7 +7,7 @@ from typing import Literal
 
 from keras_vae.utils.arguments import Shape, kind_of, shown
 
-# TensorFlow counts in int32 and int64, and computes in float32.
+# TensorFlow counts in int32 and int64 and computes in float32: larger numbers would overflow there without an error.
 MAX_INT32, MAX_INT64, MAX_FLOAT32 = 2**31 - 1, 2**63 - 1, 3.4028234663852886e38
 
 

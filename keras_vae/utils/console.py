@@ -1,7 +1,6 @@
-"""What all commands share: a quiet start, SIGTERM as an exit, and one line with exit code 2 for what goes wrong.
+"""What all commands share: a quiet start, SIGTERM as an exit, and errors as one line with exit code 2.
 
-This file imports neither TensorFlow nor the package, so that `train.py` and `python -m export` can load it by its path
-and answer --help at once.
+This file imports no TensorFlow, so that a command can answer --help at once.
 """
 
 import argparse
@@ -17,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 from absl import flags, logging
 
-# A longer line says no more; an argument may have a megabyte.
+# Longer error lines are cut: an argument that an error quotes may have a megabyte.
 _MAX_LINE = 2000
 
 
@@ -32,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def escaped(value: object) -> str:
-    """Returns `str(value)` with newlines, terminal escapes and bytes that are no text as a Python string shows them."""
+    r"""Returns `str(value)` on one line: newlines, terminal escapes and other control characters become `\n`, `\x1b`."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
 
 
@@ -48,7 +47,7 @@ def fail(message: object) -> None:
 
 
 def show(text: str) -> None:
-    """Prints a text that was asked for; a reader who leaves, as `head` does, has seen enough."""
+    """Prints a text that the user asked for; it is no error if the reader stops early, as `head` does."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
@@ -58,7 +57,7 @@ def show(text: str) -> None:
 
 
 def _flush_stdout():
-    # The rest of the text for a pipe without a reader or a full disk is dropped: Python would complain when it ends.
+    # If the pipe has no reader or the disk is full, the rest is dropped: Python would complain of it when it ends.
     try:
         sys.stdout.flush()
     except OSError:
@@ -68,29 +67,31 @@ def _flush_stdout():
 def open_streams() -> None:
     """Opens `os.devnull` for each standard stream that the shell has closed (`>&-`).
 
-    Printing would fail otherwise, and a file opened later would get the number of the stream and the output of C++.
+    Otherwise printing would fail. Worse, the next file that is opened would get the number of the closed stream, and
+    what C++ code prints would be written into that file.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
+            # The system gives out the lowest free number, which is that of the closed stream.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
             setattr(sys, name, io.TextIOWrapper(io.FileIO(number, "w" if number else "r", closefd=False)))
 
 
 def start() -> None:
-    """Begins a command: opens its closed streams, and escapes names in its log, which cannot move the cursor then."""
+    """Begins a command: opens closed streams, and escapes values in its log so that none can control the terminal."""
     open_streams()
-    flags.FLAGS.mark_as_parsed()  # absl remarks on what is logged before
+    flags.FLAGS.mark_as_parsed()  # absl prints a remark if something is logged before the flags are parsed
     logging.use_absl_handler()
     handler = logging.get_absl_handler()
-    if handler.python_handler.stream is None:  # it was closed when absl was imported
+    if handler.python_handler.stream is None:  # stderr was closed when absl was imported
         handler.python_handler.setStream(sys.stderr)
     handler.addFilter(_escape_names)
 
 
 def begin() -> None:
-    """Logs news to stderr as absl formats it, and makes SIGTERM an exit, which leaves nothing half written."""
+    """Begins a command that takes time: logs to stderr, and makes SIGTERM an exit that cleans up half-written files."""
     start()
     logging.set_verbosity(logging.INFO)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
@@ -102,7 +103,7 @@ def one_line_errors(*mistakes: type, hint: Callable[[], str] = str) -> Iterator[
 
     Args:
       *mistakes: further classes of errors that say what was wrong.
-      hint: asked when disk or memory are full, for what follows their text: how to go on.
+      hint: called when disk or memory are full; returns text for the end of the line, for example how to go on.
     """
     try:
         yield
@@ -113,7 +114,7 @@ def one_line_errors(*mistakes: type, hint: Callable[[], str] = str) -> Iterator[
 
 
 class _Watched:
-    """A stream that knows whether its last line has ended; else the stream it is made of."""
+    """Wraps a stream and keeps track of whether its last line has ended."""
 
     def __init__(self, stream):
         self._stream, self.ended = stream, True
@@ -129,7 +130,7 @@ class _Watched:
 
 @contextlib.contextmanager
 def whole_lines() -> Iterator[None]:
-    """When the block fails, the line that a progress bar left open on stdout ends: what follows has its own."""
+    """Ends the line that a progress bar left open on stdout if the block fails, so that the error has its own line."""
     stdout = _Watched(sys.stdout)
     with contextlib.redirect_stdout(stdout):
         try:
@@ -141,13 +142,13 @@ def whole_lines() -> Iterator[None]:
 
 
 def machine_errors() -> tuple[type, ...]:
-    """Returns the errors of a full disk or memory; those of TensorFlow once it is there."""
+    """Returns the classes of errors that a full disk or memory raises, with TensorFlow's own if it is imported."""
     errors = getattr(sys.modules.get("tensorflow"), "errors", None)
     return (OSError, MemoryError, *([errors.OpError] if errors else []))
 
 
 def cause(error: Exception) -> str:
-    """Returns what a machine error says, and of which file, as one line."""
+    """Returns the text of an error of `machine_errors` as one line, with the file that it is about."""
     said = getattr(error, "strerror", None) or str(error)
     lines = (line.strip() for line in said.splitlines())
     line = next((line for line in lines if not _AROUND.match(line)), type(error).__name__)
@@ -158,9 +159,9 @@ def cause(error: Exception) -> str:
     return _NAMES.sub("", line)
 
 
-# TensorFlow writes these lines before the cause: they say where in the program the operation was made.
+# TensorFlow writes these lines before the cause. They say where in the program the operation was made.
 _AROUND = re.compile(r'$|Graph execution error:|Detected at node|File "|<stack traces|\d+ root error|\[\[')
-# Its names of its own parts, and of the kind of error where there are several.
+# TensorFlow adds names of its own operations to the cause, and the kind of error if there are several. They are cut.
 _NAMES = re.compile(r"^{{function_node .*?}} |^\(\d+\) [A-Z_]+: *| \[Op:.*")
 
 
@@ -168,8 +169,8 @@ def quiet_tensorflow(first_operation: bool = True) -> None:
     """Imports TensorFlow without its messages at start-up, and keeps its logs to warnings.
 
     Args:
-      first_operation: whether to run an operation, which makes TensorFlow look for devices and say so; with a strategy
-        of several workers it must be False, since the strategy must be made before any operation.
+      first_operation: whether to run an operation, which makes TensorFlow search for devices and print what it finds.
+        It must be False with a strategy of several workers, which has to be made before any operation.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.get_absl_handler().addFilter(_is_news)
@@ -182,11 +183,11 @@ def quiet_tensorflow(first_operation: bool = True) -> None:
 
 @contextlib.contextmanager
 def stderr_held_back() -> Iterator[None]:
-    """Within this context nothing reaches stderr, also not from C++; if the block fails, what was said is shown."""
+    """Within this context nothing reaches stderr, not even from C++; if the block fails, all of it is shown."""
     with contextlib.ExitStack() as stack:
         try:
             held = stack.enter_context(tempfile.TemporaryFile())
-        except OSError:  # a full disk: there is no place to hold it
+        except OSError:  # the disk is full, so that there is no place to keep the text
             yield
             return
         sys.stderr.flush()
@@ -204,7 +205,7 @@ def stderr_held_back() -> Iterator[None]:
 
 
 def _escape_names(record) -> bool:
-    """Escapes what a message is filled with, not the message itself: it is the program's own."""
+    """Escapes the values in a log message, which may come from a file, and leaves the program's own text alone."""
     if isinstance(record.args, tuple):
         record.args = tuple(arg if isinstance(arg, int | float) else escaped(arg) for arg in record.args)
     return True

@@ -1,4 +1,4 @@
-"""Checks of Keras before there can be a model: its backend, its precision, and the library that objects are of."""
+"""Checks of how Keras is set up: its backend, its precision, and objects that come from the Keras before 3."""
 
 import os
 
@@ -6,13 +6,13 @@ import os
 def check_backend() -> None:
     """Raises `ImportError` if Keras does not run on TensorFlow.
 
-    A backend can only be chosen before Keras is imported, so that nothing can be mended here.
+    A backend can only be chosen before Keras is imported, so this can only report the mistake and not mend it.
     """
     try:
         import keras
 
         name = keras.backend.backend()
-    except ImportError as error:  # the backend that is asked for is not installed
+    except ImportError as error:  # Keras itself is missing, or the backend that the user chose
         if error.name == "keras":
             raise
         name = os.environ.get("KERAS_BACKEND") or error.name
@@ -36,7 +36,7 @@ def check_precision() -> None:
 
 
 def whose(value) -> str:
-    """Returns a sentence for an error, if `value` is of the Keras before 3: `tf_keras`, or `tf.keras` with it."""
+    """Returns a sentence for an error if `value` was made by Keras 2 (`tf_keras`, or `tf.keras` on it), else ""."""
     if not any(base.__module__.startswith(("tf_keras.", "tensorflow.python.keras.")) for base in type(value).__mro__):
         return ""
     return ". It is of Keras 2 (tf_keras, or tf.keras under TF_USE_LEGACY_KERAS): take that of `import keras`"

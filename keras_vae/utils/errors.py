@@ -1,7 +1,7 @@
-"""What an error of a library says, as text for an error of ours."""
+"""The text of a library's error, in a form that fits into an error of this package."""
 
 
 def reason(error: Exception) -> str:
-    """Returns the first line of an error, or its type where it says nothing."""
+    """Returns the first line of an error, or the name of its type if it has no text."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

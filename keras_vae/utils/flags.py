@@ -1,4 +1,4 @@
-"""Command lines of absl flags, as `train.py` and `python -m export` have them; --help answers at once."""
+"""Command lines made of absl flags, for `train.py` and `python -m export`; --help answers without TensorFlow."""
 
 import faulthandler
 import os
@@ -13,10 +13,10 @@ HELP = {"--help", "-help", "-h", "--helpfull", "--helpshort"}
 
 
 def run(main: Callable[[list[str]], None], help_text: str, positional: str = "") -> None:
-    """Runs `main` with what `parse` returns of the command line."""
+    """Parses the command line with `parse` and calls `main` with the result."""
     console.start()
     faulthandler.enable()
-    # absl files the flags of the program that runs under its path, and those of other modules under their name.
+    # absl registers the flags of the program that runs under its path, and those of other modules under their name.
     module = sys.argv[0] if main.__module__ == "__main__" else main.__module__
     main(parse(sys.argv, help_text, positional, module))
 
@@ -31,7 +31,7 @@ def parse(argv: list[str], help_text: str, positional: str = "", module: str = "
       module: the module whose flags --help shows, as absl names it.
 
     Returns:
-      Program name and positional argument, a path; in it ~ is the home folder.
+      Program name and positional argument. The argument is a path, and a leading ~ in it becomes the home folder.
     """
     if HELP & set(argv[1:]):
         console.show(f"{help_text}\n\nFlags:\n{flags.FLAGS.module_help(module)}")
@@ -42,7 +42,7 @@ def parse(argv: list[str], help_text: str, positional: str = "", module: str = "
             raise flags.Error(f"unexpected argument {rest[-1]!r}: settings are flags, as in --seed=1")
         if positional and len(rest) == 1:
             raise flags.Error(f"missing argument {positional}")
-    except RecursionError:  # absl looks for similar names, letter by letter
+    except RecursionError:  # absl searches for similar names with a recursion that is as deep as the name is long
         console.fail("unknown command line flag: its name is longer than that of any flag")
     except UnicodeDecodeError as error:
         console.fail(f"--flagfile must be a text file with a flag on each line: {error}")

@@ -1,15 +1,18 @@
-"""Objects whose arguments stay as they are once a model uses them."""
+"""Objects whose arguments can no longer be changed once a model uses them."""
 
 import inspect
 
 
 class InUse:
-    """Base of schedules and objectives, which a compiled step reads once: a later change would be passed over."""
+    """Base of schedules and objectives: a compiled step reads their arguments once, so a later change is an error.
+
+    Without the error the change would have no effect, and nobody would notice.
+    """
 
     _in_use = False
 
     def mark_in_use(self):
-        """Has the arguments of this object, and of the objects in it, stay as they are; returns the object."""
+        """Forbids changes to the arguments of this object and of the objects in it; returns the object."""
         for part in vars(self).values():
             if isinstance(part, InUse):
                 part.mark_in_use()

@@ -1,4 +1,4 @@
-"""JSON files of a run directory, which may come from somebody else."""
+"""Reading the JSON files of a run directory, which may have been made by somebody else to do harm."""
 
 import json
 import os
@@ -6,10 +6,11 @@ import pathlib
 
 
 def run_file(run_dir, name: str) -> pathlib.Path:
-    """Returns the path of a file in a run directory, which may come from somebody else.
+    """Returns the path of a file in a run directory, after a check that it is safe to open.
 
     Raises:
-      ValueError: if it is no regular file (a pipe would be waited for), or a link that leads out of the directory.
+      ValueError: if it is not a regular file (reading a pipe may wait forever), or if a link leads out of the
+        directory.
     """
     path = pathlib.Path(run_dir) / name
     if not (_is_inside(path, run_dir) and path.is_file()):
@@ -18,11 +19,14 @@ def run_file(run_dir, name: str) -> pathlib.Path:
 
 
 def check_links(run_dir) -> None:
-    """Raises `ValueError` if anything in a run directory is neither a folder nor a `run_file`: it may be written to."""
+    """Raises `ValueError` unless all in a run directory are folders in it or pass `run_file`.
+
+    A run that goes on writes to these files, and must not follow a link to a file elsewhere.
+    """
     for place, folders, names in os.walk(run_dir):
         for name in (*names, *folders):
             path = pathlib.Path(place, name)
-            # Another process may have removed a file of its own since.
+            # Another process may have removed a temporary file of its own since the folder was listed.
             if os.path.lexists(path) and (name in names or not _is_inside(path, run_dir)):
                 run_file(run_dir, str(path.relative_to(run_dir)))
 
@@ -30,16 +34,16 @@ def check_links(run_dir) -> None:
 def _is_inside(path, folder) -> bool:
     try:
         return path.resolve().is_relative_to(pathlib.Path(folder).resolve())
-    except (OSError, RuntimeError):  # links in a circle
+    except (OSError, RuntimeError):  # the links form a circle
         return False
 
 
 def read_json(path: pathlib.Path) -> dict:
-    """Returns the dict in a JSON file of a run, of up to a megabyte.
+    """Returns the dict in a JSON file of a run; the file may have up to a megabyte.
 
     Raises:
-      OSError: if it cannot be read.
-      ValueError: if it holds anything else, or is no `run_file`.
+      OSError: if the file cannot be read.
+      ValueError: if it holds no dict or is too large, or if `run_file` refuses it.
     """
     with run_file(path.parent, path.name).open("rb") as file:
         text = file.read(_MAX_JSON_BYTES + 1)

@@ -1,4 +1,4 @@
-"""How much a file may claim to hold, asked before anything is allocated."""
+"""Checks that what a file claims to hold fits in memory, before any of it is allocated."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ try:
 except ImportError:  # Windows
     resource = None
 
-# The best that deflate can do: a longer claim is a damaged or malicious header (zlib's technical notes).
+# Deflate cannot compress by more than this (zlib's technical notes): a header that claims more is damaged or malicious.
 DEFLATE_RATIO = 1032
 
 
@@ -19,7 +19,7 @@ def inflated(compressed_size: int) -> int:
 
 
 def check_memory(size: int, what: str) -> None:
-    """Raises `ValueError` if `size` bytes of `what` are more than this process can have of memory."""
+    """Raises `ValueError` if `size` bytes are more memory than this process may use; `what` names them in the error."""
     memory = _memory()
     if size > memory:
         raise ValueError(
@@ -28,14 +28,14 @@ def check_memory(size: int, what: str) -> None:
 
 
 def _memory():
-    """Returns the least of the machine's memory, the limits of this process and those of its container."""
+    """Returns the smallest of the machine's memory, the limits of this process and those of its container."""
     return min([*_machine(), *_process(), *_container()], default=float("inf"))
 
 
 def _machine():
     try:
         return [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    except (AttributeError, OSError, ValueError):  # not known, as on Windows
+    except (AttributeError, OSError, ValueError):  # the system does not say, as on Windows
         return []
 
 
@@ -48,10 +48,10 @@ def _process():
 
 
 def _container(groups=pathlib.Path("/proc/self/cgroup"), root=pathlib.Path("/sys/fs/cgroup")):
-    """Returns the memory limits of the control groups of this process and of all around them, versions 1 and 2."""
+    """Returns the memory limits of the control groups (versions 1 and 2) of this process and of all their parents."""
     try:
         lines = groups.read_text(encoding="utf-8").splitlines()
-    except OSError:  # there are none
+    except OSError:  # the system has no control groups
         return []
     found = []
     for line in lines:
@@ -61,7 +61,7 @@ def _container(groups=pathlib.Path("/proc/self/cgroup"), root=pathlib.Path("/sys
         top, name = (root / "memory", "memory.limit_in_bytes") if controllers else (root, "memory.max")
         folder = top / group.lstrip("/")
         for place in (folder, *folder.parents)[: len(folder.parts) - len(top.parts) + 1]:
-            # A container does not see the groups around its own, and "max" is no number.
+            # A container does not see the parents of its own group, and a group without a limit says "max".
             with contextlib.suppress(OSError, ValueError):
                 found.append(int((place / name).read_text(encoding="utf-8")))
     return found

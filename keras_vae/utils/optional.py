@@ -1,4 +1,4 @@
-"""Libraries that are not always installed."""
+"""Imports of libraries that are not always installed."""
 
 import importlib
 

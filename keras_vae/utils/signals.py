@@ -1,6 +1,6 @@
-"""SIGTERM and SIGINT end a command for certain, whatever becomes of the exception that they raise.
+"""SIGTERM and SIGINT end a command for certain, even if the exception that they raise is lost on its way.
 
-This file imports nothing but the standard library, so that `train.py` and `python -m export` can load it by its path.
+This file imports nothing but the standard library, so that a command is protected before its slow imports.
 """
 
 import contextlib
@@ -11,8 +11,9 @@ import threading
 from collections.abc import Callable, Iterator
 
 NUMBERS = (signal.SIGTERM, signal.SIGINT)
-# How long an exception has for its way out before the signal is raised again, and a command until its end.
+# Seconds until the signal is raised again, because its exception may have been lost.
 AGAIN_SECONDS = 1.0
+# Seconds until the process ends wherever it is.
 GRACE_SECONDS = 8.0
 
 
@@ -24,25 +25,26 @@ class Stopped(SystemExit):
 def obeyed(hint: Callable[[], str] = str) -> Iterator[None]:
     """Within this context SIGTERM and SIGINT end the process, with one line and exit code 128 + number.
 
-    They raise `Stopped`, so that what is half written goes. Python drops an exception that is raised in a `__del__` or
-    in a callback, and a library may catch it: so the signal is raised again every second, a further signal acts like
-    the first, and after eight seconds the process ends wherever it is, in a call that does not come back too.
+    They raise `Stopped`, so that half-written files are cleaned up. Python drops an exception that is raised in a
+    `__del__` or in a callback, and a library may catch it. The signal is therefore raised again every second, a further
+    signal acts like the first, and after eight seconds the process ends wherever it is, even in a call that does not
+    return.
 
     Args:
-      hint: asked at the end for what follows the name of the signal: how to go on.
+      hint: called at the end; returns text that follows the name of the signal, for example how to go on.
     """
     stop = _Stop(hint)
     stop.begin()
     try:
         yield
     finally:
-        if stop.number:  # whatever error came of it, or none
+        if stop.number:  # a signal came, whether an error reached this point or was lost
             stop.end()
         stop.leave()
 
 
 class _Stop:
-    """The signals of one context: `number` is the one that asked for the end, 0 while none has."""
+    """The signals of one context; `number` is that of the first signal that came, 0 before."""
 
     def __init__(self, hint):
         self.number, self._hint, self._last = 0, hint, False
@@ -68,13 +70,13 @@ class _Stop:
         os.close(self._writer)
 
     def end(self):
-        """Ends the process; TensorFlow's threads, stopped in a step, may keep the interpreter from doing so."""
+        """Ends the process at once: an ordinary exit may wait forever for TensorFlow's interrupted threads."""
         self._last = True
         self._say()
         os._exit(128 + self.number)
 
     def _say(self):
-        with contextlib.suppress(Exception):  # nobody may be reading
+        with contextlib.suppress(Exception):  # the reader of stderr may be gone
             print(f"stopped by {signal.Signals(self.number).name}{self._hint()}", file=sys.stderr, flush=True)
             sys.stdout.flush()
 
@@ -100,7 +102,7 @@ class _Stop:
             if not self._last:
                 _strike(number)
         if not self._last:
-            # Writing to a pipe that nobody reads may never return.
+            # Writing to a pipe that nobody reads may never return, so that a thread does it, with a limit of a second.
             speaker = threading.Thread(target=self._say, daemon=True)
             speaker.start()
             speaker.join(1.0)

@@ -1,4 +1,4 @@
-"""A random split of examples in two."""
+"""A random split of examples into a training and a test part."""
 
 import numpy as np
 
@@ -8,7 +8,15 @@ from keras_vae.utils.arguments import Fraction, PositiveInt, Seed, checked
 
 @checked
 def held_out(count: PositiveInt, test_fraction: Fraction, seed: Seed) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the indices of a random split, training and test part, neither empty.
+    """Returns the indices of a random split into a training and a test part.
+
+    Args:
+      count: number of examples, a positive integer.
+      test_fraction: share of the examples in the test part, in (0, 1).
+      seed: seed of the split.
+
+    Returns:
+      Integer arrays of the training and of the test part; neither is empty.
 
     Raises:
       ValueError: if `test_fraction` is not in (0, 1) or leaves a part empty.

@@ -1,4 +1,4 @@
-"""Statistics that several measures share."""
+"""Statistics that several rooms share."""
 
 import math
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_vae.utils.arguments import checked
 
+# A latent dimension is active if the variance of its posterior mean over the data is above this.
 ACTIVE_VARIANCE = 0.01
 
 

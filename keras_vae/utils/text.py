@@ -1,9 +1,9 @@
-"""Values as text."""
+"""Values as text for errors."""
 
 
 def written(value) -> str:
-    """Returns `repr(value)`, or words in its place where Python raises an error."""
+    """Returns `repr(value)`, or a description if Python refuses to write the value."""
     try:
         return repr(value)
-    except ValueError:  # an integer of more digits than Python writes
+    except ValueError:  # Python writes no integer of more than 4300 digits
         return "an integer of thousands of digits"

@@ -1,1 +1,1 @@
-"""Where data come from, a file for each kind of source."""
+"""The sources of data, with a file for each kind: drawn, shipped, folders, arrays and prepared data sets."""

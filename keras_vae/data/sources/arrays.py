@@ -16,12 +16,13 @@ _CHUNK = 2**24
 
 
 def read(path: pathlib.Path) -> Splits:
-    """Reads images from an .npy file, or from the keys of an .npz file.
+    """Reads images from an .npy file, or images and labels from an .npz file.
 
     The keys are `x_train` and `x_test` with or without `y_train` and `y_test`, or `x` with or without `y`, or one array
-    of any name. Images are `(count, height, width)` or `(count, height, width, channels)`: uint8, presented in [0, 1]
-    (as they are when none exceeds 1); bool; or floating, as they are. Labels are integers or text `(count,)` or
-    `(count, 1)`; those that are not 0, 1, 2, ... are numbered in sorted order.
+    of any name. Images are `(count, height, width)` or `(count, height, width, channels)`. uint8 images are presented
+    in [0, 1], divided by 255 unless their values are only 0 and 1; bool and floating ones are presented as they are.
+    Labels are integers or text `(count,)` or `(count, 1)`; if they are not 0, 1, 2, ..., they are numbered in sorted
+    order.
 
     Raises:
       ValueError: if the file is damaged, or holds something else; the message names file and key.
@@ -44,7 +45,7 @@ def _archive(path):
 
 
 def _keys(there, path):
-    """Returns the keys of an archive by what they hold: x and y, of train and test where it is split."""
+    """Returns role -> key of an archive, with the roles x and y, or x_train and so on if it is split."""
     pair = {"x_train", "x_test"} <= set(there)
     wanted = ("x_train", "y_train", "x_test", "y_test") if pair else ("x", "y")
     keys = {key: key for key in wanted if key in there}
@@ -106,7 +107,7 @@ def _values(array):
     """Returns the images with a channel axis: 8-bit ones as they are stored, others as finite float32."""
     values = array.read()
     if array.dtype.kind == "b":
-        values = np.asarray(values).view(np.uint8) != 0  # the bytes of a file need not be 0 and 1
+        values = np.asarray(values).view(np.uint8) != 0  # a file may hold other bytes than 0 and 1 as truth values
         values = values.astype(np.uint8)
     elif array.dtype.kind == "f":
         values = _finite(values, array.where)
@@ -130,14 +131,14 @@ def _finite(values, where):
 
 
 def _numbered(arrays):
-    """Returns labels as int64 0, 1, 2, ... and the names of these, none where they were such numbers."""
+    """Returns labels as int64 0, 1, 2, ... and their names; there are no names if the labels were such numbers."""
     if arrays[0] is None:
         return [None] * len(arrays), ()
     read = [array.read().reshape(-1) for array in arrays]
     try:
         classes, index = np.unique(np.concatenate(read), return_inverse=True)
         names = tuple(map(str, classes))
-    except (ValueError, TypeError) as error:  # text that is no Unicode
+    except (ValueError, TypeError) as error:  # the text is not valid Unicode
         raise ValueError(f"{arrays[0].where} must be labels, integers or text. Received: {reason(error)}") from error
     if classes.dtype.kind != "U" and np.array_equal(classes, np.arange(len(classes))):
         names = ()

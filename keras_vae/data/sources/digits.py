@@ -1,4 +1,4 @@
-"""The 8x8 digits that come with scikit-learn."""
+"""The source "digits": the 8x8 digits that come with scikit-learn."""
 
 import importlib
 
@@ -11,7 +11,7 @@ from keras_vae.data.splits import Splits
 def read() -> Splits:
     """Returns 1797 gray images `(8, 8, 1)` of levels 0 to 16, presented in [0, 1], with labels int64 0 to 9.
 
-    The test set of the UCI data set Optical Recognition of Handwritten Digits (Alpaydin and Kaynak, 1998).
+    They are the test set of the UCI data set Optical Recognition of Handwritten Digits (Alpaydin and Kaynak, 1998).
 
     Raises:
       ValueError: if scikit-learn is not installed.

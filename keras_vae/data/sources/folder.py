@@ -1,4 +1,4 @@
-"""A folder of picture files: sub-folders are labels, train/, test/ and validation/ are splits."""
+"""The source of picture files in a folder: sub-folders are labels; train/, test/ and validation/ are splits."""
 
 import hashlib
 import itertools
@@ -19,7 +19,7 @@ from keras_vae.utils.memory import check_memory
 
 ON_BAD_IMAGE = ("stop", "skip")
 _SPLITS = ("train", "test", "validation")
-_NAMED = 10  # at most, of files in one message
+_NAMED = 10  # one message names at most this many files
 
 
 class Picture(NamedTuple):
@@ -39,19 +39,20 @@ def read(
     """Reads a folder of PNG, JPEG, BMP, GIF or WebP files.
 
     Args:
-      folder: holds pictures, or sub-folders with pictures, whose names are the labels; or sub-folders train, test and
-        validation that do. test and validation may be missing.
-      image_size: (height, width) that all are brought to; None takes them as they are, all of one size.
-      on_bad_image: "stop" raises for pictures that cannot be read, "skip" goes on without them.
-      background: color that pictures with transparent pixels are laid on: a name of CSS or "#RRGGBB".
+      folder: holds pictures, or sub-folders of pictures whose names are the labels. It may instead have the sub-folders
+        train, test and validation, each of which is like that; test and validation may be missing.
+      image_size: (height, width) that all pictures are resized to; None takes them as they are, all of one size.
+      on_bad_image: "stop" raises for pictures that cannot be read, "skip" leaves them out.
+      background: color that is shown through transparent pixels: a name of CSS or "#RRGGBB".
 
     Returns:
       uint8 `(count, height, width, channels)` presented in [0, 1]: one channel if all pictures are gray, else three. A
-      WebP counts as color: the format has no gray; so does a transparent picture on a background that is not gray.
+      WebP always counts as color, because the format has no gray, and so does a transparent picture on a background
+      that is not gray.
 
     Raises:
-      ValueError: if there are no pictures, pictures of several sizes and no `image_size`, or bad ones; if `background`
-        is no color.
+      ValueError: if there are no pictures, or bad ones, or pictures of several sizes without `image_size`; if
+        `background` is no color.
       OSError: if the folder cannot be listed.
     """
     color = pictures.as_color(background)
@@ -91,11 +92,11 @@ def read(
 def find(folder: pathlib.Path) -> tuple[list[Picture], int]:
     """Returns the pictures of a folder in the order of their paths, and how many other files it holds.
 
-    Links are followed, but no folder is walked twice. Folders that the package wrote are passed over:
-    the figures of a run are no data, wherever they lie.
+    Links are followed, but no folder is read twice. Folders that the package wrote are left out, because the figures of
+    a run are no data.
 
     Raises:
-      ValueError: if there are none, or they are in no order that makes sense.
+      ValueError: if there are no pictures, or only some of them are in sub-folders.
     """
     seen, own, found, ignored = set(), [], [], 0
     splits = [name for name in _SPLITS if (folder / name).is_dir() and not is_own(folder / name)]
@@ -121,9 +122,10 @@ def find(folder: pathlib.Path) -> tuple[list[Picture], int]:
 
 
 def _files(folder, seen, own) -> Iterator[pathlib.Path]:
-    """Yields the files below a folder, and hidden folders as if they were files; each folder once, links or not.
+    """Yields the files below a folder, and hidden folders as if they were files; reads each folder once.
 
-    Folders that the package wrote are added to `own`, and nothing in them is yielded.
+    Folders that have been read are added to `seen`. Folders that the package wrote are added to `own`, and nothing in
+    them is yielded.
     """
     waiting = [folder]
     while waiting:
@@ -146,7 +148,7 @@ def _files(folder, seen, own) -> Iterator[pathlib.Path]:
 
 
 def _is_picture(path):
-    # A broken link is a picture that cannot be read; a pipe is none.
+    # A broken link counts as a picture that cannot be read, so that it is reported. A pipe counts as no picture.
     return path.suffix.lower() in pictures.SUFFIXES and (path.is_file() or path.is_symlink())
 
 
@@ -175,9 +177,9 @@ def _check_labels(folder, found):
 
 
 def _common_shape(known, image_size, is_gray):
-    """Returns (height, width, channels) of the data set, or raises unless there is one size; logs what is changed.
+    """Returns (height, width, channels) of the data set, and logs how pictures will be changed to fit.
 
-    `is_gray` says whether the background is.
+    Raises `ValueError` if they have several sizes and `image_size` is None. `is_gray` tells whether the background is.
     """
     channels = max(header.channels if is_gray or not header.alpha else 3 for _, header in known)
     size = image_size or known[0][1][:2]
@@ -201,7 +203,7 @@ def _common_shape(known, image_size, is_gray):
 
 
 def _decode(members, shape, color, names, bad):
-    """Returns the pictures of one split as `Images`, None if none can be read; adds the bad ones to `bad`."""
+    """Returns the pictures of one split as `Images`, or None if none can be read; adds the bad ones to `bad`."""
     check_memory(len(members) * math.prod(shape), f"{len(members)} images of shape {shape}")
     values = np.empty((len(members), *shape), np.uint8)
 
@@ -227,7 +229,7 @@ def _manifest(folder, found):
 def _size(path):
     try:
         return path.stat().st_size
-    except OSError:  # a broken link
+    except OSError:  # the link is broken
         return None
 
 

@@ -1,4 +1,4 @@
-"""IDX files, the format in which MNIST, Fashion-MNIST and their kin are distributed."""
+"""The source of IDX files, the format in which MNIST, Fashion-MNIST and similar sets are distributed."""
 
 import gzip
 import math
@@ -14,15 +14,15 @@ from keras_vae.data.splits import Splits
 from keras_vae.utils.errors import reason
 from keras_vae.utils.memory import check_memory, inflated
 
-# Unpacking tools turn the dash before idx into a dot.
+# Some unpacking tools turn the dash before idx into a dot.
 _NAME = re.compile(r"(train|t10k)-(images|labels)[-.]idx([13])-ubyte(\.gz)?")
 _RANKS = {"images": 3, "labels": 1}
 
 
 def find(folder: pathlib.Path) -> dict[tuple[str, str], pathlib.Path]:
-    """Returns the IDX files of a folder by (split, kind): ("train" or "t10k", "images" or "labels")."""
+    """Returns (split, kind) -> IDX file of a folder, with split "train" or "t10k" and kind "images" or "labels"."""
     files = {}
-    for path in sorted(folder.iterdir(), reverse=True):  # a file that is there both ways is read unpacked
+    for path in sorted(folder.iterdir(), reverse=True):  # if a file is there packed and unpacked, the latter comes last
         match = _NAME.fullmatch(path.name)
         if match and int(match[3]) == _RANKS[match[2]] and path.is_file():
             files[match[1], match[2]] = path
@@ -34,7 +34,7 @@ def read_folder(folder: pathlib.Path) -> Splits:
 
     Returns:
       Images uint8 `(count, height, width, 1)` presented in [0, 1], in the order of the files, with labels int64
-      `(count,)`; without labels if neither split has them.
+      `(count,)`, or without labels if neither split has them.
 
     Raises:
       ValueError: if a file is missing, damaged, or does not fit the others.
@@ -76,7 +76,7 @@ def read(path: pathlib.Path, rank: int) -> np.ndarray:
 
     Args:
       path: the file, compressed by gzip if its name ends in .gz.
-      rank: number of dimensions it must have.
+      rank: number of dimensions that the array must have.
 
     Returns:
       uint8 array of that rank, not empty.
@@ -99,14 +99,14 @@ def read(path: pathlib.Path, rank: int) -> np.ndarray:
 def parse(file: BinaryIO, most: int) -> np.ndarray:
     """Reads an IDX array of unsigned bytes from a file.
 
-        0 0 8 rank | rank sizes, 4 bytes each, the highest first | the values, last dimension fastest
+        0 0 8 rank | rank sizes, 4 big-endian bytes each | the values, last dimension fastest
 
     Args:
-      file: at the start of the array, which must be all there is.
-      most: how many bytes the file can hold at most; a larger claim is refused before anything is allocated.
+      file: a file that holds the array and nothing else.
+      most: the largest number of bytes that the file can hold; a larger claim is refused before memory is allocated.
 
     Raises:
-      ValueError: if the header is another one, or there are more or fewer values than it says, or none.
+      ValueError: if the header is no such header, or the number of values is 0 or not that of the header.
     """
     start = file.read(4)
     if len(start) < 4 or start[:3] != b"\x00\x00\x08" or not start[3]:
@@ -121,7 +121,7 @@ def parse(file: BinaryIO, most: int) -> np.ndarray:
     if count > most:
         raise ValueError(f"its header claims {shape}, which is more than the file can hold")
     check_memory(count, f"the array of shape {shape}")
-    values = file.read(count + 1)  # reading on to the end has gzip compare its checksum
+    values = file.read(count + 1)  # gzip only compares its checksum when a read reaches the end of the file
     if len(values) != count:
         found = "more" if len(values) > count else f"{len(values)}"
         raise ValueError(f"its header says {shape}, {count} values, and there are {found}")

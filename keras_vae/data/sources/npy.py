@@ -1,4 +1,4 @@
-"""The headers of .npy files, and of the members of .npz files: checked before an array is read, and without pickle."""
+"""Safe reading of .npy files and members of .npz files: the header is checked first, and pickle is never used."""
 
 import io
 import math
@@ -23,8 +23,8 @@ class Array(NamedTuple):
     Attributes:
       where: file and key, for errors.
       shape: shape of the array, 1 to 4 dimensions, not empty.
-      dtype: its type, no Python objects.
-      read: returns the array, or raises `ValueError` if the file is damaged further on.
+      dtype: type of the array, never Python objects.
+      read: returns the array, or raises `ValueError` if the file is damaged after the header.
     """
 
     where: str
@@ -34,7 +34,7 @@ class Array(NamedTuple):
 
 
 def from_file(path: pathlib.Path) -> Array:
-    """Returns the array of an .npy file; it is mapped, so that only what is used comes into memory.
+    """Returns the array of an .npy file; the file is mapped, so that only what is used is read into memory.
 
     Raises:
       ValueError: if the header is damaged or does not fit the size of the file, or holds Python objects.
@@ -46,7 +46,7 @@ def from_file(path: pathlib.Path) -> Array:
 
 
 def from_archive(archive: zipfile.ZipFile, key: str) -> Array:
-    """Returns the array `key` of an .npz file, to be read while the archive is open; errors as in `from_file`."""
+    """Returns the array `key` of an .npz file, to be read while the archive is open; raises as `from_file` does."""
     info, size = archive.getinfo(f"{key}.npy"), pathlib.Path(archive.filename).stat().st_size
     where = f"{archive.filename} [{key}]"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -65,7 +65,7 @@ def from_archive(archive: zipfile.ZipFile, key: str) -> Array:
 
 
 def _content(archive, info, where, offset, count):
-    """Returns `count` bytes of a member from `offset` on, all if -1."""
+    """Returns `count` bytes of a member from `offset` on; -1 stands for all."""
     try:
         with archive.open(info) as file:
             file.read(offset)
@@ -77,14 +77,14 @@ def _content(archive, info, where, offset, count):
 
 
 def _header(start, size, where):
-    """Returns (shape, order, dtype, offset of the values), and checks that a file of `size` bytes is just that."""
+    """Returns (shape, order, dtype, offset of the values) after a check that they describe a file of `size` bytes."""
     buffer = io.BytesIO(start)
     try:
         version = np.lib.format.read_magic(buffer)
         if version not in _HEADERS:
             raise ValueError(f"version {version} of the format is for arrays of records")
         shape, fortran, dtype = _HEADERS[version](buffer)
-    except Exception as error:  # NumPy raises whatever its parser does
+    except Exception as error:  # NumPy lets every error of its parser through
         raise ValueError(f"{where} is damaged or no NumPy array: {reason(error)}") from error
     if dtype.hasobject:
         raise ValueError(f"{where} must hold numbers. Received: Python objects, which need pickle and are never loaded")

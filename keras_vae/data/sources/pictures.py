@@ -1,4 +1,4 @@
-"""Single picture files -> arrays."""
+"""Single picture files -> arrays, by Pillow."""
 
 import concurrent.futures
 import os
@@ -13,21 +13,21 @@ from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 from keras_vae.utils.errors import reason
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
-# Pillow knows dozens of formats by their content; no other is tried, whatever a file is called.
+# Pillow recognizes dozens of formats by their content, whatever a file is called. It is only allowed to try these.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 _EXIF_ORIENTATION = 0x0112
 _TURNED = ("JPEG", "WEBP")
 
 
 class Header(NamedTuple):
-    """What is known of a picture before it is decoded.
+    """What the header of a picture file tells, before the picture is decoded.
 
     Attributes:
-      height: in pixels, as it is shown.
-      width: in pixels, as it is shown.
+      height: in pixels, after the turn that its EXIF orientation asks for.
+      width: in pixels, after that turn.
       channels: 1 for gray, 3 for color.
       alpha: whether it has an alpha channel or a transparent color.
-      deep: whether it has more than 8 bits a value.
+      deep: whether its values have more than 8 bits.
     """
 
     height: int
@@ -41,7 +41,7 @@ def as_color(background: str) -> tuple[int, int, int]:
     """Returns a color as (red, green, blue), each from 0 to 255.
 
     Args:
-      background: a name of CSS, "white", or "#RRGGBB".
+      background: a name of CSS, for example "white", or "#RRGGBB".
 
     Raises:
       ValueError: if it is neither.
@@ -74,20 +74,21 @@ def decode(
 ) -> np.ndarray:
     """Returns a picture as uint8 `(height, width, channels)`.
 
-    A JPEG or WebP is turned the way its EXIF orientation says. A picture of another size is cut in the middle to the
-    wanted aspect, then resized with a triangle filter as wide as the step between new pixels. One with an alpha channel
-    or a transparent color is laid on `background` before: the colors that lie hidden under transparent pixels show
-    nowhere, and bleed into no neighbor. Values of 16 bits are scaled to 8.
+    A JPEG or WebP is turned the way its EXIF orientation says. A picture of another size is cut around its middle to
+    the wanted aspect, then resized with a triangle filter as wide as the step between new pixels. A picture with an
+    alpha channel or a transparent color is first laid on `background`, so that the hidden colors of transparent pixels
+    do not bleed into their neighbors. Values of 16 bits are scaled to 8.
 
     Raises:
-      Exception: whatever Pillow raises for a damaged file or one of too many pixels.
+      Exception: Pillow raises errors of many classes for a damaged file or one of too many pixels.
     """
     with _open(path) as image:
         if image.format == "JPEG":
             side = 2 * max(height, width)
             shown = (image.height, image.width) if _lies_on_its_side(image) else image.size
             if shown != (width, height):
-                image.draft(None, (side, side))  # decodes at 1/2, 1/4 or 1/8 where that is still twice what is wanted
+                # The decoder may skip work and decode at 1/2, 1/4 or 1/8, as long as twice the wanted size is left.
+                image.draft(None, (side, side))
         if image.format in _TURNED:
             image = ImageOps.exif_transpose(image)
         if _is_deep(image):
@@ -101,7 +102,7 @@ def decode(
 
 
 def _open(path):
-    if not path.is_file():  # a pipe or a device would be waited for
+    if not path.is_file():  # opening a pipe or a device may wait forever
         raise FileNotFoundError("not a file (a broken link?)")
     try:
         return Image.open(path, formats=FORMATS)
@@ -126,7 +127,7 @@ def _to_8_bits(image):
     gray = Image.fromarray(np.rint(values * (255.0 / 65535.0)).clip(0, 255).astype(np.uint8))
     if not _is_transparent(image):
         return gray
-    # One of 65,536 levels is transparent, and not all that fall on the same of 256.
+    # One of 65,536 levels is transparent. Scaled to 256 levels it could no longer be told from its neighbors.
     opaque = 255 * (values != image.info["transparency"])
     return Image.merge("LA", [gray, Image.fromarray(opaque.astype(np.uint8))])
 
@@ -139,20 +140,21 @@ def _is_gray(image):
 
 
 def for_each(function: Callable, items: Sequence) -> tuple[list, dict[int, str]]:
-    """Calls a function for each item, in threads: Pillow decodes outside Python's lock.
+    """Calls a function for each item, in threads, because Pillow releases Python's lock while it decodes.
 
     Returns:
-      What it returned, None where it raised; and why it raised, by the number of the item.
+      A list of what the function returned, with None where it raised; and a dict from the index of each such item to
+      the reason.
 
     Raises:
-      MemoryError: if one of them does.
+      MemoryError: if a call raises it.
     """
     reasons = {}
 
     def attempt(i):
         try:
             return function(items[i])
-        except MemoryError:  # the machine's fault, not the picture's
+        except MemoryError:  # the machine is too small, and the picture may be fine
             raise
         except Exception as error:  # Pillow raises SyntaxError, struct.error and many more for a damaged file
             reasons[i] = reason(error)

@@ -1,4 +1,4 @@
-"""Data sets that tensorflow-datasets has prepared in a folder."""
+"""The source of data sets that tensorflow-datasets has prepared in a folder."""
 
 import pathlib
 import re
@@ -21,7 +21,7 @@ def read(name: str, data_dir: str | None = None) -> Splits:
     """Reads the splits `train` and `test` of a prepared data set of tensorflow-datasets; nothing is downloaded.
 
     Args:
-      name: its name, as `tfds.load` takes it.
+      name: name of the data set, as `tfds.load` takes it.
       data_dir: folder of prepared data sets; None is tensorflow-datasets' own, `~/tensorflow_datasets`.
 
     Raises:
@@ -32,15 +32,15 @@ def read(name: str, data_dir: str | None = None) -> Splits:
             "A data set of tensorflow-datasets must be named without a namespace: those of namespaces, such as "
             f"kubric:, robotics: and huggingface:, are looked for in the network. Received: {name!r}"
         )
-    import tensorflow_datasets as tfds  # slow, and only needed here
+    import tensorflow_datasets as tfds  # the import is slow, and no other source needs it
 
     folder = pathlib.Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
     try:
-        # No download: tensorflow-datasets would try for minutes where there is no network.
+        # Downloads are off, because without a network tensorflow-datasets would try for minutes.
         loaded, info = tfds.load(name, data_dir=str(folder), batch_size=-1, download=False, with_info=True)
     except MemoryError:
         raise
-    except Exception as error:  # tensorflow-datasets raises whatever its readers raise
+    except Exception as error:  # tensorflow-datasets lets every error of its readers through
         raise NotFoundError(
             f"Data set {name!r} cannot be loaded. Looked for a prepared data set {name!r} in {folder} "
             f"({type(error).__name__}: {reason(error)}). Prepare it on a machine with network: "

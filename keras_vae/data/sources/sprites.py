@@ -1,4 +1,4 @@
-"""Small drawn images whose generating factors are known, to measure disentanglement with."""
+"""The source "sprites": small drawn images whose generating factors are known, for measuring disentanglement."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ from keras_vae.utils.arguments import PositiveInt, checked
 SHAPES = ("square", "ellipse", "triangle")
 FACTOR_NAMES = ("shape", "scale", "orientation", "x", "y")
 FACTOR_SIZES = (3, 4, 6, 8, 8)
-# Numbers of the factors whose values have no order.
+# Indices of the factors whose values have no order.
 CATEGORICAL_FACTORS = (0,)
-# Side of the square of the same area as the figure, and the place of its center, both as parts of the image's side.
+# Both are shares of the image's side: the side of a square with the figure's area, and the place of its center.
 SCALES = (0.15, 0.30)
 CENTERS = (0.33, 0.67)
 MIN_SIZE = 16
@@ -23,9 +23,9 @@ def sprites(size: PositiveInt = 32) -> Images:
 
         pixel = 255 * (part of the pixel that the figure covers)
 
-    The last factor varies fastest. Figures of one scale have the same area, (scale * size)^2 pixels, and the border
-    cuts none off. Orientations are 0 to 75 degrees: a quarter turn is the symmetry of the square, so that no two
-    images are equal and every factor can be read from its image. In the manner of dSprites (Matthey et al., 2017).
+    The last factor varies fastest. Figures of one scale have the same area, (scale * size)^2 pixels, and none is cut
+    off by the border. Orientations are 0 to 75 degrees: the square looks the same after 90 degrees, so that no two
+    images are equal and every factor can be read from the image. The idea is that of dSprites (Matthey et al., 2017).
 
     Args:
       size: height and width in pixels, an integer of at least 16.
@@ -63,12 +63,15 @@ def _level(factors, i):
 
 
 def _inside(distance, angle):
-    """Part of a pixel on the inner side of a line at a signed distance, its normal at `angle` from the pixel's side."""
+    """Returns how much of a pixel lies inside of a line: `distance` is signed, `angle` is that of the line's normal."""
     return np.clip(0.5 - distance / (np.abs(np.cos(angle)) + np.abs(np.sin(angle))), 0.0, 1.0)
 
 
 def _polygon(u, v, angle, apothem, corners):
-    """Part of a pixel inside a regular polygon: the product over its sides, exact at a right angle along the pixels."""
+    """Returns how much of a pixel lies in a regular polygon: a product over its sides.
+
+    It is exact at a corner of 90 degrees whose sides lie along the pixels.
+    """
     covered = np.float32(1.0)
     for turn in 2.0 * np.pi * np.arange(corners) / corners:
         distance = np.float32(np.cos(turn)) * u + np.float32(np.sin(turn)) * v - apothem
@@ -85,7 +88,7 @@ def _triangle(u, v, side, angle):
 
 
 def _ellipse(u, v, side, angle):
-    """An ellipse twice as long as wide; the distance from it is, to first order, (r - 1) / |gradient of r|."""
+    """Draws an ellipse twice as long as wide; the distance from it is, to first order, (r - 1) / |gradient of r|."""
     width = side / np.float32(np.sqrt(2.0 * np.pi))
     a, b = u / (2.0 * width) ** 2, v / width**2
     radius = np.maximum(np.sqrt(a * u + b * v), 1e-3)

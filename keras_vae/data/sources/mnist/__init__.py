@@ -1,4 +1,4 @@
-"""MNIST, shipped with the package (see README.md beside this file for its license)."""
+"""The source "mnist", which is shipped with the package (README.md beside this file has its license)."""
 
 import gzip
 import hashlib
@@ -25,7 +25,7 @@ def read(folder: pathlib.Path = FOLDER) -> tuple[tuple[np.ndarray, np.ndarray], 
     Images are uint8 `(60000, 28, 28, 1)` and `(10000, 28, 28, 1)`, labels int64.
 
     Raises:
-      ValueError: if a file is missing, damaged or not the one whose SHA-256 is known.
+      ValueError: if a file is missing, or damaged so that its SHA-256 is not the known one.
     """
     train, test = (
         (_read_idx(folder, f"{split}-images-idx3-ubyte")[..., None], _read_idx(folder, f"{split}-labels-idx1-ubyte"))

@@ -1,1 +1,1 @@
-"""The distributions that the models are made of, and how they are drawn from noise that is handed in."""
+"""The distributions that models are made of, and `sampling.draw`, which draws them from noise that is handed in."""

@@ -1,4 +1,4 @@
-"""Distributions of values in [0, 1], as the likelihoods use them."""
+"""Bernoulli and continuous Bernoulli distributions, written for speed and for TFLite."""
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -9,7 +9,10 @@ tfd = tfp.distributions
 
 
 class _Bernoullis(tfd.Independent):
-    """Independent `tfd.Bernoulli`s with `log p(x) = sum_i x_i l_i - sum_i softplus(l_i)`."""
+    """Independent `tfd.Bernoulli`s with log p(x) = sum_i x_i l_i - sum_i softplus(l_i).
+
+    The second sum takes one logarithm for 16 values, see `softplus_sum`.
+    """
 
     def _log_prob(self, value):
         logits = self.distribution.logits_parameter()
@@ -19,9 +22,12 @@ class _Bernoullis(tfd.Independent):
 
 
 class _ContinuousBernoulliLogits(tfd.ContinuousBernoulli):
-    """`tfd.ContinuousBernoulli` by `p(x) = exp(l x) l / (exp(l) - 1)`: stable at any logit, and built-ins of TFLite."""
+    """`tfd.ContinuousBernoulli` with p(x) = exp(l x) l / (exp(l) - 1), l the logit.
 
-    # Below this |logit| the series at 0 are more exact in float32 than the formulas.
+    Unlike TFP's own formulas these are stable at any logit, and consist of built-in operations of TFLite.
+    """
+
+    # Below this |logit| a series around 0 is more exact in float32 than the formulas.
     _SMALL = 0.05
 
     def _parts(self):

@@ -18,13 +18,13 @@ tfd = tfp.distributions
 
 
 class Chain(tfd.Distribution):
-    """p(z) = p(a_1) prod_i p(a_i | a_(i-1)), with z the layers a_1, ..., a_L side by side.
+    """p(z) = p(a_1) prod_i p(a_i | a_(i-1)), where z is the layers a_1, ..., a_L side by side.
 
     Args:
       first: distribution of a_1.
       transitions: functions a_(i-1) -> distribution of a_i, for i from 2.
       sizes: dimensions of a_1, ..., a_L.
-      from_last: whether z holds the layers in the order a_L, ..., a_1.
+      from_last: whether z holds the layers in the order a_L, ..., a_1, as for a prior that starts at the top layer.
     """
 
     def __init__(self, first, transitions: Sequence[Callable], sizes: Sequence[int], from_last: bool = False):
@@ -39,7 +39,7 @@ class Chain(tfd.Distribution):
         )
 
     def draw(self, noise, sample_shape=()) -> tf.Tensor:
-        """Returns z made of base noise."""
+        """Returns z as a function of base noise."""
         layers = [draw(self._first, noise, sample_shape)]
         for transition in self._transitions:
             layers.append(draw(transition(layers[-1]), noise))
@@ -87,12 +87,12 @@ def _(distribution):
 
 
 class Transition(Part):
-    """One layer of a chain to the next: N(loc(a), diag(scale(a)^2)), both of a dense network of a.
+    """Distribution of the next layer of a chain: N(loc(a), diag(scale(a)^2)), with a dense network of the layer a.
 
     Args:
       size: dimension of the next layer.
       hidden_units: widths of the network.
-      activation: of the network, anything `keras.layers.Dense` accepts.
+      activation: activation of the network, anything `keras.layers.Dense` accepts.
       min_scale: floor of the standard deviations, positive.
     """
 
@@ -108,7 +108,8 @@ class Transition(Part):
         self.built = True
 
     def __call__(self, a):
-        # Called inside a distribution, at whatever leading dimensions it has: not through Keras's layer call.
+        # `Chain` calls this with any number of leading dimensions. Keras's layer call would check shapes and record the
+        # call, so this method replaces it.
         for layer in self._network.layers:
             a = layer(a)
         scale = softplus.scale(a[..., self._size :], self._min_scale)

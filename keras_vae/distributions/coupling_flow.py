@@ -1,4 +1,4 @@
-"""Invertible maps of z, for posteriors and priors."""
+"""Normalizing flows of affine coupling layers: invertible maps of z for posteriors and priors."""
 
 import keras
 import tensorflow as tf
@@ -11,10 +11,12 @@ tfb = tfp.bijectors
 
 
 class CouplingNetwork(Part):
-    """The part of z that stays, and a context -> shift and log scale of the part that moves.
+    """Network of one coupling layer: the half of z that stays, and a context -> shift and log scale of the other half.
 
-    `h = tanh(A z + B context + b)`; shift and log scale are linear in h, with the log scale kept within (-2, 2). All
-    zeros at first, so that a new coupling layer is the identity.
+        h = tanh(A z + B context + b)
+
+    Shift and log scale are linear in h, and the log scale is then squashed into (-2, 2). Both are zero in a new
+    network, so that a new coupling layer is the identity.
     """
 
     def __init__(self, size_in: int, size_out: int, hidden_units: int, **kwargs):
@@ -33,7 +35,8 @@ class CouplingNetwork(Part):
         self.built = True
 
     def __call__(self, z, context=None):
-        # Called inside a bijector, at whatever leading dimensions it has: not through Keras's layer call.
+        # TFP calls this inside a bijector, with any number of leading dimensions. Keras's layer call would check shapes
+        # and record the call, so this method replaces it.
         hidden = self._from_z(z)
         if context is not None:
             hidden += self._from_context(context)
@@ -44,7 +47,9 @@ class CouplingNetwork(Part):
 class CouplingFlow(Part):
     """Affine coupling layers (Dinh et al., 2017, equation 7): each moves half of z by a function of the other half.
 
-        z_b' = z_b * exp(s(z_a, context)) + t(z_a, context),  z_a' = z_a,  halves in turn
+        z_b' = z_b * exp(s(z_a, context)) + t(z_a, context),  z_a' = z_a
+
+    The two halves take turns from layer to layer.
 
     Args:
       latent_dim: dimension of z, at least 2.
@@ -57,7 +62,8 @@ class CouplingFlow(Part):
         if checks.positive_int("latent_dim", latent_dim) < 2:
             raise ValueError(f"`latent_dim` must be at least 2 for a flow of halves. Received: latent_dim={latent_dim}")
         half = latent_dim // 2
-        # A negative number of masked dimensions counts from the end: the halves take turns.
+        # TFP's `RealNVP` counts a negative number of masked dimensions from the end. The signs alternate, so that the
+        # halves take turns.
         self._masks = [
             half if i % 2 else half - latent_dim for i in range(checks.positive_int("num_layers", num_layers))
         ]
@@ -73,7 +79,7 @@ class CouplingFlow(Part):
         super().build(context_shape)
 
     def bijector(self, context: tf.Tensor | None = None) -> tfb.Bijector:
-        """Returns base -> z, for a context `(batch, features)` or none."""
+        """Returns the map from base noise to z; `context` is `(batch, features)` or None."""
         return tfb.Chain([self._coupling(*pair, context) for pair in zip(self._masks, self._networks, strict=True)])
 
     @staticmethod

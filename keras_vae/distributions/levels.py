@@ -1,4 +1,4 @@
-"""Distributions over the levels of 8-bit pictures."""
+"""Distributions of values on equally spaced levels, such as those of 8-bit pictures."""
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -9,7 +9,7 @@ tfd = tfp.distributions
 
 
 class _LevelCategorical(tfd.Categorical):
-    """`tfd.Categorical` over levels between 0 and 1."""
+    """`tfd.Categorical` whose values are equally spaced levels from 0 to 1 instead of indices."""
 
     def _log_prob(self, value):
         logits = self.logits_parameter()
@@ -22,7 +22,7 @@ class _LevelCategorical(tfd.Categorical):
 
 
 class _DiscretizedLogistic(tfd.Distribution):
-    """A logistic on [0, 1] rounded to levels; the outer levels take the tails."""
+    """A logistic rounded to equally spaced levels from 0 to 1; the mass below 0 and above 1 goes to the outer levels."""
 
     def __init__(self, loc, scale, num_levels: int):
         self.loc, self.scale, self.num_levels = loc, scale, num_levels
@@ -51,12 +51,13 @@ class _DiscretizedLogistic(tfd.Distribution):
         half = 0.5 / (self.num_levels - 1)
         upper = (value + half - self.loc) / self.scale
         lower = (value - half - self.loc) / self.scale
-        # log(sigmoid(u) - sigmoid(l)) = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)), with u - l exact.
+        # log(sigmoid(u) - sigmoid(l)) = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)). This form loses no
+        # digits, because l - u is computed as -2 half / scale instead of as a difference of two large numbers.
         inside = -softplus(-upper) - softplus(lower) + tf.math.log(-tf.math.expm1(-2.0 * half / self.scale))
         first = -softplus(-upper)
         last = -softplus(lower)
         return tf.where(value < half, first, tf.where(value > 1.0 - half, last, inside))
 
     def _mean(self):
-        # The mean of the logistic clipped to [0, 1], which rounding to levels hardly moves.
+        # This is the mean of the logistic clipped to [0, 1]. Rounding to levels hardly changes it.
         return self.scale * (softplus(self.loc / self.scale) - softplus((self.loc - 1.0) / self.scale))

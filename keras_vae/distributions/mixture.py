@@ -10,16 +10,16 @@ tfd = tfp.distributions
 
 
 def is_diagonal_normal(distribution) -> bool:
-    """Whether it is a Gaussian of independent dimensions, `tfd.Independent(tfd.Normal(...))`."""
+    """Whether a distribution is a Gaussian of independent dimensions, `tfd.Independent(tfd.Normal(...))`."""
     return isinstance(distribution, tfd.Independent) and isinstance(distribution.distribution, tfd.Normal)
 
 
 class MixtureOfNormals(tfd.MixtureSameFamily):
-    """p(z) = sum_k w_k N(z; loc_k, diag(scale_k^2)), of components `tfd.Independent(tfd.Normal(loc, scale), 1)`.
+    """p(z) = sum_k w_k N(z; loc_k, diag(scale_k^2)), with components `tfd.Independent(tfd.Normal(loc, scale), 1)`.
 
-    One mixture, not a batch of them. Draws, and densities of finite z, are those of `tfd.MixtureSameFamily`. There n
-    densities under K components in d dimensions take several arrays of (n, K, d), and so does their gradient; here both
-    take products of (n, K), (n, d) and (K, d) matrices.
+    The batch shape must be (), a single mixture. Draws, and densities of finite z, are those of
+    `tfd.MixtureSameFamily`, but need less memory. In that class, n densities under K components in d dimensions and
+    their gradients take several arrays of (n, K, d). Here they take matrix products of (n, K), (n, d) and (K, d).
     """
 
     def _log_prob(self, x):
@@ -34,9 +34,10 @@ class MixtureOfNormals(tfd.MixtureSameFamily):
 
 @functools.singledispatch
 def in_single_precision(distribution):
-    """Returns the same distribution with densities that take no float64, for the formats that lack it.
+    """Returns the same distribution with densities that are computed without float64, for formats that lack it.
 
-    Of a `MixtureOfNormals`, and of those that register how they hold one; others come back as they are.
+    Only `MixtureOfNormals` and distributions that hold one use float64. A class that holds one registers a rule here;
+    other distributions are returned as they are.
     """
     return distribution
 
@@ -57,8 +58,8 @@ def _normal_log_probs(z: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor):
         d loc_k   = (sum_n g_nk z_n - loc_k sum_n g_nk) p_k
         d scale_k = ((sum_n g_nk z_n^2 - 2 loc_k sum_n g_nk z_n + loc_k^2 sum_n g_nk) p_k - sum_n g_nk) / scale_k
 
-    Where z is near loc these terms cancel but for (scale / z)^2 of them, more than float32 has digits for: they are
-    float64.
+    If z is near loc, these terms cancel except for a part of about (scale / z)^2. float32 has too few digits for that,
+    so the sums are computed in float64.
     """
     dtype = z.dtype
     z, loc, scale = (tf.cast(value, tf.float64) for value in (z, loc, scale))

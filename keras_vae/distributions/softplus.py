@@ -1,33 +1,37 @@
-"""From any number to a positive one."""
+"""softplus(x) = log(1 + exp(x)), which makes the positive scales of all heads from the numbers of a network."""
 
 import numpy as np
 import tensorflow as tf
 
-# softplus(UNIT) = 1: a head that outputs zeros starts at scale 1.
+# softplus(UNIT) = 1. It is added to the output of a head, so that a head that outputs zeros has scale 1.
 UNIT = 0.5413248546129181
 
 
 def softplus(x: tf.Tensor) -> tf.Tensor:
-    """Returns log(1 + exp(x)), finite for every finite x in TFLite too, whose own is infinite from 89."""
-    # In these words its gradient is the sigmoid at 0 too, where `maximum` and `abs` take sides, and exact far below 0.
+    """Returns log(1 + exp(x)), finite for every finite x; TFLite's own softplus overflows from x = 89 on."""
+    # `relu` and `minimum` are chosen for the gradient, which must be sigmoid(x). With `maximum(x, 0)` and `abs(x)`,
+    # whose gradients at a kink do not fit together, it would be wrong at x = 0. The form is also exact far below 0.
     return tf.nn.relu(x) + tf.math.log1p(tf.exp(tf.minimum(x, -x)))
 
 
 def scale(raw: tf.Tensor, min_scale: float) -> tf.Tensor:
-    """Returns softplus(raw + UNIT) + min_scale: positive, and 1 + min_scale where `raw` is 0."""
+    """Returns softplus(raw + UNIT) + min_scale, which is positive, and 1 + min_scale for `raw` = 0."""
     return softplus(raw + UNIT) + min_scale
 
 
 def raw_of_scale(scale: tf.Tensor | np.ndarray, min_scale: float) -> tf.Tensor:
-    """Returns the `raw` of which `scale` makes these numbers; of those below min_scale + 1e-6 it makes that.
+    """Returns the inverse of the function `scale`: the `raw` at which it returns these numbers.
 
-    log(exp(scale - min_scale) - 1) - UNIT, in words that do not overflow for a large scale.
+        raw = log(exp(scale - min_scale) - 1) - UNIT
+
+    It is written so that it does not overflow for a large scale. A scale below min_scale + 1e-6, which `scale` hardly
+    or never returns, is raised to that.
     """
     rest = tf.maximum(tf.convert_to_tensor(scale) - min_scale, 1e-6)
     return rest + tf.math.log(-tf.math.expm1(-rest)) - UNIT
 
 
-# So many factors of a product, each in [1, 2]: below 2^16, which float32 holds with an error of some units of 6e-8.
+# Each factor 1 + exp(-|x|) is in [1, 2], so a product of 16 is at most 2^16, which float32 holds to about 1e-6.
 _GROUP = 16
 
 
@@ -37,7 +41,8 @@ def softplus_sum(x: tf.Tensor) -> tf.Tensor:
 
         sum_i softplus(x_i) = sum_i max(x_i, 0) + sum_groups log prod_(i in group) (1 + exp(-|x_i|))
 
-    One logarithm for 16 values. The logarithms are most of what log p(x|z) costs beside the matrix products.
+    This takes one logarithm for each group of 16 values. Logarithms are the largest part of the cost of log p(x|z)
+    beside the matrix products.
     """
     size = x.shape[-1]
     rows = tf.reshape(x, (-1, size))

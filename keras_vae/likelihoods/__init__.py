@@ -1,4 +1,4 @@
-"""Likelihood heads: features -> p(x|z)."""
+"""Likelihoods, the heads of decoders: features of z -> p(x|z)."""
 
 from keras_vae.likelihoods.binary import Bernoulli, ContinuousBernoulli
 from keras_vae.likelihoods.head import Likelihood

@@ -1,4 +1,4 @@
-"""Values between 0 and 1: Bernoulli for binary ones, continuous Bernoulli for gray ones."""
+"""Likelihoods of values in [0, 1]: Bernoulli for binary ones, continuous Bernoulli for real ones, such as gray."""
 
 import numpy as np
 import tensorflow as tf
@@ -14,8 +14,8 @@ tfd = tfp.distributions
 class Bernoulli(Likelihood):
     """p(x|z) = prod_i p_i^x_i (1 - p_i)^(1 - x_i), with logit(p) the projected features.
 
-    For binary x this is a probability mass in nats. Values between 0 and 1 are accepted, but the number is then no
-    likelihood and not comparable with any binarized figure; `ContinuousBernoulli` is the density.
+    For binary x its logarithm is that of a probability, in nats. Values between 0 and 1 are accepted, but the number is
+    then no likelihood, and not comparable with that of binarized data; `ContinuousBernoulli` is a density for them.
 
     Args:
       event_shape: shape of one x.
@@ -36,10 +36,10 @@ class Bernoulli(Likelihood):
 
 @register
 class ContinuousBernoulli(Likelihood):
-    """p(x|z) = prod_i C(l_i) exp(l_i x_i) on [0, 1], with l the projected features: the density for gray images.
+    """p(x|z) = prod_i C(l_i) exp(l_i x_i) on [0, 1], with l the projected features: a density for gray images.
 
-    Loaiza-Ganem and Cunningham, "The continuous Bernoulli" (2019), equation 5: C normalizes what a Bernoulli on gray
-    values leaves out.
+    C is the factor by which the formula of the Bernoulli must be multiplied to integrate to 1 over [0, 1]
+    (Loaiza-Ganem and Cunningham, "The continuous Bernoulli", 2019, equation 5).
 
     Args:
       event_shape: shape of one x.

@@ -1,4 +1,4 @@
-"""What the likelihood heads have in common."""
+"""`Likelihood`, the base of the likelihood heads."""
 
 import math
 from collections.abc import Callable
@@ -27,9 +27,9 @@ def invert(mean_of, mean: np.ndarray, bound: float) -> np.ndarray:
 
 
 def inner_mean(mean: np.ndarray) -> np.ndarray:
-    """Returns a mean in [0, 1] pressed to [0.01, 0.99].
+    """Returns a mean in [0, 1] squeezed into [0.01, 0.99].
 
-    A value that never changes must not start with a parameter that gradients cannot move.
+    A pixel that is 0 in all examples would otherwise start with an infinite logit, where its gradient is 0.
     """
     return 0.01 + 0.98 * np.clip(np.float64(mean), 0.0, 1.0)
 
@@ -37,22 +37,23 @@ def inner_mean(mean: np.ndarray) -> np.ndarray:
 class Likelihood(Part):
     """Base of the likelihood heads: projects features to parameters and makes a distribution of them.
 
-    Feature maps `(batch, height, width, filters)` of the data's own height and width are projected by a
-    convolution, anything else is flattened and projected by a dense layer. A subclass implements `distribution`, and
-    names its `support`, the range of x, and its `mean_range`, the range of the mean of p(x|z) (None: unbounded).
+    Feature maps `(batch, height, width, filters)` with the height and width of x are projected by a convolution. All
+    other features are flattened and projected by a dense layer. A subclass implements `distribution` and
+    `initial_parameters`, and sets `support`, the range of x, and `mean_range`, the range of the mean of p(x|z), which
+    is None if it is unbounded.
 
     Args:
       event_shape: shape of one x, for example `(28, 28, 1)`.
-      kernel_size: height and width of the kernel of that convolution.
+      kernel_size: height and width of the kernel of the convolution.
     """
 
-    # Whether log p(x|z) is of a density rather than of a probability mass.
+    # Whether p(x|z) is a density rather than a probability.
     is_density = True
     support = (-math.inf, math.inf)
     mean_range: tuple[float, float] | None = None
-    # Whether `validate` must see every value, and not only the smallest and the largest.
+    # Whether `validate` must see every value, or only the smallest and the largest.
     validates_each_value = False
-    # Whether `adapt` also takes the deviation of the data, to start a scale there.
+    # Whether `adapt` also takes the standard deviation of the data, at which a learned scale starts.
     learns_scale = False
 
     @checked
@@ -63,7 +64,7 @@ class Likelihood(Part):
 
     @property
     def num_parameters(self) -> int:
-        """How many numbers the head needs for one value of x."""
+        """Number of parameters of the distribution of one value of x."""
         return 1
 
     @property
@@ -84,7 +85,7 @@ class Likelihood(Part):
         raise NotImplementedError
 
     def build(self, input_shape):
-        # float32 whatever the trunk computes in: a density in half precision overflows.
+        # The head computes in float32 under mixed precision too, because a density in half precision overflows.
         self._is_map = len(input_shape) == 4 and tuple(input_shape[1:3]) == self.event_shape[:2]
         options = {"dtype": "float32", "name": "parameters"}
         if self._is_map:
@@ -109,7 +110,7 @@ class Likelihood(Part):
         """Sets the output bias so that training starts from the mean of the data.
 
         Args:
-          mean: mean of the training set, shape `event_shape`. A convolutional projection takes its mean per channel.
+          mean: mean of the training set, shape `event_shape`. A convolutional projection uses its mean per channel.
         """
         self._assign_bias(self.initial_parameters(np.asarray(mean, np.float32).reshape(self.event_shape)))
 
@@ -118,10 +119,13 @@ class Likelihood(Part):
         self._projection.bias.assign(bias.reshape(-1))
 
     def closed_form(self, gradient_of: Callable) -> list[tuple]:
-        """Returns variables that a training step sets itself, after the optimizer, each with its new value.
+        """Returns pairs (variable, new value) that a training step assigns after the optimizer's update.
+
+        A subclass overrides this if a parameter has a best value in closed form.
 
         Args:
-          gradient_of: variable -> gradient of the loss by it, None for one that is not trained.
+          gradient_of: function of a variable that returns the gradient of the loss with respect to it, or None if the
+            variable is not trained.
         """
         return []
 
@@ -140,7 +144,7 @@ class Likelihood(Part):
     def in_support(self, x: tf.Tensor) -> tf.Tensor:
         """Returns whether every value of x is finite and in `support`, a scalar bool computed in the graph.
 
-        False, "ask `validate`", for a subclass with a `validate` of its own and no such method.
+        A subclass that overrides `validate` and not this method gets False here, upon which `validate` is asked.
         """
         if type(self).validate is not Likelihood.validate:
             return tf.constant(False)
@@ -148,7 +152,7 @@ class Likelihood(Part):
 
     def _in_range(self, x):
         low, high = (tf.cast(reduce(x), tf.float32) for reduce in (tf.reduce_min, tf.reduce_max))
-        # Neither comparison is true of NaN.
+        # Both comparisons are False for NaN.
         return (low >= max(self.support[0], tf.float32.min)) & (high <= min(self.support[1], tf.float32.max))
 
     def _independent(self, distribution):

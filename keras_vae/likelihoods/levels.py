@@ -1,4 +1,4 @@
-"""Values on equally spaced levels, as in 8-bit images."""
+"""Likelihoods of values on equally spaced levels, such as those of 8-bit images."""
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +19,10 @@ START_SCALE = 0.1
 
 
 def exponential_logits(mean: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Returns the logits, linear in `values` `(k,)`, at which their mean is `mean`; shape of `mean` and k."""
+    """Returns logits of a categorical over `values` `(k,)` whose mean is `mean`: `(*mean.shape, k)`.
+
+    There are many such logits. These are linear in `values`, so the probabilities are exponential in them.
+    """
 
     def mean_of(slope):
         logits = slope[..., None] * (values - 0.5)
@@ -105,9 +108,10 @@ def _(distribution, noise, sample_shape=()):
 class DiscretizedLogisticMixture(Levels):
     """p(x|z) = prod_i sum_k w_ik [S((x_i + h - loc_ik) / s_ik) - S((x_i - h - loc_ik) / s_ik)], S the sigmoid.
 
-    The likelihood of 8-bit images of Salimans et al., "PixelCNN++" (2017), equation 2, without its coupling of colors;
-    h is half a level, and the outer levels take the tails. A mass in nats: divided by log(2) D it is bits/dim. The
-    mean is that of the mixture clipped to [0, 1], before it is rounded to levels.
+    This is the likelihood of 8-bit images of Salimans et al., "PixelCNN++" (2017), equation 2, without its coupling of
+    the color channels. h is half the step between levels; all mass below 0 and above 1 goes to the outer levels. It is
+    a probability, so -log p(x|z) / (D log 2) is in bits/dim. Its mean is computed from the mixture clipped to [0, 1],
+    before rounding to levels.
 
     Args:
       event_shape: shape of one x.
@@ -135,14 +139,15 @@ class DiscretizedLogisticMixture(Levels):
 
     def distribution(self, parameters):
         logits, raw_loc, raw_scale = tf.split(parameters, 3, axis=-1)
-        # Locations start spread over [0, 1], so that the components have something to divide among them.
+        # Locations start spread over [0, 1], so that the components divide the range among themselves from the start.
         spread = (tf.range(self.num_components, dtype=tf.float32) + 0.5) / self.num_components
         scale = START_SCALE * softplus(raw_scale + UNIT) + self.min_scale
         components = _DiscretizedLogistic(raw_loc + spread, scale, self.num_levels)
         return self._independent(tfd.MixtureSameFamily(tfd.Categorical(logits=logits), components))
 
     def initial_parameters(self, mean):
-        # Weights exponential in the mean of each component, which leaves the components where they start.
+        # Only the weights of the components are set, as an exponential function of their means. Locations and scales
+        # keep the values that they start with.
         loc, scale = (np.arange(self.num_components) + 0.5) / self.num_components, START_SCALE
         means = scale * (np.logaddexp(0.0, loc / scale) - np.logaddexp(0.0, (loc - 1.0) / scale))
         logits = exponential_logits(mean, means)

@@ -1,4 +1,4 @@
-"""Real values: a location and a scale."""
+"""Likelihoods of real values, with a location and a scale."""
 
 import math
 from typing import Literal
@@ -14,37 +14,37 @@ from keras_vae.utils.arguments import PositiveFloat, Shape, checked
 
 tfd = tfp.distributions
 
-# Share of the way to its optimum on the batch that a shared scale goes in a training step.
+# In each training step a shared scale goes this share of the way to its best value on the batch.
 FOLLOW_RATE = 0.25
-# Variance at which a scale of one value starts at least, as a share of the mean variance over all values.
+# A scale "per_value" starts at no less than this share of the mean variance over all values.
 LEAST_SHARE = 0.1
 
 
 class ScaledLikelihood(Likelihood):
     """Base of the heads with a location and a scale.
 
-    A scale "shared" by all values is a parameter whose best value, given the locations, has a closed form:
+    The scale "shared" is one number for all values. Given the locations, its best value has a closed form:
     `scale^p = E[|x - loc|^p]`, with p = 2 for the Gaussian and 1 for the Laplace (Rybkin et al., 2021, section 3.2). In
-    `fit` it therefore follows the residuals in steps of its own, a quarter of the way in scale^p each, whatever the
-    optimizer and its learning rate: at the 1e-3 of an Adam step it would take hundreds of epochs of a small data set
-    to get from 1 to the residuals. In a training loop of your own it is a weight with a gradient like any other.
+    `fit` it is therefore not left to the optimizer: each step moves scale^p a quarter of the way to the best value on
+    the batch. With Adam's steps of 1e-3 it would take hundreds of epochs of a small data set to get from 1 to the size
+    of the residuals. In a training loop of your own the scale is a weight with a gradient like any other.
 
-    The followed scale keeps noise of a few percent where a batch holds few values, fewer than about 64 in all its
-    examples together. An objective of your own that divides the log-likelihood by a number makes it follow as many
-    times more slowly.
+    The scale keeps a noise of a few percent if a batch holds few values, fewer than about 64 in all its examples
+    together. If an objective of your own divides the log likelihood by a number, the scale follows as many times more
+    slowly.
 
     Args:
       event_shape: shape of one x.
-      scale: a positive number: fixed; "shared": one learned scale for all values; "per_value": a function of z for each
-        value. Learned scales are softplus(.) + min_scale. They start at 1, and after `adapt` at the deviation of the
-        data from their mean: "shared" of all values together, "per_value" of each.
-      min_scale: floor of a learned scale, positive. A density has no upper bound: values that can be predicted exactly
-        drive a learned scale to this floor.
+      scale: a positive number is a fixed scale; "shared" is one learned scale for all values; "per_value" is a learned
+        function of z for each value. Learned scales are softplus(.) + min_scale. They start at 1, or after `adapt` at
+        the standard deviation of the data, for "shared" over all values together and for "per_value" of each value.
+      min_scale: floor of a learned scale, positive. A density has no upper bound, so values that can be predicted
+        exactly drive a learned scale to this floor.
     """
 
-    # The p of the closed form.
+    # This is the exponent p of the closed form.
     power = 2
-    # Standard deviation at scale 1.
+    # This is the standard deviation of the distribution at scale 1.
     unit_deviation = 1.0
 
     @checked
@@ -75,13 +75,13 @@ class ScaledLikelihood(Likelihood):
                 initializer="zeros",
                 dtype="float32",
                 autocast=False,
-                # Each replica sets it to the same value.
+                # Each replica assigns the same value, so that there is nothing to sum or to average.
                 aggregation="only_first_replica",
             )
         super().build(input_shape)
 
     def loc_and_scale(self, parameters):
-        """Returns location `(batch, *event_shape)` and scale, a scalar where one is shared by all values."""
+        """Returns location `(batch, *event_shape)` and scale, which is a scalar unless it is "per_value"."""
         if self.scale == "per_value":
             return parameters[..., 0], softplus.scale(parameters[..., 1], self.min_scale)
         shared = self.scale == "shared"
@@ -91,11 +91,12 @@ class ScaledLikelihood(Likelihood):
         return np.stack([mean] + [np.zeros_like(mean)] * (self.num_parameters - 1), axis=-1)
 
     def adapt(self, mean: np.ndarray, deviation: np.ndarray | None = None) -> None:
-        """Starts at the mean and the deviation of the data.
+        """Sets the output bias so that training starts from the mean and the standard deviation of the data.
 
         Args:
           mean: mean of the training set, shape `event_shape`.
-          deviation: standard deviation of each value around it, at which a learned scale starts; None leaves it at 1.
+          deviation: standard deviation of each value around the mean, at which a learned scale starts; None leaves the
+            scale at 1.
         """
         super().adapt(mean)
         if deviation is None or not self.learns_scale:
@@ -106,7 +107,8 @@ class ScaledLikelihood(Likelihood):
             return
         if self._is_map:
             variance = np.broadcast_to(variance.mean(axis=(0, 1)), self.event_shape)
-        # Locations start off the mean by the random kernel: a value that never changes must not be priced as certain.
+        # The random kernel moves the first locations off the mean. A value that never changes would start with a tiny
+        # scale, under which that small distance is very improbable, so the variance has a floor.
         variance = np.maximum(variance, min(1.0, LEAST_SHARE * variance.mean()))
         parameters = self.initial_parameters(np.asarray(mean, np.float32).reshape(self.event_shape))
         parameters[..., 1] = self._raw_of_variance(variance)
@@ -120,19 +122,20 @@ class ScaledLikelihood(Likelihood):
         return [] if gradient is None else [(self.raw_scale, self._followed(gradient))]
 
     def _followed(self, gradient):
-        """Returns raw_scale one step on its way to the best scale, from the gradient of the loss by raw_scale.
+        """Returns raw_scale one step nearer to the best scale.
 
             d log p(x|z) / d log(scale) = sum_i (|x_i - loc_i|^p / scale^p - 1)
 
-        The objective decides which examples and samples count, and how much: the gradient has it all.
+        The residuals are read off the gradient of the loss by raw_scale instead of x and loc, because the objective
+        decides which examples and samples count, and how much.
         """
         raw = tf.convert_to_tensor(self.raw_scale)
         scale = softplus.scale(raw, self.min_scale)
         slope = tf.sigmoid(raw + softplus.UNIT) / scale  # d log(scale) / d raw
         excess = -gradient / (tf.maximum(slope, 1e-30) * math.prod(self.event_shape))
-        # An objective that weighs the likelihood by more than 1 must not make it negative.
+        # The maximum keeps the scale positive if an objective weighs the likelihood by more than 1.
         followed = scale * tf.maximum(1.0 + FOLLOW_RATE * excess, 0.5) ** (1.0 / self.power)
-        # After a step that is not finite the optimizer may go on, as under float16.
+        # Training may go on after a gradient that is not finite, as it does under float16, so the scale is then kept.
         return tf.where(tf.math.is_finite(followed), softplus.raw_of_scale(followed, self.min_scale), raw)
 
     def get_config(self):
@@ -143,9 +146,9 @@ class ScaledLikelihood(Likelihood):
 class Gaussian(ScaledLikelihood):
     """p(x|z) = N(x; loc, diag(scale^2)), with loc the projected features.
 
-    With scale 1 its log density is minus half the squared distance minus a constant:
-    `log p(x|z) = -0.5 ||x - loc||^2 - (D / 2) log(2 pi)`, D the number of values in x. With scale "shared" it is the
-    sigma-VAE of Rybkin et al., "Simple and effective VAE training with calibrated decoders" (2021).
+    With scale 1, `log p(x|z) = -0.5 ||x - loc||^2 - (D / 2) log(2 pi)` for D values in x: the squared distance of a
+    plain autoencoder. With scale "shared" the model is the sigma-VAE of Rybkin et al., "Simple and effective VAE
+    training with calibrated decoders" (2021).
 
     Args:
       event_shape: shape of one x.

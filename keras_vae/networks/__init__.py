@@ -1,4 +1,4 @@
-"""Trunks: tensor -> features. Any Keras layer or model may take their place."""
+"""Trunks, the networks of encoders and decoders: tensor -> features. Any Keras layer or model may take their place."""
 
 from keras_vae.networks.conv import conv_decoder, conv_encoder
 from keras_vae.networks.examples import cvae_decoder, cvae_encoder, tfp_decoder, tfp_encoder

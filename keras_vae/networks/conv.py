@@ -48,7 +48,7 @@ def conv_decoder(
     activation: Activation = "gelu",
     name: str | None = None,
 ) -> keras.Sequential:
-    """Returns a trunk of two dense layers and 3x3 transposed convolutions with stride 2, cut to the size of the image.
+    """Returns a trunk of two dense layers and 3x3 transposed convolutions with stride 2, cropped to the image's size.
 
     Args:
       event_shape: (height, width, channels) of the image; the feature maps get its height and width.

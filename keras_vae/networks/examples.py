@@ -1,4 +1,4 @@
-"""The convolutional networks of two well-known examples, trunk for trunk."""
+"""The convolutional trunks of two well-known examples, layer for layer."""
 
 import keras
 
@@ -6,7 +6,7 @@ from keras_vae.networks.gated import Activation, layers
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import PositiveInt, Shape, checked
 
-# Whatever keras.json says: pictures of this package are (height, width, channels).
+# Pictures are (height, width, channels) in this package, even if keras.json says otherwise.
 _LAST = {"data_format": "channels_last"}
 
 
@@ -20,12 +20,12 @@ def tfp_encoder(
 ) -> keras.Sequential:
     """Returns the encoder of TensorFlow Probability's "Probabilistic_Layers_VAE", without its last layer.
 
-    Four 5x5 convolutions with strides 1, 2, 1, 2, then one as large as its input.
+    It has four 5x5 convolutions with strides 1, 2, 1, 2, then one with a kernel as large as its input.
 
     Args:
       event_shape: (height, width, channels) of the image, height and width divisible by 4.
       depth: channels of the first two convolutions; the next two have twice as many.
-      units: channels of the last convolution, whose maps are of one pixel.
+      units: channels of the last convolution, whose output is one pixel high and wide.
       activation: anything Keras's layers accept; "glu" makes gated layers.
       name: name of the model.
 
@@ -52,7 +52,7 @@ def tfp_decoder(
 ) -> keras.Sequential:
     """Returns the decoder of the same example, without its last layer, a 5x5 convolution.
 
-    A transposed convolution from one pixel, then five of 5x5 with strides 1, 2, 1, 2, 1.
+    It has a transposed convolution from a single pixel, then five of 5x5 with strides 1, 2, 1, 2, 1.
 
     Args:
       event_shape: (height, width, channels) of the image, height and width divisible by 4.
@@ -78,7 +78,7 @@ def tfp_decoder(
 def cvae_encoder(activation: Activation = "relu", name: str | None = None) -> keras.Sequential:
     """Returns the encoder of TensorFlow's CVAE tutorial, without its last layer.
 
-    Two 3x3 convolutions of 32 and 64 channels with stride 2 and no padding.
+    It has two 3x3 convolutions of 32 and 64 channels with stride 2 and no padding.
 
     Args:
       activation: anything Keras's layers accept; "glu" makes gated layers.
@@ -97,7 +97,7 @@ def cvae_encoder(activation: Activation = "relu", name: str | None = None) -> ke
 def cvae_decoder(event_shape: Shape, activation: Activation = "relu", name: str | None = None) -> keras.Sequential:
     """Returns the decoder of the same tutorial, without its last layer, a 3x3 convolution.
 
-    A dense layer, then two 3x3 transposed convolutions of 64 and 32 channels with stride 2.
+    It has a dense layer, then two 3x3 transposed convolutions of 64 and 32 channels with stride 2.
 
     Args:
       event_shape: (height, width, channels) of the image, height and width divisible by 4.

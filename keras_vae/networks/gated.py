@@ -1,4 +1,4 @@
-"""Gated layers, and what may stand for an activation."""
+"""Gated linear units, and the kind of argument that names an activation."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -9,7 +9,7 @@ from keras_vae.utils.arguments import Kind
 
 
 def is_activation(value) -> bool:
-    """Whether Keras takes a value for an activation: its name, a function, the configuration of one, or None."""
+    """Whether Keras accepts a value as an activation: a name, a function, a configuration or None."""
     if isinstance(value, str):
         try:
             return keras.activations.get(value) is not None
@@ -32,12 +32,12 @@ class GatedLinearUnit(keras.layers.Layer):
         return keras.activations.glu(inputs)
 
     def compute_output_shape(self, input_shape):
-        # Keras's own layers with activation "glu" give their shape before it.
+        # This layer exists because of this method: Keras's own layers with activation "glu" report twice their width.
         return (*input_shape[:-1], input_shape[-1] // 2)
 
 
 def layers(make, units: int, activation, **options) -> list[keras.layers.Layer]:
-    """Returns `make(units, activation=activation, **options)`; of "glu" that with twice the units, and the gate."""
+    """Returns [`make(units, activation=activation, **options)`]; for "glu", a layer of twice the units and a gate."""
     if activation != "glu":
         return [make(units, activation=activation, **options)]
     layer = make(2 * units, **options)

@@ -1,4 +1,4 @@
-"""Dense trunk."""
+"""The trunk of dense layers."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Posterior heads: features -> q(z|x)."""
+"""Posteriors, the heads of encoders: features of x -> q(z|x)."""
 
 from keras_vae.posteriors.deterministic import Deterministic
 from keras_vae.posteriors.flow import Flow

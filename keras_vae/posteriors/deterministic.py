@@ -1,4 +1,4 @@
-"""The posterior of a plain autoencoder: a point."""
+"""The posterior of a plain autoencoder, which is a single point."""
 
 import tensorflow_probability as tfp
 
@@ -9,9 +9,9 @@ tfd = tfp.distributions
 
 @register
 class Deterministic(Posterior):
-    """q(z|x) = all mass at one code: the plain autoencoder, with the objective `Reconstruction`.
+    """q(z|x) has all its mass at one code, as in a plain autoencoder with the objective `Reconstruction`.
 
-    It has no density, so its KL from a prior is infinite and the ELBO says nothing of it.
+    It has no density, so that its KL from a prior is infinite and its ELBO says nothing.
 
     Args:
       latent_dim: dimension of z, a positive integer.

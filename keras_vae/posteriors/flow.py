@@ -13,12 +13,12 @@ tfd = tfp.distributions
 
 @register
 class Flow(DiagonalGaussian):
-    """q(z|x) = a diagonal Gaussian pushed through affine coupling layers that see the features of x.
+    """q(z|x) is a diagonal Gaussian pushed through affine coupling layers that see the features of x.
 
         z = f(loc + scale * eps; features),  log q(z|x) = log N(f^-1(z)) - log |det df|
 
     Rezende and Mohamed, "Variational inference with normalizing flows" (2015), with the coupling layers of Dinh et al.,
-    "Density estimation using Real NVP" (2017). It starts as the diagonal Gaussian itself.
+    "Density estimation using Real NVP" (2017). New coupling layers are the identity, so that it starts as the Gaussian.
 
     Args:
       latent_dim: dimension of z, at least 2.

@@ -14,7 +14,7 @@ class DiagonalGaussian(ScaledPosterior):
 
     Args:
       latent_dim: dimension of z, a positive integer.
-      min_scale: floor of the standard deviation, positive; keeps log q finite.
+      min_scale: floor of the standard deviation, positive; it keeps log q finite.
     """
 
     @property
@@ -28,7 +28,7 @@ class DiagonalGaussian(ScaledPosterior):
 
 @register
 class IsotropicGaussian(ScaledPosterior):
-    """q(z|x) = N(loc, scale^2 I), one scale for all dimensions.
+    """q(z|x) = N(loc, scale^2 I), with one scale for all dimensions.
 
     Args:
       latent_dim: dimension of z, a positive integer.
@@ -45,7 +45,7 @@ class IsotropicGaussian(ScaledPosterior):
 
 
 class _FullNormal(tfd.MultivariateNormalTriL):
-    """`tfd.MultivariateNormalTriL` whose standard deviation needs no diagonal of a product."""
+    """`tfd.MultivariateNormalTriL` with a standard deviation of row sums: TFLite cannot take the diagonal of L L^T."""
 
     def _stddev(self):
         return tf.linalg.norm(self.scale.to_dense(), axis=-1)
@@ -53,7 +53,7 @@ class _FullNormal(tfd.MultivariateNormalTriL):
 
 @register
 class FullGaussian(ScaledPosterior):
-    """q(z|x) = N(loc, L L^T), L lower triangular with diagonal softplus(.) + min_scale.
+    """q(z|x) = N(loc, L L^T), with L lower triangular and its diagonal softplus(.) + min_scale.
 
     Args:
       latent_dim: dimension of z, a positive integer.
@@ -67,6 +67,6 @@ class FullGaussian(ScaledPosterior):
     def distribution(self, parameters):
         loc, raw = self.divide(parameters)
         raw, eye = tfp.math.fill_triangular(raw), tf.eye(self.latent_dim)
-        # By products with the unit matrix: TFLite has no built-in that takes or sets a diagonal.
+        # The diagonal is taken and set by products with the unit matrix, because TFLite has no built-in for either.
         diagonal = self.scale(tf.reduce_sum(raw * eye, axis=-1))
         return _FullNormal(loc, raw * (1.0 - eye) + diagonal[..., None] * eye)

@@ -1,4 +1,4 @@
-"""The base of the posterior heads."""
+"""`Posterior` and `ScaledPosterior`, the bases of the posterior heads."""
 
 import keras
 import tensorflow as tf
@@ -27,7 +27,7 @@ class Posterior(Part):
 
     @property
     def num_parameters(self) -> int:
-        """How many numbers the head needs for one z."""
+        """Number of parameters of the distribution of one z."""
         raise NotImplementedError
 
     @property
@@ -40,7 +40,7 @@ class Posterior(Part):
         raise NotImplementedError
 
     def build(self, input_shape):
-        # float32 whatever the trunk computes in: a density in half precision overflows.
+        # The head computes in float32 under mixed precision too, because a density in half precision overflows.
         self._flatten = keras.layers.Flatten(data_format="channels_last")
         self._projection = keras.layers.Dense(self.num_parameters, dtype="float32", name="parameters")
         self._projection.build(self._flatten.compute_output_shape(input_shape))
@@ -54,11 +54,11 @@ class Posterior(Part):
 
 
 class ScaledPosterior(Posterior):
-    """Base of the heads with a scale = softplus(.) + min_scale.
+    """Base of the heads with a scale, which is softplus(.) + min_scale.
 
     Args:
       latent_dim: dimension of z, a positive integer.
-      min_scale: floor of the scale, positive; keeps log q finite.
+      min_scale: floor of the scale, positive; it keeps log q finite.
     """
 
     @checked
@@ -67,12 +67,12 @@ class ScaledPosterior(Posterior):
         self.min_scale = checks.positive_float("min_scale", min_scale)
 
     def divide(self, parameters: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the location `(batch, latent_dim)` and the raw numbers of the scale."""
-        # By slices: of a split, TFLite would compute the half that nobody reads.
+        """Returns the location `(batch, latent_dim)` and the raw numbers that the scale is made of."""
+        # TFLite skips a slice that nobody reads, but would compute both outputs of `tf.split`.
         return parameters[..., : self.latent_dim], parameters[..., self.latent_dim :]
 
     def scale(self, raw: tf.Tensor) -> tf.Tensor:
-        """Returns positive scales; about 1 where `raw` is 0."""
+        """Returns positive scales, 1 + min_scale for `raw` = 0."""
         return softplus.scale(raw, self.min_scale)
 
     def get_config(self):

@@ -14,14 +14,14 @@ from keras_vae.utils.arguments import PositiveFloat, PositiveInt, Shape, checked
 class Hierarchical(ScaledPosterior):
     """q(z|x) = q(z_1|x) q(z_2|z_1) ... q(z_L|z_(L-1)), each a diagonal Gaussian: several stochastic layers.
 
-    z is the layers side by side, z_1 first. Burda, Grosse and Salakhutdinov (2016), section 5.1, with
-    `keras_vae.priors.Hierarchical` and `Decoder(..., latent_dim=latent_dims[0])`.
+    z is the layers side by side, z_1 first. A model with it, `keras_vae.priors.Hierarchical` and
+    `Decoder(..., latent_dim=latent_dims[0])` is that of Burda, Grosse and Salakhutdinov (2016), section 5.1.
 
     Args:
       latent_dims: dimensions of z_1, ..., z_L, at least two positive integers.
       min_scale: floor of the standard deviations, positive.
       hidden_units: widths of the network from each layer to the next.
-      activation: of these networks.
+      activation: activation of these networks.
     """
 
     @checked

@@ -1,4 +1,4 @@
-"""Priors: p(z)."""
+"""Priors: layers without input that return p(z). Some are learned, and one is made of the encoder."""
 
 from keras_vae.priors.flow import Flow
 from keras_vae.priors.hierarchical import Hierarchical

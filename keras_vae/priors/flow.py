@@ -12,7 +12,7 @@ tfd = tfp.distributions
 
 @register
 class Flow(Prior):
-    """p(z) = N(0, I) pushed through learned affine coupling layers (Dinh et al., 2017).
+    """p(z) is N(0, I) pushed through learned affine coupling layers (Dinh et al., 2017).
 
         log p(z) = log N(f^-1(z); 0, I) - log |det df|
 

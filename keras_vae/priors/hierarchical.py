@@ -14,16 +14,17 @@ from keras_vae.utils.arguments import PositiveFloat, PositiveInt, Shape, checked
 
 @register
 class Hierarchical(Prior):
-    """p(z) = p(z_L) p(z_(L-1)|z_L) ... p(z_1|z_2): several stochastic layers, all but the top one learned Gaussians.
+    """p(z) = p(z_L) p(z_(L-1)|z_L) ... p(z_1|z_2): several stochastic layers, all below the top learned Gaussians.
 
-    z is the layers side by side, z_1 first, as `keras_vae.posteriors.Hierarchical` has them; the decoder sees z_1.
-    Burda, Grosse and Salakhutdinov (2016), equation 1 and section 5.1.
+    z is the layers side by side, z_1 first, as in `keras_vae.posteriors.Hierarchical`; the decoder sees z_1 alone
+    (Burda, Grosse and Salakhutdinov, 2016, equation 1 and section 5.1).
 
     Args:
       latent_dims: dimensions of z_1, ..., z_L, at least two positive integers.
-      top: p(z_L), a `Prior` of dimension `latent_dims[-1]` not made of the encoder; None is the standard normal.
+      top: p(z_L), a `Prior` of dimension `latent_dims[-1]` that is not made of the encoder; None is the standard
+        normal.
       hidden_units: widths of the network from each layer to the one below.
-      activation: of these networks.
+      activation: activation of these networks.
       min_scale: floor of the standard deviations, positive.
     """
 

@@ -16,7 +16,7 @@ tfd = tfp.distributions
 
 @register
 class MixtureOfGaussians(Prior):
-    """p(z) = sum_k w_k N(z; loc_k, diag(scale_k^2)), all learned.
+    """p(z) = sum_k w_k N(z; loc_k, diag(scale_k^2)), with learned weights, means and scales.
 
     Args:
       latent_dim: dimension of z, a positive integer.

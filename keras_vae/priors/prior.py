@@ -1,4 +1,4 @@
-"""The base of the priors."""
+"""`Prior`, the base of the priors."""
 
 import keras
 
@@ -12,17 +12,17 @@ register = keras.saving.register_keras_serializable(package="keras_vae.priors")
 class Prior(Part):
     """Base of the priors: a layer without input that returns p(z).
 
-    A subclass implements `distribution`. It is drawn from base noise, by the rules of `keras_vae.sampling`, and at a
-    temperature T from noise nearer to its middle (`keras_vae.noise.Tempered`):
+    A subclass implements `distribution`. z is drawn from base noise by the rules of `keras_vae.sampling`. At a
+    temperature T below 1 the noise is nearer to its middle (`keras_vae.noise.Tempered`):
 
         normal:             z = loc + T scale eps
         Laplace, logistic:  z = loc + T scale quantile(u)
-        a rule of one's own of uniforms:  the quantile at 1/2 (2 u)^T for u < 1/2, and its mirror image above
-        mixture:            a component picked with its weight, whatever T is, drawn at T
-        flow:               z = f(T eps), its base at T
-        several layers:     each layer at T, given the one above as drawn
+        your own rule:      its uniforms u < 1/2 become 1/2 (2 u)^T, those above the mirror image
+        mixture:            a component is picked with its weight, whatever T is, and drawn at T
+        flow:               z = f(T eps)
+        several layers:     each layer is drawn at T, given the layer above as it was drawn
 
-    T = 1 is p(z) itself. T = 0 is `keras_vae.sampling.center`; of a mixture, the centers of its components.
+    T = 1 is p(z) itself. T = 0 gives `keras_vae.sampling.center`, and for a mixture the centers of its components.
 
     Args:
       latent_dim: dimension of z, a positive integer.
@@ -38,7 +38,7 @@ class Prior(Part):
     def distribution(self):
         """Returns p(z) with batch shape `()` and event shape `(latent_dim,)`.
 
-        Of a prior that `needs_encoder` it has an argument, the encoder.
+        If the prior has `needs_encoder`, the method has one argument, the encoder.
         """
         raise NotImplementedError
 
@@ -52,11 +52,11 @@ class Prior(Part):
 
     def __call__(self, encoder=None):
         """Returns p(z); `encoder` is the model's, for the priors that are made of it."""
-        # Not through Keras's layer call, which needs an input: most priors have none.
+        # Most priors have no input, and Keras's layer call needs one, so this method replaces it.
         distribution = self.distribution(encoder) if self.needs_encoder else self.distribution()
         shapes = distribution.batch_shape, distribution.event_shape
         if not (shapes[0].is_compatible_with(()) and shapes[1].is_compatible_with((self.latent_dim,))):
-            # Densities would be broadcast, and the KL be that of something else.
+            # Without this check, densities would be broadcast without an error, and the KL would be wrong.
             raise ValueError(
                 f"`distribution` of {type(self).__name__} must have batch shape () and event shape "
                 f"({self.latent_dim},), as `tfd.Independent` gives them. Received: {shapes[0]} and {shapes[1]}"
@@ -64,7 +64,7 @@ class Prior(Part):
         return distribution
 
     def adapt(self, images) -> None:
-        """Starts the prior from training examples, `keras_vae.data.Images`, if it has use for them."""
+        """Starts the prior from training examples, `keras_vae.data.Images`; most priors do nothing here."""
 
     def get_config(self):
         return {**super().get_config(), "latent_dim": self.latent_dim}

@@ -15,7 +15,7 @@ tfd = tfp.distributions
 
 @register
 class VampPrior(Prior):
-    """p(z) = 1/K sum_k q(z | u_k): the mean posterior of K learned pseudo-inputs.
+    """p(z) = 1/K sum_k q(z | u_k): the mean of the posteriors at K learned pseudo-inputs u_k.
 
     Tomczak and Welling, "VAE with a VampPrior" (2018), equation 9. The pseudo-inputs start at training examples
     (`VAE.adapt`), and are kept within [low, high].
@@ -57,15 +57,15 @@ class VampPrior(Prior):
         super().build(input_shape)
 
     def adapt(self, images):
-        # Spread over the data; repeated if there are fewer examples than components.
+        # The pseudo-inputs are spread over the data, and repeat if there are fewer examples than components.
         index = np.arange(self.num_components) * max(1, len(images) // self.num_components) % len(images)
         self.pseudo_inputs.assign(images[index].numpy())
 
     def distribution(self, encoder=None):
-        """Returns p(z), made of `encoder`, the model's.
+        """Returns p(z), made of the model's `encoder`.
 
         Raises:
-          ValueError: without an encoder.
+          ValueError: if there is no encoder.
         """
         if encoder is None:
             raise ValueError(

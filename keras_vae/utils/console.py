@@ -31,7 +31,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def escaped(value: object) -> str:
-    r"""Returns `str(value)` on one line: newlines, terminal escapes and other control characters become `\n`, `\x1b`."""
+    r"""Returns `str(value)` on one line: newlines, terminal escapes and other control characters become `\n`, `\x1b`.
+
+    So does every other character that cannot be printed.
+    """
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
 
 

@@ -1,4 +1,4 @@
-"""Callbacks of the package's own; everything else is Keras's.
+"""The package's own callbacks, for use beside those of Keras.
 
 from keras_vae import callbacks
 
@@ -27,16 +27,16 @@ _DPI = 100
 
 
 class ImageGrids(keras.callbacks.Callback):
-    """Draws reconstructions and samples after every few epochs, of the same images and from the same seed each time.
+    """Draws reconstructions and samples after every few epochs, each time of the same images and from the same seed.
 
-    Epoch n leaves `reconstructions-00000n.png` and `samples-00000n.png` in `folder`, and the images "reconstructions"
-    and "samples" at step n - 1, as Keras counts epochs, in the TensorBoard events of `log_dir`.
+    Epoch n writes `reconstructions-00000n.png` and `samples-00000n.png` to `folder`, and the images "reconstructions"
+    and "samples" to the TensorBoard events of `log_dir`, at step n - 1, because Keras counts epochs from 0.
 
     Args:
       images: array `(count, *event_shape)` or `keras_vae.data.Images` to reconstruct; values outside [0, 1] are
-        clipped. The labels of `Images` are the conditions of a conditional model, of the samples too, in turn.
-      folder: where the PNG files go; made if it is not there.
-      log_dir: where the TensorBoard events go.
+        clipped. For a conditional model the labels of `Images` are the conditions, and the samples take them in turn.
+      folder: folder of the PNG files; it is made if it does not exist.
+      log_dir: folder of the TensorBoard events.
       every: epochs from one drawing to the next, a positive integer.
       num_samples: how many pictures are drawn from the prior, a positive integer.
       columns: pictures in a row, a positive integer.
@@ -73,7 +73,7 @@ class ImageGrids(keras.callbacks.Callback):
         if self.model.condition_dim is not None and self._labels is None:
             raise ValueError("`images` must be `Images` with labels: the model is conditional. Received: no labels")
         if self._folder is not None:
-            make_own(self._folder)  # pictures of pictures are no data
+            make_own(self._folder)  # the mark keeps the package from ever reading these pictures as training data
         self._writer = None if self._log_dir is None else tf.summary.create_file_writer(self._log_dir)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -106,19 +106,19 @@ class ImageGrids(keras.callbacks.Callback):
 
 
 class NaNGuard(keras.callbacks.Callback):
-    """Stops a training whose loss or weights are no longer finite, says why, and takes the last good state back.
+    """Stops a training whose loss or weights are no longer finite, says why, and restores the last good state.
 
-    The last good state is that at the end of the last epoch with a finite loss and finite weights, or of the start:
-    model, optimizer and counter of steps. It is taken back at the end of `fit`, so that callbacks which come before
-    this one in the list see the model as it broke. A copy of the state is kept in memory.
+    The state is that of model, optimizer and counter of steps, at the end of the last epoch with a finite loss and
+    finite weights, or at the start. It is restored at the end of `fit`, so that callbacks which come before this one in
+    the list still see the model as it broke. A copy of the state is kept in memory.
 
     Attributes:
-      term: None while all is well; then "log_likelihood" or "kl", the term of the loss that was not finite at the first
-        step whose loss was not; "log_likelihood and kl" if both were, as when the weights have overflowed before;
-        "other" if neither was, for example a penalty on weights; "weights" if the loss was finite until the end of
-        an epoch and the weights are not.
-      epoch: the epoch it happened in, counted from 1.
-      step: the training step after which it was seen; on arrays, the last of its block of at most 64.
+      term: None while all is well. Then the term of the loss that was not finite at the first step with a loss that was
+        not: "log_likelihood", "kl", "log_likelihood and kl" if neither was finite, for example after the weights have
+        overflowed, or "other" if both were, for example with a penalty on weights. It is "weights" if the loss was
+        finite until the end of an epoch and the weights were not.
+      epoch: the epoch in which it happened, counted from 1.
+      step: the training step after which it was seen; on arrays this is the last step of a block of at most 64.
     """
 
     def __init__(self):
@@ -129,7 +129,7 @@ class NaNGuard(keras.callbacks.Callback):
 
     @property
     def message(self) -> str:
-        """What happened, as one sentence without a full stop; empty while all is well."""
+        """What happened, as one sentence without a period; empty while all is well."""
         if self.term is None:
             return ""
         what = {
@@ -141,7 +141,8 @@ class NaNGuard(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.term = self.epoch = self.step = None
         self._epoch = 0
-        # A term that is infinite while the loss is finite is none of its terms: the KL of a deterministic posterior.
+        # A metric that is infinite while the loss is finite is no term of the loss, and is dropped from the suspects.
+        # The KL of a deterministic posterior is one.
         self._suspects = ("log_likelihood", "kl")
         self._keep()
 

@@ -22,7 +22,7 @@ class _LevelCategorical(tfd.Categorical):
 
 
 class _DiscretizedLogistic(tfd.Distribution):
-    """A logistic rounded to equally spaced levels from 0 to 1; the mass below 0 and above 1 goes to the outer levels."""
+    """A logistic rounded to equally spaced levels from 0 to 1; mass below 0 and above 1 goes to the outer levels."""
 
     def __init__(self, loc, scale, num_levels: int):
         self.loc, self.scale, self.num_levels = loc, scale, num_levels

@@ -1,9 +1,10 @@
 """`fit` and `evaluate` on arrays, many steps for each call into one compiled graph.
 
-Keras's own loop costs one dispatch and one `tf.data` hand-over a step, which for a small model is more than the
-arithmetic. Arrays are therefore fed in blocks of steps, and a block runs as one loop inside one graph, compiled by XLA
-when the job is long enough to pay for it. Under a distribution strategy each replica is fed its rows of the same
-batches, step by step. Everything else (data sets, generators, eager mode) takes Keras's own way with the same steps.
+Keras's own loop dispatches each step from Python and takes each batch from `tf.data` by itself. For a small model this
+takes longer than the arithmetic. Arrays are therefore fed in blocks of steps, and a block runs as one loop inside one
+graph, compiled by XLA if the training is long enough to pay for it. Under a distribution strategy each replica is fed
+its rows of the same batches, step by step. Data sets, generators and eager mode run in Keras's own loop with the same
+steps.
 """
 
 import contextlib
@@ -24,21 +25,22 @@ from keras_vae.engine.streams import check_end, check_first_batch, checked_strea
 from keras_vae.engine.threads import Turn, one_at_a_time
 from keras_vae.utils.arguments import checked
 
-# Below this number of steps the seconds XLA takes to compile are more than it saves.
+# With fewer steps than this, XLA takes more seconds to compile than it saves.
 MIN_STEPS_FOR_XLA = 2000
 
 
 def has_convolutions(model: keras.Model) -> bool:
-    """Whether a layer of `model` convolves: XLA on CPU takes many times longer for those than TensorFlow's kernels."""
+    """Whether a layer of `model` is a convolution, for which XLA on CPU is many times slower than TensorFlow."""
     return any("Conv" in type(layer).__name__ for layer in model._flatten_layers())
 
 
 class ArrayModel(keras.Model):
     """A `keras.Model` whose `fit` and `evaluate` take arrays and `Images` in blocks.
 
-    A subclass implements `train_step`, `test_step` and `check_data(images, name)`, with the name of y in errors, and
-    sets `seed`, `event_shape` and `condition_dim`. `train_steps` counts the
-    training steps, whatever optimizer made them, and is saved with the model: order and draws of the data go on.
+    A subclass implements `train_step`, `test_step` and `check_data(images, name)`, where `name` is what y is called in
+    errors, and sets `seed`, `event_shape` and `condition_dim`. `train_steps` counts the training steps. Unlike the
+    optimizer's counter it is kept when the model is compiled anew, and it is saved with the model, so that the order
+    and the draws of the data continue where they were.
     """
 
     def __init__(self, *args, **kwargs):
@@ -67,11 +69,11 @@ class ArrayModel(keras.Model):
 
         Args:
           optimizer: Keras optimizer or its name.
-          jit_compile: True, False or "auto". "auto" uses XLA for arrays when there are enough steps to pay for the
-            compilation and no convolutions, and elsewhere what Keras chooses.
-          **kwargs: further arguments of `keras.Model.compile`. There is no `loss`: the model knows its own. Without
-            `steps_per_execution`, arrays are trained on in blocks of up to 64 steps, and Keras's own callbacks are
-            asked after each block; a callback of yours with a method for batches has each step taken by itself.
+          jit_compile: True, False or "auto". "auto" uses XLA for arrays if there are enough steps to pay for the
+            compilation and no convolutions; for other data Keras chooses.
+          **kwargs: further arguments of `keras.Model.compile`, apart from `loss` and `metrics`, which the model has of
+            its own. Without `steps_per_execution`, `fit` on arrays takes up to 64 steps at once and then calls Keras's
+            callbacks. If one of your own callbacks has a method for batches, it takes each step by itself.
 
         Raises:
           ValueError: if `loss` or `metrics` are given.
@@ -84,9 +86,10 @@ class ArrayModel(keras.Model):
         self._auto_jit = jit_compile == "auto"
         self._functions = {}
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
-        # The optimizer is built before the first step is traced: a trace that fails would leave half of one.
+        # The optimizer is built before the first step is traced, because a trace that fails in the middle would leave
+        # only some of its variables behind.
         self.optimizer.build(self.trainable_variables)
-        # The name `_compile_config` is Keras's own, and its HDF5 files are written from it.
+        # The attribute must not be called `_compile_config`: Keras has one of that name, and writes HDF5 files from it.
         self._compile_arguments = keras.saving.serialize_keras_object(
             {"optimizer": self.optimizer, "jit_compile": jit_compile, **kwargs}
         )
@@ -117,7 +120,8 @@ class ArrayModel(keras.Model):
     ):
         """Trains the model; the arguments are those of `keras.Model.fit`, and `x` may be a `keras_vae.data.Images`.
 
-        The loss is the mean over a batch weighted by `sample_weight`. `y` is not used by a model without condition.
+        The loss is the mean over a batch weighted by `sample_weight`. `y` is the condition of each example; a model
+        without condition ignores it.
 
         Returns:
           `keras.callbacks.History`.
@@ -153,7 +157,8 @@ class ArrayModel(keras.Model):
             batch_size = sizes["validation_batch_size"] or sizes["batch_size"] or 32
             validation_data, all_steps = self._validation_feed(validation_data, batch_size, 1, steps)
             if all_steps != steps and not self._under_strategy:
-                # Ended by itself: with `steps_per_execution` Keras runs past a number of steps.
+                # The data set is cut to its length, because with `steps_per_execution` Keras would run past
+                # `validation_steps`.
                 validation_data, all_steps = validation_data.take(all_steps), None
             options = {**options, "validation_steps": all_steps}
         return super().fit(stream, validation_data=validation_data, shuffle=shuffle, **sizes, **options)
@@ -162,18 +167,18 @@ class ArrayModel(keras.Model):
         batch_size = min(sizes["batch_size"] or 32, len(images))
         all_steps = -(-len(images) // batch_size)
         steps = options.get("steps_per_epoch") or all_steps
-        # A block is a part of an epoch: other numbers of steps are taken one by one, and so are those that a callback
-        # acts on, unless the model was compiled with a number of them.
+        # Blocks divide a whole epoch. If another number of steps is asked for, the steps are taken one by one. They are
+        # too if a callback acts on batches, unless the user chose `steps_per_execution`.
         whole = steps == all_steps and not options.get("validation_steps") and not keras.config.max_steps_per_epoch()
         one_by_one = not whole or (self._auto_blocks and acts_on_batches(options["callbacks"]))
         size = 1 if one_by_one else self._block_size(images, batch_size, steps)
 
-        model = weakref.ref(self)  # TensorFlow keeps what the plan of a data set holds for good
+        model = weakref.ref(self)  # TensorFlow never frees the function of a data set, nor what it refers to
 
         @functools.cache
         def first():
-            # A second `fit` goes on where the first one ended, with new orders and draws. It is asked with the first
-            # batch: by then a callback may have restored model and epoch.
+            # A second `fit` continues where the first one ended, with new orders and draws. This function is called
+            # for the first batch, because a callback may restore model and epoch after `fit` has begun.
             begun = int(keras.ops.convert_to_numpy(model().train_steps)) // all_steps
             return max(model()._initial_epoch or options["initial_epoch"], begun)
 
@@ -183,7 +188,8 @@ class ArrayModel(keras.Model):
                 validation_data, sizes["validation_batch_size"] or batch_size, size, options.get("validation_steps")
             )
         options["steps_per_epoch"] = steps
-        # Of all epochs: a training that goes on is compiled as the one that was interrupted.
+        # All epochs count, not only those that are left, so that a training that continues after an interruption is
+        # compiled like one that was not interrupted, and has the same numbers.
         with self._blocks(size, steps * options["epochs"]):
             return super().fit(train, validation_data=validation_data, shuffle=False, **options)
 
@@ -193,7 +199,7 @@ class ArrayModel(keras.Model):
         """Evaluates the model; the arguments are those of `keras.Model.evaluate`, and `x` may be an `Images`."""
         check_counts(batch_size=batch_size, steps=steps)
         options = dict(verbose=verbose, **kwargs)
-        if "_use_cached_eval_dataset" in kwargs:  # from within `fit`, with its iterator
+        if "_use_cached_eval_dataset" in kwargs:  # Keras's `fit` calls this for validation, with data checked already
             return super().evaluate(x, y, batch_size=batch_size, sample_weight=sample_weight, steps=steps, **options)
         if is_stream(x):
             feed = checked_stream(self, x, y, sample_weight)
@@ -232,7 +238,7 @@ class ArrayModel(keras.Model):
         return super().predict(x if is_stream(x) else inputs_of(self, x), **kwargs)
 
     def renew_steps(self) -> None:
-        """Has the compiled steps traced anew: from the next one on they hold what the model holds now."""
+        """Makes Keras trace the compiled steps anew, after an attribute that they have read was changed."""
         self._functions = {}
         if self.train_function is not None:
             self.make_train_function(force=True)
@@ -240,7 +246,8 @@ class ArrayModel(keras.Model):
             self.make_test_function(force=True)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Model and optimizer are built already; Keras would first take the mean of a batch over all workers, and fail.
+        # Model and optimizer are built already. Keras's version would take the mean of a batch over all workers, and
+        # fail.
         pass
 
     def make_train_function(self, force=False):
@@ -272,7 +279,8 @@ class ArrayModel(keras.Model):
                 rows, size = strategies.rows_of(context, batch_size)
                 batches = images.batches(batch_size, shuffle, seed, initial_epoch, rows)
                 batches = batches.rebatch(size, drop_remainder=True).prefetch(2)
-                # Known to be endless, workers need not ask one another before each step whether there is a next one.
+                # Workers ask one another before each step whether there is a next batch, unless the data set is known
+                # to be endless.
                 return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
             return self.distribute_strategy.distribute_datasets_from_function(of_worker), steps
@@ -304,7 +312,7 @@ class ArrayModel(keras.Model):
 
     @contextlib.contextmanager
     def _blocks(self, size, num_steps):
-        """Within this context Keras counts `size` steps an execution, and XLA is on if `num_steps` is worth it."""
+        """Within this context an execution of Keras is `size` steps, and XLA is on if `num_steps` are worth it."""
         before = self.steps_per_execution, self.jit_compile
         jit_compile = self.jit_compile
         if self._auto_jit and not self.run_eagerly and not self._under_strategy:
@@ -316,7 +324,7 @@ class ArrayModel(keras.Model):
             self._set_execution(*before)
 
     def _set_execution(self, steps_per_execution, jit_compile):
-        # Each way of executing keeps its traced functions, so that a second `fit` does not compile again.
+        # The traced functions of each setting are kept, so that a second `fit` need not compile again.
         key = self.steps_per_execution, self.jit_compile
         self._functions[key] = self.train_function, self.test_function
         self.steps_per_execution, self.jit_compile = steps_per_execution, jit_compile

@@ -1,7 +1,7 @@
 """Many training or test steps for each call into one compiled graph.
 
 A block of batches runs as one loop inside one graph; under a distribution strategy each replica takes its rows, step by
-step. What the last step returns is what is reported, as it is with Keras's `steps_per_execution`.
+step. The logs of a block are those of its last step, as with Keras's `steps_per_execution`.
 """
 
 from collections.abc import Callable
@@ -16,23 +16,23 @@ MAX_BLOCK_BYTES = 2**25
 
 
 def block_size(batch_bytes: int, num_steps: int) -> int:
-    """Returns how many steps make a block: bounded in steps and bytes, with as little padding of the last as can be."""
+    """Returns how many steps make a block: within limits of steps and bytes, the number with the least padding."""
     most = max(1, min(MAX_BLOCK_STEPS, MAX_BLOCK_BYTES // batch_bytes, num_steps))
     return min(range(max(1, most // 2), most + 1), key=lambda size: (-num_steps % size, -size))
 
 
 def returns_metrics(step_function: Callable) -> Callable:
-    """Marks a step that returns the metrics of the model: they are computed once a block, and not in each step."""
+    """Marks a step that returns the metrics of the model, so that a block computes them only once."""
     step_function.returns_metrics = True
     return step_function
 
 
 def accept_blocks(model: keras.Model, keras_function: Callable, step_function: Callable) -> Callable:
-    """Returns Keras's train or test function for any iterator, with ways of its own for blocks and for replicas.
+    """Returns a train or test function for Keras that also accepts iterators over blocks and over replicas.
 
     Args:
       model: the model that is trained or tested.
-      keras_function: iterator -> logs, as Keras makes it.
+      keras_function: the function that Keras made for all other iterators, iterator -> logs.
       step_function: `train_step` or `test_step` of the model.
     """
     run_block = tf.function(_block_runner(model, step_function), jit_compile=model.jit_compile)
@@ -60,7 +60,8 @@ def _block_runner(model, step_function):
         if getattr(step_function, "returns_metrics", False):
             tf.while_loop(lambda i: i < block.count, lambda i: (step(i), i + 1)[1:], (tf.constant(0),))
             return model.get_metrics_result()
-        # A loop must know what it carries before it runs; the trace that tells is the one that the loop calls.
+        # The loop carries the logs and must know their structure before it runs. Tracing the step tells it, and the
+        # loop then calls the traced step, so that it is traced only once.
         traced = tf.function(step, autograph=False).get_concrete_function(tf.TensorSpec((), tf.int32))
         before = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), traced.structured_outputs)
         return tf.while_loop(lambda i, _: i < block.count, lambda i, _: (i + 1, traced(i)), (tf.constant(0), before))[1]
@@ -75,7 +76,7 @@ def _replica_runner(model, step_function):
     def run(iterator):
         for _ in range(model.steps_per_execution):
             logs = strategy.run(step_function, args=(next(iterator),))
-        # Keras would average scalars of several workers over an axis they have not.
+        # With several workers Keras would average the logs over an axis, but scalars have none.
         return tf.nest.map_structure(
             lambda value: tf.reduce_mean(tf.stack(strategy.experimental_local_results(value)), axis=0), logs
         )

@@ -1,4 +1,4 @@
-"""What a conditional model is told beside x or z: classes or vectors -> float `(batch, condition_dim)`."""
+"""Conditions, the classes or vectors that a conditional model takes beside x or z: checks and one-hot encoding."""
 
 import numpy as np
 import tensorflow as tf
@@ -11,10 +11,11 @@ def as_condition(condition, condition_dim: int | None):
 
     Args:
       condition: integers `(batch,)`, numbers `(batch, condition_dim)`, or None for a model without condition.
-      condition_dim: of the model, None if it has no condition.
+      condition_dim: that of the model; None if it has no condition.
 
     Raises:
-      ValueError: if the condition is missing, not asked for, of another shape or not finite, or a class is not there.
+      ValueError: if the condition is missing, given to a model without one, of another shape or not finite, or if a
+        class number is out of range.
     """
     if condition is None:
         if condition_dim is not None:
@@ -27,7 +28,8 @@ def as_condition(condition, condition_dim: int | None):
         raise ValueError("`condition` must be none: the model has no condition_dim. Received: a condition")
     condition = as_tensor("condition", condition)
     if tf.is_symbolic_tensor(condition):
-        _check_shape("condition", condition, condition_dim)  # values are checked where data enter
+        # A tensor in a graph has no values yet. They were checked when the data came in.
+        _check_shape("condition", condition, condition_dim)
     else:
         check_condition("condition", condition.numpy(), condition_dim)
     if condition.shape.rank == 1:
@@ -36,7 +38,7 @@ def as_condition(condition, condition_dim: int | None):
 
 
 def check_condition(name: str, condition, condition_dim: int) -> None:
-    """Raises `ValueError` unless a condition is class numbers that exist, or finite vectors `(batch, dim)`."""
+    """Raises `ValueError` unless a condition is class numbers `(batch,)` or finite numbers `(batch, condition_dim)`."""
     condition = as_numbers(name, condition)
     _check_shape(name, condition, condition_dim)
     if condition.ndim == 1:
@@ -54,14 +56,14 @@ def valid_condition(condition: tf.Tensor, condition_dim: int) -> tf.Tensor:
     low, high = tf.cast(tf.reduce_min(condition), tf.float32), tf.cast(tf.reduce_max(condition), tf.float32)
     if condition.shape.rank == 1:
         return (low >= 0) & (high <= condition_dim - 1)
-    return (low >= tf.float32.min) & (high <= tf.float32.max)  # neither is true of NaN
+    return (low >= tf.float32.min) & (high <= tf.float32.max)  # both comparisons are False for NaN
 
 
 def for_samples(condition, num_samples: int):
-    """Returns one condition repeated `num_samples` times, or `num_samples` conditions as they are.
+    """Returns one condition for each sample: a single condition is repeated, `num_samples` conditions are kept.
 
     Raises:
-      ValueError: if there are another number of them.
+      ValueError: if there is any other number of conditions.
     """
     if condition is None:
         return None

@@ -1,6 +1,7 @@
-"""Keras's rules for the numbers that `fit`, `evaluate` and `predict` take, said before anything runs.
+"""Checks of the numbers that `fit`, `evaluate` and `predict` take, before anything runs.
 
-Keras takes a 0 for "not given" in some places, counts to -1 for ever in others, and in others finds out after an epoch.
+Keras does not check them itself: it takes some zeros for "not given", trains forever on some negative numbers, and
+finds other mistakes only after an epoch.
 """
 
 import numbers
@@ -15,7 +16,7 @@ _COUNTS = ("batch_size", "validation_batch_size", "steps_per_epoch", "validation
 
 def check_fit(validation_split, arguments: dict) -> None:
     """Raises `ValueError` for a number among the arguments of `fit` that is outside its range."""
-    for name in ("epochs", "initial_epoch"):  # 0 epochs train nothing, as with Keras
+    for name in ("epochs", "initial_epoch"):  # 0 epochs are allowed and train nothing, as with Keras
         checks.nonnegative_int(name, arguments[name])
     check_counts(**{name: arguments.get(name) for name in _COUNTS})
     _check_callbacks(arguments["callbacks"])
@@ -26,7 +27,7 @@ def check_fit(validation_split, arguments: dict) -> None:
 
 
 def acts_on_batches(callbacks) -> bool:
-    """Whether one of the callbacks, other than Keras's and the package's own, has a method for training batches."""
+    """Whether a callback that is neither Keras's nor the package's own has a method for training batches."""
     callbacks = getattr(callbacks, "callbacks", callbacks) or []
     return any(map(_acts_on_batches, callbacks if isinstance(callbacks, list | tuple) else [callbacks]))
 
@@ -37,7 +38,7 @@ def _acts_on_batches(callback):
 
 
 def check_counts(**counts) -> None:
-    """Raises `ValueError` for a size or a number of steps that is not a positive integer; None is Keras's default."""
+    """Raises `ValueError` unless all sizes and numbers of steps are positive integers, or None for Keras's default."""
     for name, value in counts.items():
         if value is not None:
             checks.positive_int(name, value)
@@ -51,7 +52,7 @@ def _check_callbacks(value):
 
 
 def _check_validation_freq(value):
-    # Keras knows no other kinds of integers and sequences here.
+    # Keras accepts only `list` and `int` here, and neither tuples nor NumPy's integers.
     if not isinstance(value, list | int):
         raise ValueError(
             f"`validation_freq` must be a positive integer or a list of them. Received: validation_freq={value!r}"
@@ -68,7 +69,7 @@ def _check_validation_split(value):
 
 
 def num_training_examples(count: int, validation_split: float) -> int:
-    """Returns how many of `count` examples are left to train on, or raises `ValueError` if either part has none."""
+    """Returns how many of `count` examples are left to train on; raises `ValueError` if a part would be empty."""
     left = int(count * (1.0 - validation_split))
     if not 0 < left < count:
         raise ValueError(

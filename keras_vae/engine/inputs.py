@@ -1,4 +1,4 @@
-"""What `fit`, `evaluate` and `log_prob` are given -> `Images` whose every value has been checked."""
+"""The arguments of `fit`, `evaluate` and `log_prob` -> `Images` whose every value has been checked."""
 
 import dataclasses
 
@@ -10,16 +10,16 @@ from keras_vae.engine.conditions import check_condition
 
 
 def as_images(x, y=None, sample_weight=None, names=("x", "y")) -> Images:
-    """Returns examples as `Images`: anything that NumPy takes as numbers, or `Images`, which y and weights then join.
+    """Returns examples as `Images`.
 
     Args:
-      x: examples.
+      x: examples: anything that NumPy can read as numbers, or `Images`, to which y and the weights are added.
       y: labels or None.
       sample_weight: weights `(count,)` or None.
       names: what x and y are called in errors.
 
     Raises:
-      ValueError: if one of them is no array of numbers, or the `Images` have labels or weights of their own.
+      ValueError: if one of them is no array of numbers, or is given beside `Images` that already have it.
     """
     fields = {"labels": (names[1], y), "weights": ("sample_weight", sample_weight)}
     given = {field: as_numbers(name, value) for field, (name, value) in fields.items() if value is not None}
@@ -48,12 +48,12 @@ def as_images(x, y=None, sample_weight=None, names=("x", "y")) -> Images:
 
 
 def checked_images(model, x, y=None, sample_weight=None, name="y") -> Images:
-    """Returns examples as `Images` that fit a model.
+    """Returns examples as `Images` after a check that they fit a model.
 
     Args:
-      model: it has `event_shape`, `condition_dim` and `check_data(images, name)`.
-      x: examples, or the pair `[x, condition]` of a conditional model.
-      y: condition, None, or beside such a pair x once more.
+      model: a model with `event_shape`, `condition_dim` and `check_data(images, name)`.
+      x: examples, or a pair `[x, condition]` for a conditional model.
+      y: condition or None; beside such a pair it may be x again, as the target of the reconstruction.
       sample_weight: weights `(count,)` or None.
       name: what y is called in errors.
 
@@ -63,7 +63,7 @@ def checked_images(model, x, y=None, sample_weight=None, name="y") -> Images:
     if is_pair(model, x):
         x, y = separated(model, x, y)
     elif model.condition_dim is None:
-        # Labels are not used, and text cannot enter a training step.
+        # The model does not use labels. Text among them is dropped, because it cannot enter a training step.
         y = y if is_real(y) else None
         if isinstance(x, Images) and not (x.labels is None or is_real(x.labels)):
             x = dataclasses.replace(x, labels=None)
@@ -73,7 +73,7 @@ def checked_images(model, x, y=None, sample_weight=None, name="y") -> Images:
 
 
 def inputs_of(model, x):
-    """Returns what `predict` is given as Keras takes it: an array, for a conditional model `[x, condition]`.
+    """Returns the input of `predict` in the form that Keras takes: an array, or `[x, condition]` if conditional.
 
     Raises:
       ValueError: if it is no array of numbers, or the condition is missing.
@@ -92,12 +92,12 @@ def inputs_of(model, x):
 
 
 def is_pair(model, x) -> bool:
-    """Whether x is `[x, condition]`, as Keras's models of two inputs take it, and no list of two examples."""
+    """Whether x is `[x, condition]`, the form of Keras's models with two inputs, and not a list of two examples."""
     return isinstance(x, list | tuple) and len(x) == 2 and _rank(x[0]) == len(model.event_shape) + 1
 
 
 def separated(model, pair, target=None) -> tuple:
-    """Returns x and condition of a pair `[x, condition]`; a target is refused unless it is x."""
+    """Returns x and condition of a pair `[x, condition]`; raises `ValueError` for a target other than x."""
     if model.condition_dim is None:
         raise ValueError("`x` must be one array: the model has no condition_dim. Received: a pair [x, condition]")
     x, condition = pair
@@ -111,5 +111,5 @@ def separated(model, pair, target=None) -> tuple:
 def _rank(value):
     try:
         return len(value.shape) if hasattr(value, "shape") else np.ndim(value)
-    except ValueError:  # a list of unequal lists
+    except ValueError:  # the value is a list of lists of different lengths
         return None

@@ -1,11 +1,11 @@
-"""The files that Keras and TensorFlow's converter write of a model: what they must know to write them."""
+"""What a model needs so that Keras and TensorFlow's converter can write files of it."""
 
 import keras
 import tensorflow as tf
 
 
 class KerasFiles(keras.Model):
-    """A `keras.Model` of known input that can be exported at once, called or not.
+    """A `keras.Model` that knows its input shape, so that it can be exported before it was ever called.
 
     A subclass sets `event_shape` and `condition_dim`.
     """
@@ -13,12 +13,12 @@ class KerasFiles(keras.Model):
     def export(self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs):
         """Exports `call`, the reconstruction, as `keras.Model.export` does; for any batch size.
 
-        This file knows no sampling and no density. `export.exporter.export_model` writes the decoder, the encoder and
-        their signatures, with built-in operations only, and compares each file with the model.
+        The file can neither sample nor compute a density. `export.exporter.export_model` writes files that can, with
+        built-in operations only, and compares each of them with the model.
 
         Args:
-          filepath: where to; a folder for "tf_saved_model", else a file.
-          format: "tf_saved_model", "litert" and so on, as in `keras.Model.export`, but for "onnx".
+          filepath: path to write to; a folder for "tf_saved_model", else a file.
+          format: "tf_saved_model", "litert" or another format of `keras.Model.export`, but not "onnx".
           verbose: whether to print what was written.
           input_signature: structure of `keras.InputSpec`; None is x `(None, *event_shape)`, and for a conditional
             model the pair of x and the condition `(None, condition_dim)`, both float32.
@@ -28,7 +28,7 @@ class KerasFiles(keras.Model):
           ValueError: for "onnx".
         """
         if format == "onnx":
-            # Keras's converter leaves operations that it does not know in the file, and only logs that it did.
+            # If Keras's converter does not know an operation, it only logs that and writes a file that cannot be run.
             raise ValueError(
                 "`format` must not be 'onnx': Keras's converter does not know all operations of a VAE. Received: "
                 "format='onnx'. `export.exporter.export_model(vae, folder, Options(onnx=True))` writes the decoder"
@@ -39,9 +39,9 @@ class KerasFiles(keras.Model):
         super().export(filepath, format=format, verbose=verbose, input_signature=input_signature, **kwargs)
 
     def save_spec(self, dynamic_batch: bool = True):
-        """Returns the positional and named inputs of `call`; `tf.lite.TFLiteConverter.from_keras_model` asks for it.
+        """Returns the positional and named inputs of `call`; `tf.lite.TFLiteConverter.from_keras_model` calls this.
 
-        The batch size is free, also where the original one is asked for: the model was made without one.
+        The batch size is always free. `dynamic_batch=False` asks for that of the first call, but none was ever fixed.
         """
         inputs = tuple(tf.TensorSpec((None, *shape), tf.float32) for shape in self._input_shapes())
         return (inputs if len(inputs) == 1 else (inputs,), {})

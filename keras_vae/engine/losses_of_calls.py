@@ -1,7 +1,7 @@
-"""Models whose layers add losses of their own when they are called, such as an `activity_regularizer`.
+"""Models with layers that add losses when they are called, for example with an `activity_regularizer`.
 
-Such a loss looks at whole batches and knows no weights, so that rows that only fill a batch up would count in it. These
-models are fed batches without them, step by step.
+Such a loss is computed over all rows of a batch and knows nothing of their weights, so it would include the rows that
+only fill a batch up. These models are therefore fed batches without such rows, one step at a time.
 """
 
 import inspect
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 
 def adds_losses(model: keras.Model) -> bool:
-    """Whether a layer of `model` has an activity regularizer, or names `add_loss` in a method of its class."""
+    """Whether a layer of `model` has an activity regularizer, or a method of its class mentions `add_loss`."""
     return any(
         layer.activity_regularizer is not None or any(map(_names_add_loss, type(layer).__mro__))
         for layer in model._flatten_layers()
@@ -19,14 +19,14 @@ def adds_losses(model: keras.Model) -> bool:
 
 
 def _names_add_loss(cls):
-    if cls.__module__.startswith("keras.src."):  # Keras's own layers that add losses take an activity regularizer
+    if cls.__module__.startswith("keras.src."):  # Keras's own layers only add losses by an activity regularizer
         return False
     codes = (getattr(inspect.unwrap(method), "__code__", None) for method in vars(cls).values() if callable(method))
     return any(code is not None and "add_loss" in code.co_names for code in codes)
 
 
 def without_padding(batches: tf.data.Dataset, count: int, batch_size: int) -> tf.data.Dataset:
-    """Returns the batches of `count` examples an epoch, the last of each epoch as short as it really is."""
+    """Returns batches whose filled-up rows are cut off: the last batch of each epoch of `count` examples is shorter."""
     steps = -(-count // batch_size)
 
     def cut(step, batch):
@@ -37,7 +37,7 @@ def without_padding(batches: tf.data.Dataset, count: int, batch_size: int) -> tf
 
 
 def check_no_padding(count: int, batch_size: int, num_replicas: int) -> None:
-    """Raises `ValueError` if a batch would be filled up: each replica needs equally many rows."""
+    """Raises `ValueError` if a batch would have to be filled up so that all replicas have equally many rows."""
     if count % batch_size or batch_size % num_replicas:
         raise ValueError(
             "`batch_size` must divide the number of examples, and be divided by that of replicas, for a model whose "

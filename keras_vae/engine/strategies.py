@@ -1,7 +1,7 @@
-"""Several devices and machines: which `tf.distribute` strategy, who is chief, and sums over replicas.
+"""Training on several devices and machines: the `tf.distribute` strategy, its chief, and sums over replicas.
 
-A replica is one copy of the model on one device. Each takes its rows of the global batch; what a step computes of the
-whole batch (its mean loss, a mean KL) is a sum over the replicas, so it does not depend on how many there are.
+A replica is one copy of the model on one device, and takes its rows of the global batch. A number that a step computes
+from the whole batch, such as its mean loss, is a sum over the replicas, so it does not depend on how many there are.
 """
 
 import json
@@ -17,12 +17,12 @@ def make(name: str) -> tf.distribute.Strategy:
     """Returns the strategy of a name.
 
     Args:
-      name: "none", the default of TensorFlow; "mirrored", all GPUs of this machine, or all its logical CPUs if it has
-        none; "multi_worker", the cluster of `TF_CONFIG` or, without it, of the Slurm job step. The last must be made
-        before the first operation, waits for the other workers, and must be made in each of them.
+      name: "none" is the default of TensorFlow; "mirrored" is all GPUs of this machine, or all its logical CPUs if it
+        has no GPU; "multi_worker" is the cluster of `TF_CONFIG` or, without it, of the Slurm job step. The last must be
+        made in each worker before its first operation, and waits for the other workers.
 
     Raises:
-      ValueError: if there is no cluster, or none this process could be a worker of.
+      ValueError: if there is no cluster, or this process cannot be a worker of it.
     """
     if name == "mirrored":
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -34,7 +34,7 @@ def make(name: str) -> tf.distribute.Strategy:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes files: the chief, or worker 0 where none is called so."""
+    """Whether this process is the one that writes files: the chief, or worker 0 in a cluster that names no chief."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return True
     resolver = strategy.cluster_resolver
@@ -43,10 +43,11 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def cluster_config() -> dict:
-    """Returns the cluster and the place of this process in it, as `TF_CONFIG` has them.
+    """Returns the cluster and the place of this process in it, in the format of `TF_CONFIG`.
 
     Raises:
-      ValueError: if neither `TF_CONFIG` nor Slurm says so, if it is wrong, or if the address is in use.
+      ValueError: if neither `TF_CONFIG` nor Slurm describes a cluster, if the description is wrong, or if the address
+        of this process is in use.
     """
     text = os.environ.get("TF_CONFIG")
     if not text and "SLURM_STEP_NODELIST" not in os.environ:
@@ -56,7 +57,8 @@ def cluster_config() -> dict:
     addresses = jobs[task["type"]]
     host, port = addresses[task["index"]].rsplit(":", 1)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As the server will: without it, a connection that has just ended would count as one in use.
+        # TensorFlow's server sets this option too. Without it, a port whose last connection has just ended would count
+        # as in use.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("", int(port)))
@@ -96,7 +98,7 @@ def _address(address):
 
 def _slurm_config():
     try:
-        # TensorFlow looks for GPUs itself; Slurm shows each task its own.
+        # TensorFlow finds GPUs by itself, because Slurm shows each task only its own.
         slurm = tf.distribute.cluster_resolver.SlurmClusterResolver(
             gpus_per_node=2**16, gpus_per_task=1, auto_set_gpu=False
         )
@@ -107,7 +109,7 @@ def _slurm_config():
 
 
 def replica() -> tuple:
-    """Returns which replica this is (an integer or a tensor) and how many there are; (0, 1) outside of a strategy."""
+    """Returns the index of this replica (an integer or a tensor) and their number; (0, 1) outside of a strategy."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return 0, 1
@@ -124,7 +126,7 @@ def over_replicas(values: tf.Tensor) -> tf.Tensor:
 def rows_of(context: tf.distribute.InputContext, batch_size: int) -> tuple[range, int]:
     """Returns which rows of a global batch a worker reads, and how many of them each of its replicas takes.
 
-    All replicas have equally many; the last rows may therefore lie past the end of the batch.
+    All replicas take equally many, so the last rows may lie past the end of the batch.
     """
     size = -(-batch_size // context.num_replicas_in_sync)
     count = size * (context.num_replicas_in_sync // context.num_input_pipelines)
@@ -132,7 +134,7 @@ def rows_of(context: tf.distribute.InputContext, batch_size: int) -> tuple[range
 
 
 def mean_of_workers(strategy: tf.distribute.Strategy, value: float) -> float:
-    """Returns the mean of a number over all workers; each must ask."""
+    """Returns the mean of a number over all workers, each of which must call this."""
 
     @tf.function(autograph=False)
     def total():

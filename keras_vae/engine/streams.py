@@ -1,8 +1,8 @@
-"""Data that comes in batches: each is checked before a step sees it, at the cost of two reductions.
+"""Data that come in batches: each batch is checked before a training step sees it, at the cost of two reductions.
 
 Batches made in Python (generators, `PyDataset`) are checked as arrays are. Those of a `tf.data.Dataset` are checked in
-its own graph, and only a batch that fails there goes to the checks of arrays, for their error. Not in the training
-step: XLA leaves assertions out, and there the weights are at hand.
+its own graph, and only a batch that fails there goes to the checks of arrays, for their error text. The training step
+is no place for the check: XLA leaves assertions out, and the step would change the weights before an error is seen.
 """
 
 import functools
@@ -24,7 +24,7 @@ from keras_vae.engine.inputs import checked_images, separated
 
 _KINDS = (tf.data.Dataset, keras.utils.PyDataset, types.GeneratorType, data_adapter.DataAdapter)
 _KINDS += (tf.distribute.DistributedDataset, tf.distribute.DistributedIterator)
-# TensorFlow gives back an error of a pipeline as text inside a longer text.
+# TensorFlow turns an error inside a data set into text inside a longer text. The marks find the original text in it.
 _MARKED = re.compile(r"<bad batch: (.*?) :bad batch>", re.DOTALL)
 
 
@@ -34,7 +34,7 @@ def is_stream(x) -> bool:
 
 
 def one_error(method):
-    """Decorates a method of a model: the error of a checked batch becomes a `ValueError` of its one sentence."""
+    """Decorates a method of a model: the error of a bad batch in a stream becomes a `ValueError` with its own text."""
 
     @functools.wraps(method)
     def call(model, *args, **kwargs):
@@ -45,8 +45,8 @@ def one_error(method):
             if found is None:
                 raise
             traceback.clear_frames(error.__traceback__)
-        # Out here, and with no iterator of Keras's left: TensorFlow closes a generator in Python, and waits for ever
-        # where that happens in one of its own threads, or when Python has begun to end.
+        # Generators must be closed here, with no iterator of Keras left. TensorFlow closes them in Python, and waits
+        # forever if that happens in one of its own threads or after Python has begun to exit.
         model._eval_epoch_iterator = None
         gc.collect()
         raise ValueError(found[1])
@@ -58,15 +58,16 @@ def checked_stream(model, x, y=None, sample_weight=None, shuffle=False, prefix="
     """Returns a stream for Keras's loops whose batches are `(x, y, weight)`, each checked before it is handed over.
 
     Args:
-      model: as in `checked_images`.
+      model: a model as in `checked_images`.
       x: `tf.data.Dataset`, `keras.utils.PyDataset`, generator, or another loader that Keras takes.
-      y: must be None: it is part of the stream.
-      sample_weight: must be None too.
-      shuffle: whether a `PyDataset` changes the order of its batches.
+      y: must be None, because it is part of the stream.
+      sample_weight: must be None, for the same reason.
+      shuffle: whether the batches of a `PyDataset` come in a new order in each epoch.
       prefix: start of the text of errors.
 
     Raises:
-      ValueError: if the stream says of itself that it does not fit; of a batch when it comes, see `one_error`.
+      ValueError: if the shapes and types that the stream announces do not fit. A bad batch raises only when it comes,
+        see `one_error`.
     """
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
@@ -85,20 +86,20 @@ def checked_stream(model, x, y=None, sample_weight=None, shuffle=False, prefix="
         raise ValueError(
             f"`x` must be the data set itself, which `fit` distributes. Received: x of type {type(x).__name__}"
         )
-    if isinstance(x, data_adapter.DataAdapter):  # made by this function
+    if isinstance(x, data_adapter.DataAdapter):  # this function has made it in an earlier call
         return x
     return check.dataset(get_data_adapter(x).get_tf_dataset())
 
 
 def check_end(name: str, stream, steps: int | None) -> None:
-    """Raises `ValueError` for a stream that says it has no end if the argument `name`, a number of steps, is None."""
+    """Raises `ValueError` if a stream is known to be endless and `steps`, the argument `name`, is None."""
     endless = isinstance(stream, tf.data.Dataset) and stream.cardinality() == tf.data.INFINITE_CARDINALITY
     if steps is None and (endless or (isinstance(stream, PyDatasetAdapter) and stream.num_batches is None)):
         raise ValueError(f"`{name}` must be given for a data set without an end. Received: {name}=None")
 
 
 def check_first_batch(model, x, prefix) -> None:
-    """Raises `ValueError` if the first batch of a data set that can be read again does not fit a model."""
+    """Raises `ValueError` if the first batch does not fit a model; a stream that can be read only once is skipped."""
     check = _BatchCheck(model, prefix)
     if isinstance(x, tf.data.Dataset):
         for _ in check.dataset(x).take(1):
@@ -113,13 +114,13 @@ class _CheckedPyDataset(PyDatasetAdapter):
         self._check = check
 
     def _standardize_batch(self, batch):
-        # In the process that trains, whichever process has made the batch.
+        # Keras may make batches in other processes, but calls this method in the one that trains and has the model.
         return self._check.batch(batch)
 
 
 class _BatchCheck:
     def __init__(self, model, prefix=""):
-        # TensorFlow keeps the function of a `numpy_function` for good: this one must not hold the model.
+        # TensorFlow never frees the function of a `numpy_function`, so this one must not keep the model alive.
         self._model_reference = weakref.ref(model)
         self._prefix = prefix
 
@@ -146,11 +147,11 @@ class _BatchCheck:
             self._check_spec(spec if isinstance(spec, tuple) else (spec,))
         except ValueError as error:
             raise ValueError(f"{self._prefix}{error}") from None
-        # A step ahead, on another core than the step.
+        # Prefetching lets the check of the next batch run on another core while a step runs.
         return dataset.map(tf.autograph.experimental.do_not_convert(self._passed)).prefetch(1)
 
     def _parts(self, element):
-        """Returns x, y, weight and target of an element or of its spec; None for what is not there."""
+        """Returns x, y, weight and target of an element or of its spec; parts that are missing are None."""
         x, y, weight = (_present(part) for part in keras.utils.unpack_x_y_sample_weight(element))
         if isinstance(x, tuple) and len(x) == 2:
             return *separated(self._model, x), weight, y
@@ -207,7 +208,7 @@ class _BatchCheck:
 
 
 def _present(part):
-    """Returns a part of an element, None for what stands for nothing: a generator's None, `()` of `Images.batches`."""
+    """Returns a part of an element, or None if it is empty: `()` as in `Images.batches`, or the None of a generator."""
     absent = isinstance(part, tf.experimental.Optional | tf.OptionalSpec) or (isinstance(part, tuple) and not part)
     return None if absent else part
 
@@ -217,5 +218,5 @@ def _has_shape(tensor, shape):
 
 
 def _equal(a, b):
-    # Two shapes that do not fit together give False and no error.
+    # With this option two shapes that do not fit together give False instead of an error.
     return tf.reduce_all(tf.raw_ops.Equal(x=a, y=tf.cast(b, a.dtype), incompatible_shape_error=False))

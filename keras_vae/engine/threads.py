@@ -1,18 +1,21 @@
-"""One thread at a time: the steps of a model count in its own metrics and draw from its own streams of noise."""
+"""A lock that lets one thread at a time train or evaluate a model.
+
+Two threads would count in the same metrics and draw from the same stream of noise.
+"""
 
 import functools
 import threading
 from collections.abc import Callable
 
-# Seconds between two looks at whether the thread that is waited for trains.
+# A waiting thread checks this often, in seconds, whether the other one is training.
 _LOOK = 0.1
 
 
 class Turn:
-    """The lock of a model; the thread that has it may take it again.
+    """The lock of a model; a thread that holds it may take it again.
 
     Attributes:
-      training: whether a whole training has it.
+      training: whether a call of `fit` holds it.
     """
 
     def __init__(self):
@@ -20,7 +23,7 @@ class Turn:
         self._lock = threading.RLock()
 
     def take(self, name: str) -> None:
-        """Waits until no other thread has it, or raises `RuntimeError` if one trains: that may last for hours."""
+        """Waits for the lock; raises `RuntimeError` if another thread is in `fit`, because that may last for hours."""
         while not self._lock.acquire(timeout=_LOOK):
             if self.training:
                 raise RuntimeError(
@@ -29,12 +32,12 @@ class Turn:
                 )
 
     def give_back(self) -> None:
-        """Lets the next thread have it."""
+        """Releases the lock."""
         self._lock.release()
 
 
 def one_at_a_time(method: Callable) -> Callable:
-    """Has a method of a model with a `turn` wait until no other thread is in such a method of the same model."""
+    """Decorates a method of a model with a `turn`: it waits until no other thread is in such a method of that model."""
 
     @functools.wraps(method)
     def call(self, *args, **kwargs):

@@ -19,6 +19,7 @@ from export.paths import check_run_dir, check_target
 from export.signatures import FILES, NAMES, Signatures
 from export.verification import TOLERANCE, Parity
 from keras_vae.data import Dataset
+from keras_vae.engine.keras_compat import layers_of
 from keras_vae.models.vae import VAE
 from keras_vae.posteriors import Deterministic
 from keras_vae.runs import training
@@ -140,7 +141,7 @@ def export_model(
     folder = check_target(folder, overwrite)
     if options.web:
         litertjs.files(options.litertjs)  # raises before the work, not after it
-    half = sorted({layer.name for layer in vae._flatten_layers() if layer.compute_dtype not in (None, "float32")})
+    half = sorted({layer.name for layer in layers_of(vae) if layer.compute_dtype not in (None, "float32")})
     if half:
         raise ValueError(
             f"`vae` must compute in float32 to be exported. Received: half precision in {half[:3]}. "

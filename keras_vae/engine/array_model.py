@@ -20,6 +20,7 @@ from keras_vae.engine import strategies
 from keras_vae.engine.block_steps import accept_blocks, block_size
 from keras_vae.engine.fit_arguments import acts_on_batches, check_counts, check_fit, num_training_examples
 from keras_vae.engine.inputs import checked_images, inputs_of
+from keras_vae.engine.keras_compat import EVALUATION_WITHIN_FIT, BuiltBefore, layers_of, restored_epoch
 from keras_vae.engine.losses_of_calls import adds_losses, check_no_padding, without_padding
 from keras_vae.engine.streams import check_end, check_first_batch, checked_stream, is_stream, one_error
 from keras_vae.engine.threads import Turn, one_at_a_time
@@ -31,10 +32,10 @@ MIN_STEPS_FOR_XLA = 2000
 
 def has_convolutions(model: keras.Model) -> bool:
     """Whether a layer of `model` is a convolution, for which XLA on CPU is many times slower than TensorFlow."""
-    return any("Conv" in type(layer).__name__ for layer in model._flatten_layers())
+    return any("Conv" in type(layer).__name__ for layer in layers_of(model))
 
 
-class ArrayModel(keras.Model):
+class ArrayModel(BuiltBefore):
     """A `keras.Model` whose `fit` and `evaluate` take arrays and `Images` in blocks.
 
     A subclass implements `train_step`, `test_step` and `check_data(images, name)`, where `name` is what y is called in
@@ -180,7 +181,7 @@ class ArrayModel(keras.Model):
             # A second `fit` continues where the first one ended, with new orders and draws. This function is called
             # for the first batch, because a callback may restore model and epoch after `fit` has begun.
             begun = int(keras.ops.convert_to_numpy(model().train_steps)) // all_steps
-            return max(model()._initial_epoch or options["initial_epoch"], begun)
+            return max(restored_epoch(model()) or options["initial_epoch"], begun)
 
         train, _ = self._feed(images, batch_size, size, shuffle, first)
         if validation_data is not None:
@@ -199,7 +200,7 @@ class ArrayModel(keras.Model):
         """Evaluates the model; the arguments are those of `keras.Model.evaluate`, and `x` may be an `Images`."""
         check_counts(batch_size=batch_size, steps=steps)
         options = dict(verbose=verbose, **kwargs)
-        if "_use_cached_eval_dataset" in kwargs:  # Keras's `fit` calls this for validation, with data checked already
+        if EVALUATION_WITHIN_FIT in kwargs:  # Keras's `fit` calls this for validation, with data checked already
             return super().evaluate(x, y, batch_size=batch_size, sample_weight=sample_weight, steps=steps, **options)
         if is_stream(x):
             feed = checked_stream(self, x, y, sample_weight)
@@ -244,11 +245,6 @@ class ArrayModel(keras.Model):
             self.make_train_function(force=True)
         if self.test_function is not None:
             self.make_test_function(force=True)
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Model and optimizer are built already. Keras's version would take the mean of a batch over all workers, and
-        # fail.
-        pass
 
     def make_train_function(self, force=False):
         if self.train_function is None or force:

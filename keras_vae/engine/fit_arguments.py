@@ -8,6 +8,7 @@ import numbers
 
 import keras
 
+from keras_vae.engine.keras_compat import is_of_keras
 from keras_vae.utils import checks
 
 _FOR_BATCHES = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
@@ -33,7 +34,8 @@ def acts_on_batches(callbacks) -> bool:
 
 
 def _acts_on_batches(callback):
-    own = [vars(cls) for cls in type(callback).__mro__ if not cls.__module__.startswith(("keras.", "keras_vae."))]
+    others = (cls for cls in type(callback).__mro__ if not is_of_keras(cls))
+    own = [vars(cls) for cls in others if not cls.__module__.startswith("keras_vae.")]
     return any(name in attributes for attributes in (vars(callback), *own) for name in _FOR_BATCHES)
 
 

@@ -9,17 +9,19 @@ import inspect
 import keras
 import tensorflow as tf
 
+from keras_vae.engine.keras_compat import is_of_keras, layers_of
+
 
 def adds_losses(model: keras.Model) -> bool:
     """Whether a layer of `model` has an activity regularizer, or a method of its class mentions `add_loss`."""
     return any(
         layer.activity_regularizer is not None or any(map(_names_add_loss, type(layer).__mro__))
-        for layer in model._flatten_layers()
+        for layer in layers_of(model)
     )
 
 
 def _names_add_loss(cls):
-    if cls.__module__.startswith("keras.src."):  # Keras's own layers only add losses by an activity regularizer
+    if is_of_keras(cls):  # Keras's own layers only add losses by an activity regularizer
         return False
     codes = (getattr(inspect.unwrap(method), "__code__", None) for method in vars(cls).values() if callable(method))
     return any(code is not None and "add_loss" in code.co_names for code in codes)

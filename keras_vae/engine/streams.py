@@ -15,14 +15,19 @@ import weakref
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.trainers.data_adapters import data_adapter, get_data_adapter
-from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
 from keras_vae.data.containers import check_spec, is_real
 from keras_vae.engine.conditions import valid_condition
 from keras_vae.engine.inputs import checked_images, separated
+from keras_vae.engine.keras_compat import (
+    DataAdapter,
+    PassedPyDataset,
+    as_dataset,
+    drop_evaluation_iterator,
+    has_no_end,
+)
 
-_KINDS = (tf.data.Dataset, keras.utils.PyDataset, types.GeneratorType, data_adapter.DataAdapter)
+_KINDS = (tf.data.Dataset, keras.utils.PyDataset, types.GeneratorType, DataAdapter)
 _KINDS += (tf.distribute.DistributedDataset, tf.distribute.DistributedIterator)
 # TensorFlow turns an error inside a data set into text inside a longer text. The marks find the original text in it.
 _MARKED = re.compile(r"<bad batch: (.*?) :bad batch>", re.DOTALL)
@@ -47,7 +52,7 @@ def one_error(method):
             traceback.clear_frames(error.__traceback__)
         # Generators must be closed here, with no iterator of Keras left. TensorFlow closes them in Python, and waits
         # forever if that happens in one of its own threads or after Python has begun to exit.
-        model._eval_epoch_iterator = None
+        drop_evaluation_iterator(model)
         gc.collect()
         raise ValueError(found[1])
 
@@ -77,7 +82,7 @@ def checked_stream(model, x, y=None, sample_weight=None, shuffle=False, prefix="
             )
     check = _BatchCheck(model, prefix)
     if isinstance(x, keras.utils.PyDataset):
-        return _CheckedPyDataset(x, check, shuffle=shuffle and x.num_batches is not None)
+        return PassedPyDataset(x, check.batch, shuffle=shuffle and x.num_batches is not None)
     if isinstance(x, types.GeneratorType):
         return (check.batch(batch) for batch in x)
     if isinstance(x, tf.data.Dataset):
@@ -86,15 +91,15 @@ def checked_stream(model, x, y=None, sample_weight=None, shuffle=False, prefix="
         raise ValueError(
             f"`x` must be the data set itself, which `fit` distributes. Received: x of type {type(x).__name__}"
         )
-    if isinstance(x, data_adapter.DataAdapter):  # this function has made it in an earlier call
+    if isinstance(x, DataAdapter):  # this function has made it in an earlier call
         return x
-    return check.dataset(get_data_adapter(x).get_tf_dataset())
+    return check.dataset(as_dataset(x))
 
 
 def check_end(name: str, stream, steps: int | None) -> None:
     """Raises `ValueError` if a stream is known to be endless and `steps`, the argument `name`, is None."""
     endless = isinstance(stream, tf.data.Dataset) and stream.cardinality() == tf.data.INFINITE_CARDINALITY
-    if steps is None and (endless or (isinstance(stream, PyDatasetAdapter) and stream.num_batches is None)):
+    if steps is None and (endless or has_no_end(stream)):
         raise ValueError(f"`{name}` must be given for a data set without an end. Received: {name}=None")
 
 
@@ -106,16 +111,6 @@ def check_first_batch(model, x, prefix) -> None:
             pass
     elif isinstance(x, keras.utils.PyDataset):
         check.batch(x[0])
-
-
-class _CheckedPyDataset(PyDatasetAdapter):
-    def __init__(self, batches, check, shuffle):
-        super().__init__(batches, shuffle=shuffle)
-        self._check = check
-
-    def _standardize_batch(self, batch):
-        # Keras may make batches in other processes, but calls this method in the one that trains and has the model.
-        return self._check.batch(batch)
 
 
 class _BatchCheck:

@@ -19,7 +19,9 @@ from keras_vae.engine.array_model import ArrayModel
 from keras_vae.engine.block_steps import returns_metrics
 from keras_vae.engine.conditions import as_condition, check_condition, for_samples
 from keras_vae.engine.finite import weights_are_finite
+from keras_vae.engine.frozen_layers import freeze_new_layers, frozen_layers, set_frozen_layers
 from keras_vae.engine.inputs import as_images, checked_images
+from keras_vae.engine.keras_compat import layers_of, loss_tracker
 from keras_vae.engine.keras_files import KerasFiles
 from keras_vae.engine.streams import is_stream
 from keras_vae.models.decoder import Decoder
@@ -33,7 +35,6 @@ from keras_vae.priors import Prior, StandardNormal
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import ArrayLike, NoiseSeed, NonNegativeFloat, NumberOrArray, PositiveInt, checked
 from keras_vae.utils.environment import check_precision
-from keras_vae.utils.part import freeze_new_layers, frozen_layers, set_frozen_layers
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -118,7 +119,7 @@ class VAE(Settings, KerasFiles, ArrayModel):
             )
 
     def _build_parts(self):
-        known = set(self._flatten_layers())
+        known = set(layers_of(self))
         for part, shape in (
             (self.encoder, (None, *self.event_shape)),
             (self.decoder, (None, self.latent_dim)),
@@ -283,12 +284,12 @@ class VAE(Settings, KerasFiles, ArrayModel):
 
         def update():
             # From the first step with a loss that is not finite the metrics stand still: they tell which term it was.
-            sound = tf.math.is_finite(tf.convert_to_tensor(self._loss_tracker.total))
+            sound = tf.math.is_finite(tf.convert_to_tensor(loss_tracker(self).total))
             total = tf.where(sound, batch.total_weight, 0.0)
             elbo = objectives.elbo(terms.log_likelihood, terms.kl)
             shares = [batch.share(value) for value in (elbo, terms.log_likelihood, terms.kl)]
             values = [*tf.unstack(strategies.over_replicas(tf.stack([loss, *shares]))), kl_weight]
-            for tracker, value in zip([self._loss_tracker, *self._trackers], values, strict=True):
+            for tracker, value in zip([loss_tracker(self), *self._trackers], values, strict=True):
                 tracker.update_state(tf.where(sound, value, 0.0), sample_weight=total)
 
         return loss, update

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import keras
 
+from keras_vae.engine.keras_compat import add_layer, layers_of, outputs_of
 from keras_vae.runs.counting import before_each, numbers_in_weight
 from keras_vae.runs.weights_file import Weights
 
@@ -83,7 +84,7 @@ def _built_once(from_config):
         model = cls(name=config["name"])
         layers = [keras.saving.deserialize_keras_object(layer, custom_objects) for layer in config["layers"]]
         for layer in layers:
-            model.add(layer, rebuild=layer is layers[-1])
+            add_layer(model, layer, build=layer is layers[-1])
         if not model.built and config.get("build_input_shape"):
             model.build(config["build_input_shape"])
         return model
@@ -103,9 +104,8 @@ def _calls(layer, inputs=None, *_, **__):
 
 def check_features(model: keras.Model) -> None:
     """Raises `ValueError` if a layer gives too much for one example: what copies, pads or repeats has no weights."""
-    for layer in model._flatten_layers():
-        outputs = keras.tree.flatten(layer.output) if getattr(layer, "_inbound_nodes", None) else ()
-        for output in outputs:
+    for layer in layers_of(model):
+        for output in outputs_of(layer):
             if (size := math.prod(d or 1 for d in output.shape)) > _MAX_FEATURES:
                 raise ValueError(
                     f"{layer.name} must give up to {_MAX_FEATURES} numbers an example. Received: {size}{TRUSTED}"

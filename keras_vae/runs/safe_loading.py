@@ -12,6 +12,7 @@ import zipfile
 
 import keras
 
+from keras_vae.engine.keras_compat import ERROR_OF_A_CALL, OPERATIONS, SAVED_BY_PLACE
 from keras_vae.runs import weights_file
 from keras_vae.runs.bounded_building import TRUSTED, bounded, check_features
 from keras_vae.utils.arguments import shown
@@ -32,8 +33,6 @@ _FREE_INTEGERS = {"dataset_size", "num_samples", "num_steps", "seed", "shared_ob
 _MODULES = ("activations", "constraints", "dtype_policies", "initializers", "layers", "optimizers")
 _MODULES += ("optimizers.schedules", "regularizers")
 _FROM_KERAS = {"DTypePolicy", "Functional", "Model", "Sequential"}
-# Keras writes these by other names than those it is known by.
-_BY_PLACE = {("keras.src.models.functional", "Functional"), ("keras.random", "SeedGenerator")}
 # Code, other runtimes, files beside the model, and loops in Python.
 _NO_LAYERS = {"FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup", "TFSMLayer", "TextVectorization"}
 _NO_LAYERS |= {"AugMix", "HashedCrossing", "RandAugment", "TorchModuleWrapper"}
@@ -58,7 +57,7 @@ def load(path: pathlib.Path) -> keras.Model:
         return model
     except Exception as error:  # Keras, HDF5 and zipfile raise whatever the broken part raises
         # Keras wraps the error of a part in those of all around it.
-        cause = (str(error).rpartition("Exception encountered: ")[2].strip() or type(error).__name__).splitlines()[0]
+        cause = (str(error).rpartition(ERROR_OF_A_CALL)[2].strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"{path} is damaged or was not written by keras_vae: {cause[:400]}") from error
 
 
@@ -164,9 +163,9 @@ def _check_part(part):
 def _is_part_of_keras(module, name):
     if name == "function":
         return module == "builtins"  # of a fixed list, by name
-    if module.startswith("keras.src.ops."):
+    if module.startswith(OPERATIONS):
         return True  # Keras takes only its operations there
-    if (module, name) in _BY_PLACE:
+    if (module, name) in SAVED_BY_PLACE:
         return True
     if module == "keras":
         return name in _FROM_KERAS

@@ -1,20 +1,24 @@
-"""Brings README.md and its companions into the site, and makes pages that are written for the repository fit there."""
+"""Brings pages of the root and notebooks of the guides into the site, and fits pages of the repository into it."""
 
+import importlib.util
 import pathlib
 import posixpath
 import re
 
+import nbformat
 from mkdocs.structure.files import File
 
 DOCS = pathlib.Path(__file__).resolve().parent
 # Page of the site -> file in the root of the repository, its one home.
 PAGES = {
-    "readme.md": "README.md",
     "changelog.md": "CHANGELOG.md",
     "contributing.md": "CONTRIBUTING.md",
 }
 LINK = re.compile(r"(!?\[[^]]+\])\(([^)#]+)\)")
 INDENT = re.compile(r"^  (?! )", re.M)
+_SPEC = importlib.util.spec_from_file_location("notebooks", DOCS / "notebooks.py")
+notebooks = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(notebooks)
 
 
 def on_config(config):
@@ -26,16 +30,23 @@ def on_config(config):
 
 
 def on_files(files, config):
-    """Adds the files of the root."""
+    """Adds the files of the root, and each guide as a notebook."""
     for page, source in PAGES.items():
         text = (DOCS.parent / source).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=text))
+    for guide in sorted(DOCS.glob("guides/*.md")):
+        text = nbformat.writes(notebooks.notebook(guide))
+        files.append(File.generated(config, f"guides/{guide.stem}.ipynb", content=text))
     return files
 
 
 def on_page_markdown(markdown, page, **_):
-    """Adapts the pages at the top of the site, which are read in the repository too."""
+    """Adapts the pages at the top of the site, which are read in the repository too, and links guides to notebooks."""
     uri = page.file.src_uri
+    if uri.startswith("guides/"):
+        title, _, rest = markdown.partition("\n")
+        name = pathlib.PurePosixPath(uri).with_suffix(".ipynb").name
+        return f"{title}\n\n[This page as a notebook]({name}), for Jupyter or Colab.\n{rest}"
     return markdown if "/" in uri else adapted(markdown, "" if uri in PAGES else "docs")
 
 

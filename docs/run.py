@@ -1,4 +1,4 @@
-"""Runs the guides: `python docs/run.py [--write] [NAME ...]`, all of docs/guides without a name.
+"""Runs the guides: `python docs/run.py [--write] [NAME ...]`, all of docs/guides and README.md without a name.
 
 A guide is a Markdown page whose blocks marked `python` are one program, run from top to bottom in an empty folder. A
 block marked `text` right after one of them is what that one prints, and a picture that the page shows is a file that
@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "guides"
+GUIDES = [*sorted(FOLDER.glob("*.md")), FOLDER.parent.parent / "README.md"]
 BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<output>.*?)^```\n)?", re.M | re.S)
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 PICTURE = re.compile(r"!\[[^]]*\]\(([\w-]+\.png)\)")
@@ -91,12 +92,12 @@ def _other_picture(drawn, shown):
 def main() -> None:
     """Runs the guides that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("names", nargs="*", help="names of guides without .md")
+    known = {guide.stem: guide for guide in GUIDES}
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}")
     parser.add_argument("--write", action="store_true", help="write what is printed and drawn into the pages")
     options = parser.parse_args()
-    guides = [FOLDER / f"{name}.md" for name in options.names] or sorted(FOLDER.glob("*.md"))
     failed = []
-    for guide in guides:
+    for guide in [known[name] for name in options.names] or GUIDES:
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
             wrong = run(guide, options.write)

@@ -1,4 +1,4 @@
-"""The table of a README, from the JSON of a run."""
+"""The table of docs/speed.md, from the JSON of a run."""
 
 from benchmarks.speed.rounds import OURS
 

@@ -6,9 +6,11 @@ and two 32-bit counter words go in, two random words come out. Every operation i
 xor on `int32`, shift right on `uint32`) is a built-in of every TensorFlow Lite runtime, which is why an exported
 decoder can draw from a seed where `tf.random` cannot.
 
-How the four input words are used:
-  key     = (seed, stream)     stream 0 belongs to `VAE.sample`; training and evaluation use others
-  counter = (row, position)    row: index along the first axis (the picture); position: counts up within the row
+The four input words are the key and the counter:
+
+    key     = (seed, stream)     stream 0 belongs to `VAE.sample`; training and evaluation use others
+    counter = (row, position)    row: index along the first axis (the picture); position: counts up within the row
+
 A picture's noise therefore does not depend on how many other pictures are drawn with it.
 """
 

@@ -13,13 +13,12 @@ from PIL import Image
 
 import keras_vae as kv
 
-GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
 SPEC = importlib.util.spec_from_file_location("run_guides", ROOT / "docs" / "run.py")
 runner = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(runner)
 
 
-@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("guide", runner.GUIDES, ids=lambda path: path.stem)
 def test_a_guide_prints_and_draws_what_its_page_says(guide):
     # In a process of its own: a guide registers classes and rules as a user does.
     command = [sys.executable, str(ROOT / "docs" / "run.py"), guide.stem]
@@ -127,10 +126,9 @@ def test_another_picture_is_found(tmp_path, monkeypatch, picture):
 def test_the_reference_has_every_public_name():
     text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "api").glob("*.md"))
     documented = set(re.findall(r"^::: ([\w.]+)$", text, re.M))
-    assert {f"keras_vae.{name}" for name in kv.__all__} - documented == set()
-    assert {
-        "keras_vae.measure.evaluation",
-        "keras_vae.measure.latent",
-        "keras_vae.plotting",
-        "export.exporter",
-    } <= documented
+    # A room counts by what is in it; the public parts of these two have short names: `keras_vae.noise`.
+    names = {f"keras_vae.{name}" for name in kv.__all__} - {"keras_vae.distributions", "keras_vae.integrations"}
+    assert [name for name in names if not any(f"{found}.".startswith(f"{name}.") for found in documented)] == []
+    assert {"keras_vae.measure.evaluate", "keras_vae.latent", "keras_vae.plotting", "export.exporter"} <= documented
+    shown = {name.rpartition(".")[2] for name in documented}
+    assert shown & {"ArrayModel", "check_data", "as_condition", "encode_batch"} == set()

@@ -127,10 +127,10 @@ def test_the_plot_has_a_curve_and_a_test_value_of_every_dynamic_row():
     assert curves == 2 * [[[1, 99], [9, 91]], [[9, 88]]]
 
 
-def test_the_readme_shows_the_table_of_what_was_run():
+def test_the_page_of_results_shows_the_table_of_what_was_run():
     lines = published.table(published.read_results(published.RESULTS)).splitlines()
     assert len(lines) > 2
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     assert "\n".join(lines) in text
 
 

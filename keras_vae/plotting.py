@@ -25,7 +25,7 @@ PicturesOfEach = _array("(count, each, height, width, channels)")
 
 @checked
 def tile(images: Pictures, columns: PositiveInt) -> np.ndarray:
-    """Returns images `(count, height, width, channels)` side by side, `columns` a row, as one image; gaps are white."""
+    """Returns images `(count, height, width, channels)` as one image, `columns` in each row, with white gaps."""
     count, height, width, channels = images.shape
     rows = -(-count // checks.positive_int("columns", columns))
     padded = np.ones((rows * columns, height + 1, width + 1, channels), np.float32)
@@ -38,7 +38,7 @@ def tile(images: Pictures, columns: PositiveInt) -> np.ndarray:
 def image_grid(images: Pictures, columns: PositiveInt, title: str = "") -> Figure:
     """Draws images `(count, height, width, channels)` with values in [0, 1]; others are clipped.
 
-    One and three channels are drawn as gray and color, of any other number the first.
+    One channel is drawn as gray and three as color; with any other number only the first channel is drawn.
     """
     picture = np.clip(tile(np.asarray(images, np.float32), columns), 0.0, 1.0)
     if picture.shape[-1] != 3:
@@ -82,7 +82,7 @@ def learning_curve(history: Mapping[str, Sequence[float]]) -> Figure:
         axes.set_ylabel("nats")
         axes.grid(alpha=0.3)
     figure.axes[0].legend()
-    # The first epochs of training would squeeze the rest of the curve into a line.
+    # The axis leaves out the first epochs, because they would squeeze the rest of the curve into a line.
     curve = np.concatenate([history[k] for k in ("elbo", "val_elbo") if k in history])
     curve = curve[np.isfinite(curve)]
     if curve.size:
@@ -110,12 +110,12 @@ def latent_map(loc: LatentPoints, labels: ArrayLike | None = None) -> Figure:
 def traversal_grid(
     images: PicturesOfEach, values: ArrayLike | None = None, dimensions: Sequence[int] | None = None
 ) -> Figure:
-    """Draws decoded traversals: a row a latent dimension, a column a value of it.
+    """Draws decoded traversals: each row is a latent dimension, each column one of its values.
 
     Args:
       images: array `(rows, steps, height, width, channels)` with values in [0, 1].
-      values: the values swept, `(steps,)`, written below the columns; or None.
-      dimensions: the number of each row's dimension, `(rows,)`; None counts from 0.
+      values: the values of the columns, `(steps,)`, which are written below them; or None.
+      dimensions: the index of each row's dimension, `(rows,)`; None counts from 0.
     """
     images = np.asarray(images)
     rows, steps, height, width = images.shape[:4]
@@ -129,7 +129,7 @@ def traversal_grid(
     labels = [] if values is None else [f"{value:.3g}" for value in values]
     axes.set_xticks(np.arange(len(labels)) * (width + 1) + (width - 1) / 2, labels)
     axes.tick_params(length=0, labelsize=8)
-    # The labels get room of their own, so that the images keep theirs.
+    # The figure grows by the room of the labels, so that the images keep their size.
     inches, room = picture.get_size_inches(), np.array([0.5, 0.3 if labels else 0.0])
     picture.set_size_inches(inches + room)
     axes.set_position((*room / (inches + room), *inches / (inches + room)))
@@ -144,7 +144,7 @@ def kl_bars(kl: ArrayLike, threshold: PositiveFloat = 0.01) -> Figure:
 
     Args:
       kl: array `(latent_dim,)` in nats, for example `kl_per_dimension` of `evaluation.evaluate`.
-      threshold: least KL of an active dimension, in nats, positive.
+      threshold: KL above which a dimension is active, in nats, positive.
     """
     kl = np.asarray(kl, np.float64)
     order = np.argsort(-kl, kind="stable")
@@ -169,7 +169,7 @@ def neighbours(samples: Pictures, nearest: PicturesOfEach) -> Figure:
 
     Args:
       samples: array `(count, height, width, channels)` with values in [0, 1].
-      nearest: array `(count, neighbours, height, width, channels)`, `training[latent.nearest_neighbours(...)[0]]`.
+      nearest: array `(count, neighbors, height, width, channels)`, `training[latent.nearest_neighbours(...)[0]]`.
     """
     gap = np.ones_like(samples)
     rows = np.concatenate([samples[:, None], gap[:, None], nearest], axis=1)

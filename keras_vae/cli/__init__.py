@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command `keras-vae`, with a file for each of its commands."""

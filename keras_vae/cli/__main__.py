@@ -1,4 +1,4 @@
-"""`python -m keras_vae.cli COMMAND`: the command `keras-vae`."""
+"""`python -m keras_vae.cli COMMAND` is the command `keras-vae COMMAND`."""
 
 from keras_vae.cli.main import main
 

@@ -1,4 +1,4 @@
-"""`keras-vae evaluate RUN_DIR`: measures a finished run again, and more closely."""
+"""`keras-vae evaluate RUN_DIR` measures a finished run again, in more detail."""
 
 import argparse
 import os
@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _number(name):
-    """Returns what reads an integer of a setting of that name, and checks its range."""
+    """Returns a function for `argparse` that reads an integer and checks the range of the setting with that name."""
 
     def read(text):
         try:
@@ -43,7 +43,7 @@ def _number(name):
 
 
 def main(argv: list[str] | None = None) -> None:
-    """The command line; a mistake is one line and exit code 2."""
+    """Runs the command; a mistake of the user ends it with one line and exit code 2."""
     console.begin()
     arguments = parser().parse_args(argv)
     with console.one_line_errors(), signals.obeyed():

@@ -1,4 +1,4 @@
-"""`keras-vae hub RUN_DIR FOLDER`: makes a folder for the Hugging Face Hub of a finished run."""
+"""`keras-vae hub RUN_DIR FOLDER` makes a folder for the Hugging Face Hub from a finished run."""
 
 import argparse
 import os
@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """The command line; a mistake is one line and exit code 2."""
+    """Runs the command; a mistake of the user ends it with one line and exit code 2."""
     console.begin()
     arguments = parser().parse_args(argv)
     with console.one_line_errors(), signals.obeyed():

@@ -1,4 +1,4 @@
-"""The command `keras-vae`: `keras-vae train --dataset=mnist`, and what is done with a run afterwards."""
+"""The command `keras-vae`: `keras-vae train --dataset=mnist`, and commands for the run afterwards."""
 
 import sys
 
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _run(command):
-    # Each is imported when it is asked for.
+    # A command is only imported when it runs, so that --help answers at once.
     if command == "train":
         import train
 

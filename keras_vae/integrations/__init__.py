@@ -1,1 +1,1 @@
-"""The models in other libraries: scikit-learn and the Hugging Face Hub."""
+"""Use of the models with other libraries: scikit-learn and the Hugging Face Hub."""

@@ -1,7 +1,7 @@
 """A finished run as a folder for the Hugging Face Hub: `keras-vae hub RUN_DIR FOLDER`.
 
-Writes FOLDER with a model card (README.md) made of the run's report, the model, its settings and its figures; needs no
-network. `huggingface-cli upload OWNER/NAME FOLDER` puts it on the Hub.
+FOLDER gets a model card (README.md) made of the run's report, the model, its settings and its figures. This needs no
+network; `huggingface-cli upload OWNER/NAME FOLDER` then uploads the folder.
 """
 
 import html
@@ -20,7 +20,7 @@ from keras_vae.utils.json_files import read_json, run_file
 
 FILES = ("model.keras", "config.json", "report.json")
 FIGURES = ("samples.png", "reconstructions.png")
-# How the source of a data set begins that was read from a path.
+# The source of a data set begins with these words if it was read from a path.
 _FROM_DISK = re.compile("(arrays|images|IDX files) in ")
 
 
@@ -30,11 +30,11 @@ def save_pretrained(run_dir: Path, folder: Path, license: str | None = None) -> 
 
     Args:
       run_dir: a run directory of `train.py` or `keras_vae.runs.training.run` that has ended.
-      folder: where to; must not exist, or be empty.
-      license: license of the model as the Hub names them, for example "mit"; None leaves it out of the card.
+      folder: folder to write, which must not exist or must be empty.
+      license: license of the model in the Hub's spelling, for example "mit"; None leaves it out of the card.
 
     Raises:
-      ValueError: if the run has not ended or cannot be read, or the folder holds anything.
+      ValueError: if the run has not ended or cannot be read, or the folder is not empty.
     """
     run_dir, folder = pathlib.Path(run_dir), pathlib.Path(folder)
     missing = [name for name in FILES if not os.path.lexists(run_dir / name)]
@@ -62,7 +62,7 @@ def save_pretrained(run_dir: Path, folder: Path, license: str | None = None) -> 
 
 
 def _without_paths(settings, report):
-    """Returns settings and report without where data and run lie on this machine: of a path, ./ and its last part."""
+    """Returns settings and report without paths of this machine; only the last part of the data's path is kept."""
     settings, data = {**settings, "data_dir": "", "run_dir": ""}, report["data"]
     kind = _FROM_DISK.match(data["source"])
     if kind:
@@ -83,7 +83,10 @@ def from_pretrained(folder: Path) -> VAE:
 
 
 def _escaped(value):
-    """Returns a JSON value whose texts, which may be somebody else's, are shown as they are by Markdown and HTML."""
+    """Returns a JSON value with all its texts escaped, so that Markdown and HTML show them as they are.
+
+    The report may have been made by somebody else, and must not bring links or scripts into the card.
+    """
     if isinstance(value, dict):
         return {key: _escaped(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -96,7 +99,7 @@ def _escaped(value):
 def card(vae: VAE, report: dict, settings: dict, figures: list[str], license: str | None, name: str) -> str:
     """Returns the model card: YAML as the Hub reads it, then Markdown."""
     result = _result(report, report["data"])
-    # JSON is YAML: quoting is its own.
+    # YAML reads JSON, so that values written as JSON need no further quoting.
     metadata = {
         "library_name": "keras",
         **({"license": license} if license else {}),

@@ -1,4 +1,4 @@
-"""A VAE as a scikit-learn transformer."""
+"""`VAETransformer`, a VAE of rows of features as a scikit-learn transformer."""
 
 import contextlib
 import pathlib
@@ -26,22 +26,23 @@ LIKELIHOODS = {
 
 
 class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin, base.BaseEstimator):
-    """Maps rows to the centers of q(z|x), and measures them by log p(x) in nats, as scikit-learn's estimators do.
+    """Maps rows to the centers of q(z|x), and scores them by log p(x) in nats, with scikit-learn's methods.
 
     Args:
       n_components: dimension of z, a positive integer.
-      likelihood: "gaussian", with one learned scale for all features: standardize them; or "bernoulli", for features
-        that are 0 or 1.
-      hidden_units: widths of the encoder's hidden layers, the decoder's reversed; () is linear.
+      likelihood: "gaussian" for real features, which should be standardized, because they share one learned scale; or
+        "bernoulli" for features that are 0 or 1.
+      hidden_units: widths of the encoder's hidden layers; the decoder has them in reverse order, and () is linear.
       epochs: passes over the data, a positive integer.
       batch_size: rows a step, a positive integer.
       learning_rate: of Adam, positive.
       num_importance_samples: K of the bound of log p(x) that `score_samples` returns.
-      random_state: integer, `numpy.random.RandomState` or None: of initial weights, order of the data and all noise.
+      random_state: integer, `numpy.random.RandomState` or None; it determines initial weights, order of the data and
+        all noise.
 
     Attributes:
-      model_: the `keras_vae.VAE`.
-      history_: figures of each epoch, name -> list.
+      model_: the trained `keras_vae.VAE`.
+      history_: name of a metric -> list with its value after each epoch.
       n_features_in_: number of features.
     """
 
@@ -67,10 +68,10 @@ class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
         self.random_state = random_state
 
     def fit(self, X, y=None):
-        """Trains on X `(n_samples, n_features)`, finite numbers; y is not used. Returns the transformer.
+        """Trains on X `(n_samples, n_features)`, finite numbers; y is ignored. Returns the transformer.
 
         Raises:
-          ValueError: if an argument or X is not what it must be.
+          ValueError: if an argument of the constructor or X is invalid.
         """
         likelihood = LIKELIHOODS[checks.one_of("likelihood", self.likelihood, LIKELIHOODS)]
         hidden_units = checks.shape("hidden_units", self.hidden_units)
@@ -100,16 +101,16 @@ class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
         return self._model().decode(validation.check_array(Z, dtype=np.float32)).mean().numpy()
 
     def score_samples(self, X):
-        """Returns the importance-weighted bound of log p(x) of each row in nats, `(n_samples,)`: `VAE.log_prob`."""
+        """Returns the importance-weighted bound of log p(x) of each row in nats, `(n_samples,)`, by `VAE.log_prob`."""
         return self._model().log_prob(self._validated(X), self.num_importance_samples, self._seed)
 
     def score(self, X, y=None):
-        """Returns the mean of `score_samples`; y is not used."""
+        """Returns the mean of `score_samples`; y is ignored."""
         return float(self.score_samples(X).mean())
 
     @checked
     def sample(self, n_samples: PositiveInt = 1):
-        """Returns draws of x from the model, `(n_samples, n_features)`; an integer `random_state` repeats them."""
+        """Returns draws of x, `(n_samples, n_features)`; with an integer `random_state` each call returns the same."""
         return self._model().sample(n_samples, self._drawn_seed(), output="sample").numpy()
 
     def __sklearn_tags__(self):
@@ -157,7 +158,8 @@ class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
 
 @contextlib.contextmanager
 def _initial_weights(seed):
-    # Keras draws the seeds of initializers from Python's generator, which is the user's.
+    # Keras draws the seeds of initializers from Python's global generator. Its state belongs to the user's program, and
+    # is restored.
     before = random.getstate()
     random.seed(seed)
     try:

@@ -1,4 +1,4 @@
-"""What a trained model is worth: likelihood, information, disentanglement, sample quality, latent space."""
+"""Measures of a trained model: likelihood, information, disentanglement, sample quality and its latent space."""
 
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ __all__ = [
     "split_kl",
 ]
 
-# Module -> the functions and classes that are reached without naming it: `keras_vae.measure.evaluate`.
+# Module -> its functions and classes that are also reached without the module's name: `keras_vae.measure.evaluate`.
 _FUNCTIONS = {
     "keras_vae.measure.disentanglement": ["disentanglement_scores"],
     "keras_vae.measure.evaluation": ["active_units", "evaluate", "mean_kl_per_dimension", "reconstruction_error"],

@@ -23,8 +23,8 @@ class DCI(NamedTuple):
     """Scores of Eastwood and Williams (2018) in [0, 1], and the importances they are made of.
 
     Attributes:
-      disentanglement: 1 if each latent dimension speaks of one factor.
-      completeness: 1 if each factor is spoken of by one latent dimension.
+      disentanglement: 1 if each latent dimension is important for only one factor.
+      completeness: 1 if for each factor only one latent dimension is important.
       informativeness: accuracy of the factors predicted from the codes of held-out examples, mean over factors.
       importance: array `(latent_dim, num_factors)`, each column sums to 1.
     """
@@ -37,13 +37,13 @@ class DCI(NamedTuple):
 
 @checked
 def mig(codes: ArrayLike, factors: ArrayLike, num_bins: PositiveInt = 20) -> float:
-    """Returns the mutual information gap: how much more the best latent dimension knows of a factor than the second.
+    """Returns the mutual information gap: how much more the best latent dimension tells of a factor than the second.
 
         MIG = mean over factors k of (I(z_best; v_k) - I(z_second; v_k)) / H(v_k)
 
-    Chen, Li, Grosse and Duvenaud, "Isolating sources of disentanglement in VAEs" (2018), equation 6. Mutual information
-    is that of histograms of `num_bins` equal bins, as in Locatello et al. (2019). With few examples in a bin it is
-    biased upward, by about (num_bins - 1) (values - 1) / (2 count) nats.
+    Chen, Li, Grosse and Duvenaud, "Isolating sources of disentanglement in VAEs" (2018), equation 6. The mutual
+    information is that of histograms of `num_bins` equal bins, as in Locatello et al. (2019). With few examples in a
+    bin it is too large, by about (num_bins - 1) (values - 1) / (2 count) nats for a factor with so many values.
 
     Args:
       codes: array `(count, latent_dim)`.
@@ -71,19 +71,20 @@ def sap(
         SAP = mean over factors k of (S_best,k - S_second,k)
 
     Kumar, Sattigeri and Balakrishnan, "Variational inference of disentangled latent concepts from unlabeled
-    observations" (2018). S of an ordered factor is the R^2 of a line, its squared correlation with the
-    dimension. S of a categorical factor is the balanced accuracy, on held-out examples, of thresholds on the dimension
-    (a decision tree with a leaf a class), so that its gap is at most 1 - 1/classes; only this needs scikit-learn.
+    observations" (2018). For an ordered factor S is the R^2 of a line, which is its squared correlation with the
+    dimension. For a categorical factor S is the balanced accuracy, on held-out examples, of thresholds on the dimension
+    (a decision tree with one leaf for each class), so that its gap is at most 1 - 1/classes. Only this needs
+    scikit-learn.
 
     Args:
       codes: array `(count, latent_dim)`.
       factors: integer array `(count, num_factors)`.
-      categorical: numbers of the factors that have no order.
-      test_fraction: held-out part of the examples, in (0, 1).
+      categorical: indices of the factors that have no order.
+      test_fraction: held-out share of the examples, in (0, 1).
       seed: seed of the split.
 
     Raises:
-      ValueError: if codes and factors do not fit, or `categorical` names a factor that is not there.
+      ValueError: if codes and factors do not fit, or `categorical` has an index that is out of range.
       ImportError: if there are categorical factors but no scikit-learn.
     """
     codes, factors = _checked(codes, factors)
@@ -107,14 +108,15 @@ def dci(
         C = mean over factors k of (1 - H(R_.k / sum_i R_ik) / log latent_dim)
 
     Eastwood and Williams, "A framework for the quantitative evaluation of disentangled representations" (2018),
-    section 2. One forest a factor predicts its value (scikit-learn's `RandomForestClassifier`, every dimension open to
-    every split, depth at most 12, which is some seconds for thousands of examples); R is its decrease of impurity.
+    section 2. For each factor a forest predicts its value, and R is the forest's decrease of impurity. The forest is
+    scikit-learn's `RandomForestClassifier` with all dimensions open to every split and a depth of at most 12, which
+    takes some seconds for thousands of examples.
 
     Args:
       codes: array `(count, latent_dim)`.
       factors: integer array `(count, num_factors)`.
       num_trees: trees of each forest, a positive integer.
-      test_fraction: held-out part of the examples, in (0, 1).
+      test_fraction: held-out share of the examples, in (0, 1).
       seed: seed of the split and of the forests.
 
     Raises:
@@ -149,18 +151,18 @@ def factor_vae_score(
 ) -> float:
     """Returns the accuracy of a majority vote that names the factor held fixed from the dimension that varies least.
 
-    Each vote draws a factor k and a value of it, then `batch_size` examples with that value; the dimension d with the
-    least variance, in units of its variance over all examples, votes for k. The classifier takes for each d the factor
-    with most votes, and is scored on as many votes again. Chance is 1/num_factors. Kim and Mnih, "Disentangling by
-    factorizing" (2018), section 4; dimensions that collapsed to the prior are left out of the vote. Rotated factors can
-    score 1 too, if each has a dimension of its own where it is the largest.
+    Each vote draws a factor k and a value of it, then `batch_size` examples with that value. The dimension d with the
+    smallest variance, in units of its variance over all examples, votes for k. The classifier takes for each d the
+    factor with most votes, and is scored on as many votes again. Chance is 1/num_factors. This is Kim and Mnih,
+    "Disentangling by factorising" (2018), section 4, without the dimensions that collapsed to the prior. Rotated
+    factors can score 1 too, if each has a dimension of its own in which it is the largest.
 
     Args:
       codes: array `(count, latent_dim)` of examples that cover the combinations of factors.
       factors: integer array `(count, num_factors)`.
       num_votes: votes to learn from and votes to score, each a positive integer.
       batch_size: examples in a vote, an integer of at least 2.
-      min_variance: variance that a dimension must exceed to take part, at least 0; with none left the score is 0.
+      min_variance: variance that a dimension must exceed to take part, at least 0; if none does, the score is 0.
       seed: seed of the draws.
 
     Raises:
@@ -188,7 +190,7 @@ def disentanglement_scores(
     Args:
       codes: array `(count, latent_dim)`.
       factors: integer array `(count, num_factors)`.
-      categorical: numbers of the factors that have no order.
+      categorical: indices of the factors that have no order.
       seed: seed of splits, forests and votes.
     """
     disentanglement, completeness, informativeness, _ = dci(codes, factors, seed=seed)
@@ -202,12 +204,12 @@ def disentanglement_scores(
     }
 
 
-# What the scores are made of.
+# The parts that the scores are made of.
 
 
 @checked
 def discretize(codes: ArrayLike, num_bins: PositiveInt = 20) -> np.ndarray:
-    """Returns the bin, from 0 to `num_bins` - 1, of each code `(count, latent_dim)` in the range of its dimension."""
+    """Returns the bin of each code `(count, latent_dim)`, from 0 to `num_bins` - 1 over the range of its dimension."""
     codes = np.asarray(codes, np.float64)
     low, width = codes.min(axis=0), np.ptp(codes, axis=0)
     position = (codes - low) / np.where(width > 0, width, 1.0)
@@ -216,16 +218,19 @@ def discretize(codes: ArrayLike, num_bins: PositiveInt = 20) -> np.ndarray:
 
 @checked
 def mutual_information(a: ArrayLike, b: ArrayLike) -> np.ndarray:
-    """Returns I(a_i; b_j) in nats, `(columns of a, columns of b)`, of integers `(count, columns)` by their frequencies.
+    """Returns I(a_i; b_j) in nats for the columns of two integer arrays `(count, columns)`.
 
-    I = sum_xy p(x, y) log(p(x, y) / (p(x) p(y)))
+        I = sum_xy p(x, y) log(p(x, y) / (p(x) p(y))),  p the frequency
+
+    Returns:
+      Array `(columns of a, columns of b)`.
     """
     return np.array([[_mutual_information(column, other) for other in np.transpose(b)] for column in np.transpose(a)])
 
 
 @checked
 def entropy(values: ArrayLike) -> float:
-    """Returns H = -sum_x p(x) log p(x) in nats of integers `(count,)` by their frequencies."""
+    """Returns H = -sum_x p(x) log p(x) in nats of integers `(count,)`, with p the frequency."""
     p = np.unique(values, return_counts=True)[1] / len(values)
     return float(-(p * np.log(p)).sum())
 
@@ -248,7 +253,7 @@ def _checked(codes, factors):
 
 
 def _gap(scores):
-    """The largest minus the second of each column; of one row, the row."""
+    """Returns the largest minus the second largest value of each column; a single row is returned as it is."""
     ordered = np.sort(np.concatenate([scores, np.zeros((1, scores.shape[1]))]), axis=0)
     return ordered[-1] - ordered[-2]
 
@@ -263,7 +268,7 @@ def _mutual_information(x, y):
 
 
 def _squared_correlation(codes, factors):
-    """R^2 of each pair, `(latent_dim, num_factors)`; 0 for a dimension that does not vary."""
+    """Returns R^2 of each pair, `(latent_dim, num_factors)`; it is 0 for a dimension that does not vary."""
     spread = codes.std(axis=0)
     z = (codes - codes.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     v = (factors - factors.mean(axis=0)) / factors.std(axis=0)
@@ -271,7 +276,7 @@ def _squared_correlation(codes, factors):
 
 
 def _threshold_accuracy(codes, factor, test_fraction, seed):
-    """Balanced accuracy of each dimension alone on held-out examples, `(latent_dim,)`."""
+    """Returns the balanced accuracy of each dimension alone on held-out examples, `(latent_dim,)`."""
     tree, metrics = scikit_learn("tree"), scikit_learn("metrics")
     train, test = held_out(len(codes), test_fraction, seed)
     classes = len(np.unique(factor))
@@ -284,7 +289,7 @@ def _threshold_accuracy(codes, factor, test_fraction, seed):
 
 
 def _purity(importance, axis):
-    """1 - H / log n of the importances along `axis`, one for each row or column; 0 where all importances are 0."""
+    """Returns 1 - H / log n of the n importances along `axis`; it is 0 if all of them are 0."""
     share = importance.sum(axis=axis, keepdims=True)
     p = importance / np.where(share > 0, share, 1.0)
     nats = -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=axis)
@@ -292,7 +297,7 @@ def _purity(importance, axis):
 
 
 def _votes(codes, factors, num_votes, batch_size, random):
-    """Counts `(latent_dim, num_factors)` of which dimension varied least while which factor was held fixed."""
+    """Counts how often each dimension varied least while each factor was held fixed, `(latent_dim, num_factors)`."""
     votes = np.zeros((codes.shape[1], factors.shape[1]), np.int64)
     for k, size in enumerate(
         np.bincount(random.integers(factors.shape[1], size=num_votes), minlength=factors.shape[1])

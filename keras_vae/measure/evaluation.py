@@ -1,4 +1,4 @@
-"""How good a VAE is, in nats."""
+"""`evaluate`, which measures a VAE on a data set in nats, and the numbers of its report."""
 
 import dataclasses
 import math
@@ -32,21 +32,23 @@ def evaluate(
       data: array `(count, *event_shape)` or `keras_vae.data.Images`.
       num_importance_samples: K of the importance-weighted bound, and of the average that estimates the ELBO.
       seed: seed of the noise.
-      condition: of a conditional model, one for each example; for `Images` their labels.
+      condition: condition of each example for a conditional model; for `Images` it is their labels.
 
     Returns:
-      Dict of plain numbers, means over the data in nats: `elbo`, and `log_likelihood` (the bound of `VAE.log_prob`),
-      each with the `_standard_error` of that mean; `measure`, what they are the logarithm of (`describe_measure`);
-      `bits_per_dimension`, the same in bits for each value of x, None where it is no probability;
-      `kl_per_dimension`, None where posterior or prior do not factorize; `reconstruction_error`, the squared distance
-      summed over the values of x. `active_units` is a count of dimensions, of a hierarchical posterior
-      `active_units_per_layer` too, z_1 first; `variance_per_dimension` is that of the posterior centers over examples.
+      Dict of plain values, means over the data in nats:
+        `elbo` and `log_likelihood` (the bound of `VAE.log_prob`), each with its `_standard_error`;
+        `measure`, which says what they are the logarithm of (`describe_measure`);
+        `bits_per_dimension`, the same in bits for each value of x, None if they are of no probability;
+        `kl_per_dimension`, None if posterior or prior do not factorize;
+        `reconstruction_error`, the squared distance summed over the values of x;
+        `active_units`, a count of dimensions, with `active_units_per_layer`, z_1 first, for a hierarchical posterior;
+        `variance_per_dimension`, the variance of the posterior centers over examples.
     """
     if condition is not None:
         vae.as_condition(condition)
     images = checked_images(vae, data, condition, name="condition")
     if images.noise is not None:
-        # One draw for all figures.
+        # All numbers are measured on the same draw.
         images = dataclasses.replace(images, values=images.numpy(seed), divisor=1.0, noise=None)
     centers = posterior_centers(vae, images)
     return {
@@ -62,7 +64,7 @@ def evaluate(
 
 @checked
 def likelihood(vae: VAE, images: Images, num_importance_samples: PositiveInt, seed: NoiseSeed) -> dict:
-    """Returns the entries of `evaluate` that need a density of the posterior; empty for a `Deterministic` one."""
+    """Returns the entries of `evaluate` that need a density of the posterior; none for a `Deterministic` one."""
     if isinstance(vae.encoder.posterior, Deterministic):
         return {}
     elbo, bound = vae.bounds(images, num_importance_samples, seed)
@@ -79,7 +81,10 @@ def likelihood(vae: VAE, images: Images, num_importance_samples: PositiveInt, se
 
 @checked
 def describe_measure(vae: VAE, images: Images) -> str:
-    """Returns what the log likelihood of `images` is the logarithm of: only equals can be compared."""
+    """Returns, in words, what the log likelihood of `images` is the logarithm of.
+
+    Two log likelihoods can only be compared if these words are equal.
+    """
     likelihood = vae.decoder.likelihood
     if likelihood.is_density:
         if images.levels:
@@ -94,11 +99,11 @@ def describe_measure(vae: VAE, images: Images) -> str:
 
 @checked
 def bits_per_dimension(vae: VAE, images: Images, log_likelihood: float) -> float | None:
-    """Returns the bits for each value of x that a log likelihood in nats stands for, None where it is no probability.
+    """Returns a log likelihood in nats as bits for each value of x, or None if it is of no probability.
 
-        -log_likelihood / (D log 2), for dequantized values + log2(levels)
+        -log_likelihood / (D log 2), plus log2(levels) for dequantized values
 
-    A density on [0, 1] of dequantized values bounds the probability of the value on its level, which is as wide as
+    The density of dequantized values on [0, 1] bounds the probability of the levels, each of which has the width
     1/levels (Theis, van den Oord and Bethge, 2016).
     """
     bits = -log_likelihood / math.log(2.0) / math.prod(vae.event_shape)
@@ -114,7 +119,7 @@ def _is_binary(images):
 
 @checked
 def mean_kl_per_dimension(vae: VAE, data: Images | ArrayLike) -> list[float] | None:
-    """Returns KL(q(z_d|x) || p(z_d)) of each dimension, mean over examples, or None where there is no such thing."""
+    """Returns KL(q(z_d|x) || p(z_d)) of each dimension, mean over examples, or None if q or p do not factorize."""
     if isinstance(vae.encoder.posterior, Deterministic):
         return None
     prior = vae.prior(vae.encoder)
@@ -128,7 +133,7 @@ def mean_kl_per_dimension(vae: VAE, data: Images | ArrayLike) -> list[float] | N
 
 @checked
 def reconstruction_error(vae: VAE, data: Images | ArrayLike) -> float:
-    """Returns the squared distance from the reconstruction, summed over the values of x, mean over examples."""
+    """Returns the squared distance of x from its reconstruction, summed over the values of x, mean over examples."""
     images = as_images(data, names=("data", "y"))
     squares = [tf.math.squared_difference(x, vae.reconstruct(x, c)).numpy() for x, c in batches(vae, images)]
     return float(np.concatenate(squares).reshape(len(images), -1).sum(axis=1).mean(dtype=np.float64))
@@ -138,19 +143,19 @@ def reconstruction_error(vae: VAE, data: Images | ArrayLike) -> float:
 def active_units(loc: ArrayLike, threshold: float = ACTIVE_VARIANCE) -> int:
     """Counts latent dimensions whose posterior mean varies with x: Var_x(E_q[z_d]) > `threshold`.
 
-    Burda, Grosse and Salakhutdinov (2016), section 5.2. Of a hierarchical z all layers count together; see
+    Burda, Grosse and Salakhutdinov (2016), section 5.2. The layers of a hierarchical z are counted together; see
     `active_units_per_layer`.
 
     Args:
       loc: posterior means `(count, latent_dim)`.
-      threshold: least variance of an active dimension.
+      threshold: variance above which a dimension is active.
     """
     return int((np.var(loc, axis=0) > threshold).sum())
 
 
 @checked
 def active_units_per_layer(vae: VAE, loc: np.ndarray) -> dict[str, list[int]]:
-    """Returns the active units of each layer of a hierarchical posterior, z_1 first; empty for any other.
+    """Returns the active units of each layer of a hierarchical posterior, z_1 first; an empty dict for any other.
 
     Args:
       vae: the model.
@@ -165,6 +170,6 @@ def active_units_per_layer(vae: VAE, loc: np.ndarray) -> dict[str, list[int]]:
 
 @checked
 def describe_active_units(report: dict) -> str:
-    """Returns the count of a report of `evaluate` as text, for example "24", or "24 (19 of z_1, 5 of z_2)"."""
+    """Returns the active units of a report of `evaluate` as text, for example "24", or "24 (19 of z_1, 5 of z_2)"."""
     layers = [f"{count} of z_{i}" for i, count in enumerate(report.get("active_units_per_layer", ()), start=1)]
     return str(report["active_units"]) + (f" ({', '.join(layers)})" if layers else "")

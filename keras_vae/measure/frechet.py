@@ -1,8 +1,8 @@
 """A Frechet distance between pictures, in the features of a small classifier of the data set itself.
 
-This is not FID: FID takes the features of one Inception network trained on ImageNet, so that its numbers can be
-compared between papers. Here the classifier is trained on the labels of the data at hand; its numbers compare models of
-that data set under one and the same classifier, and nothing else. It runs where there is no network to download.
+This is not FID. FID takes the features of one Inception network trained on ImageNet, so that its numbers can be
+compared between papers. Here the classifier is trained on the labels of the data set at hand, so that nothing has to be
+downloaded. Its numbers only compare models of that data set under one and the same classifier.
 """
 
 import keras
@@ -12,15 +12,15 @@ from keras_vae.data.images import Images
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import ArrayLike, PositiveInt, Seed, Shape, checked
 
-# Each half of the real images has a covariance.
+# The real images are split into halves, and a covariance takes at least two images of each.
 MIN_REAL = 4
 
 
 class ClassifierFeatures:
     """A small convolutional classifier; its features are the outputs of its last hidden layer.
 
-    Two convolutions of stride 2, a dense layer of `num_features`, and the logits. The same seed gives the same
-    classifier.
+    It has two convolutions of stride 2, a dense layer of `num_features` units, and the logits. The same seed gives the
+    same classifier.
 
     Args:
       event_shape: (height, width, channels) of an image.
@@ -58,7 +58,7 @@ class ClassifierFeatures:
         """Trains on the labels of `images`, integers from 0 to num_classes - 1; returns itself.
 
         Raises:
-          ValueError: if the images have no such labels or another shape.
+          ValueError: if the images have no such labels, or another shape.
         """
         self._check(images)
         self._classifier.compile(
@@ -73,7 +73,7 @@ class ClassifierFeatures:
 
     @checked
     def accuracy(self, images: Images) -> float:
-        """Returns the part of `images` whose label is that of the largest logit."""
+        """Returns the share of `images` whose label has the largest logit."""
         self._check(images)
         predicted = self._classifier.predict(images.numpy(), batch_size=512, verbose=0).argmax(axis=1)
         return float(np.mean(predicted == images.labels))
@@ -106,9 +106,9 @@ def frechet_distance(features_a: ArrayLike, features_b: ArrayLike) -> float:
         |mean_a - mean_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)),  C the sample covariance
 
     Dowson and Landau, "The Frechet distance between multivariate normal distributions" (1982); Heusel et al. (2017),
-    equation 6. The trace of the root is the sum of the singular values of R_a R_b^T, with C = R^T R from a QR
-    decomposition of the centered features: no root of a product that rounding has made indefinite. The distance of two
-    finite sets is biased upward, more so the fewer they are: compare at one count.
+    equation 6. The trace of the root is computed as the sum of the singular values of R_a R_b^T, with C = R^T R from a
+    QR decomposition of the centered features. The product C_a C_b, which rounding can make indefinite, is never formed.
+    The distance of two finite sets is too large on average, more so the smaller they are: compare at equal counts.
 
     Args:
       features_a: array `(count_a, num_features)`, at least two rows.
@@ -143,13 +143,13 @@ def sample_quality(
 
     Args:
       samples: array `(count, *event_shape)`, for example `vae.sample(5000)`, with values in the range of `real`.
-      real: array `(count, *event_shape)` or `Images`, held out from training of the model.
+      real: array `(count, *event_shape)` or `Images` that the model was not trained on.
       classifier: a trained `ClassifierFeatures`.
       seed: seed of the halves.
 
     Returns:
-      Dict of plain numbers: `frechet_distance` of samples and real images, `frechet_distance_of_real_halves` (what the
-      distance is when nothing is wrong, at half the count of `real`), `num_samples`, `num_real`.
+      Dict of plain numbers: `frechet_distance` of samples and real images, `frechet_distance_of_real_halves` (the
+      distance that a perfect model would have with half the count of `real`), `num_samples`, `num_real`.
 
     Raises:
       ValueError: if there are fewer than two samples or four real images, or shapes do not fit.
@@ -168,5 +168,5 @@ def sample_quality(
 
 
 def _root(features):
-    """R with R^T R the sample covariance."""
+    """Returns R such that R^T R is the sample covariance."""
     return np.linalg.qr(features - features.mean(axis=0), mode="r") / np.sqrt(len(features) - 1)

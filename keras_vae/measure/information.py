@@ -1,4 +1,4 @@
-"""What the KL term of the ELBO is made of, over a whole data set."""
+"""The KL term of the ELBO over a whole data set, as mutual information plus the KL of the aggregate posterior."""
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +10,7 @@ from keras_vae.utils.statistics import standard_error
 
 tfd = tfp.distributions
 
-# Numbers in one block of all pairs: 64 MB.
+# All pairs are computed in blocks of this many numbers, which take 64 MB.
 PAIRS = 16_000_000
 
 
@@ -18,14 +18,14 @@ PAIRS = 16_000_000
 def split_kl(
     posterior: tfd.Distribution, prior: tfd.Distribution, num_samples: PositiveInt = 1, seed: Seed = 0
 ) -> dict:
-    """Splits the mean KL into what z says of which example it came from, and how far q(z) is from the prior.
+    """Splits the mean KL into the information of z about its example, and the distance of q(z) from the prior.
 
         1/N sum_n KL(q(z|x_n) || p(z)) = I_q(n; z) + KL(q(z) || p(z)),  q(z) = 1/N sum_n q(z|x_n)
         I_q(n; z) = E[log q(z|x_n) - log q(z)] <= log N
 
-    Hoffman and Johnson, "ELBO surgery" (2016), section 2. Samples of every example are weighed under the posteriors of
-    all N, so that the cost is num_samples * N^2. The index n stands for the example: where I_q is near log N, every
-    posterior keeps apart from all others, and q(z) says more of N than of the model.
+    Hoffman and Johnson, "ELBO surgery" (2016), section 2. The samples of every example are evaluated under the
+    posteriors of all N examples, so that the cost is num_samples * N^2. If I_q is near its bound log N, no two
+    posteriors overlap, and the result depends on N more than on the model.
 
     `split_kl(vae.encode(x), vae.prior(vae.encoder))` splits the KL of a model on x.
 
@@ -37,8 +37,9 @@ def split_kl(
       seed: seed of the samples.
 
     Returns:
-      Dict of plain numbers in nats: `kl` (the sum of the next two, by the same samples), `mutual_information`,
-      `marginal_kl`, each with its `_standard_error` over examples, `max_mutual_information` (log N), `num_examples`.
+      Dict of plain numbers in nats: `kl`, `mutual_information` and `marginal_kl`, each with its `_standard_error` over
+      examples; the first is the sum of the other two, which come from the same samples. Further
+      `max_mutual_information` (log N) and `num_examples`.
 
     Raises:
       ValueError: if `posterior` has no batch of examples or no density.

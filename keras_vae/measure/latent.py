@@ -1,4 +1,4 @@
-"""Walks in latent space, directions in it, and what lies near or far."""
+"""Tools for the latent space: paths and directions in it, nearest neighbors and anomalies."""
 
 from typing import Literal, NamedTuple
 
@@ -11,7 +11,7 @@ from keras_vae.utils.arguments import ArrayLike, Fraction, NoiseSeed, NonNegativ
 from keras_vae.utils.optional import scikit_learn
 from keras_vae.utils.split import held_out
 
-# Examples in one matrix product of the search for neighbours: 80 MB of distances.
+# The search for neighbors multiplies matrices of at most so many examples, which gives 80 MB of distances.
 MAX_SAMPLES, MAX_TRAINING = 1000, 10_000
 
 
@@ -19,11 +19,12 @@ class Probe(NamedTuple):
     """A linear classifier of codes.
 
     Attributes:
-      directions: float32 `(num_classes, latent_dim)`, the gradient of each class's logit in z, in nats a unit of z; of
-        two classes one row `(1, latent_dim)`, toward the second.
+      directions: float32 `(num_classes, latent_dim)`, the gradient of each class's logit with respect to z, in nats per
+        unit of z; for two classes it has one row `(1, latent_dim)`, which points to the second.
       classes: the labels in order, `(num_classes,)`.
-      accuracy: part of held-out examples that it names rightly.
-      chance: part of held-out examples in the most frequent class of the others: the accuracy of no codes at all.
+      accuracy: share of held-out examples that are classified correctly.
+      chance: share of held-out examples in the class that is most frequent among the others, which is the accuracy of a
+        classifier that ignores the codes.
     """
 
     directions: np.ndarray
@@ -41,9 +42,10 @@ def interpolate(
         linear:     (1 - t) start + t end
         spherical:  r(t) (sin((1 - t) w) u + sin(t w) v) / sin(w)
 
-    with u, v the directions of the ends, w the angle between them, and r(t) linear from radius to radius. The spherical
-    path keeps to the radii between the two ends, where N(0, I) has its mass in high dimension (White, "Sampling
-    generative networks", 2016). For parallel or opposite ends it is the linear one.
+    with u, v the directions of the ends, w the angle between them, and r(t) linear from radius to radius. The radii of
+    the spherical path lie between those of the ends; in high dimension N(0, I) has nearly all its mass near one radius,
+    which a straight line would leave (White, "Sampling generative networks", 2016). For parallel or opposite ends the
+    spherical path is the linear one.
 
     Args:
       start: code `(latent_dim,)`.
@@ -74,7 +76,7 @@ def traverse(z: ArrayLike, dimension: NonNegativeInt, values: ArrayLike) -> np.n
     Args:
       z: code `(latent_dim,)`.
       dimension: the dimension to sweep, from 0 to latent_dim - 1.
-      values: numbers `(steps,)`, for example `np.linspace(-3, 3, 11)`: three deviations of the prior N(0, 1).
+      values: numbers `(steps,)`, for example `np.linspace(-3, 3, 11)`, three standard deviations of the prior N(0, 1).
 
     Returns:
       Array `(steps, latent_dim)`, float32.
@@ -96,8 +98,8 @@ def attribute_vector(codes: ArrayLike, has_attribute: ArrayLike) -> np.ndarray:
 
         mean of {z : with} - mean of {z : without}
 
-    Larsen et al., "Autoencoding beyond pixels using a learned similarity metric" (2016). What goes with the attribute
-    in the data is in the vector too.
+    Larsen et al., "Autoencoding beyond pixels using a learned similarity metric" (2016). Whatever is correlated with
+    the attribute in the data is in the vector too.
 
     Args:
       codes: array `(count, latent_dim)`, for example means of q(z|x).
@@ -120,17 +122,17 @@ def attribute_vector(codes: ArrayLike, has_attribute: ArrayLike) -> np.ndarray:
 
 @checked
 def attribute_probe(codes: ArrayLike, labels: ArrayLike, test_fraction: Fraction = 0.25, seed: Seed = 0) -> Probe:
-    """Fits a logistic regression of labels on codes, and measures it on a held-out part.
+    """Fits a logistic regression of labels on codes, and measures its accuracy on held-out examples.
 
         log p(label = k | z) = directions_k . z + bias_k - log normalizer
 
-    Alain and Bengio, "Understanding intermediate layers using linear classifier probes" (2016). The fit is that of
-    scikit-learn's `LogisticRegression`, with its penalty, on codes of unit variance; directions are those of z.
+    Alain and Bengio, "Understanding intermediate layers using linear classifier probes" (2016). scikit-learn's
+    `LogisticRegression` is fitted, with its penalty, to codes scaled to unit variance; the directions are scaled back.
 
     Args:
       codes: array `(count, latent_dim)`.
       labels: integers or booleans `(count,)`.
-      test_fraction: held-out part of the examples, in (0, 1).
+      test_fraction: held-out share of the examples, in (0, 1).
       seed: seed of the split.
 
     Returns:
@@ -165,17 +167,17 @@ def attribute_probe(codes: ArrayLike, labels: ArrayLike, test_fraction: Fraction
 def nearest_neighbours(
     samples: Images | ArrayLike, training: Images | ArrayLike, count: PositiveInt = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the training examples nearest to each sample: the check that a model does more than remember.
+    """Finds the training examples nearest to each sample, to see whether a model only reproduces them.
 
         distance = sum over pixels of (sample - example)^2
 
-    Theis, van den Oord and Bethge, "A note on the evaluation of generative models" (2016): a picture moved by a few
-    pixels is far from itself, so that far is no proof of new, while 0 is a copy.
+    A distance of 0 is a copy, but a large one is no proof of a new picture, because a picture moved by a few pixels is
+    already far from itself (Theis, van den Oord and Bethge, "A note on the evaluation of generative models", 2016).
 
     Args:
       samples: array `(num_samples, ...)` or `Images`.
       training: array `(num_training, ...)` or `Images`, examples of the same shape.
-      count: neighbours of each sample, a positive integer.
+      count: number of neighbors of each sample, a positive integer.
 
     Returns:
       Indices into `training` and squared distances, both `(num_samples, count)`, nearest first.
@@ -192,7 +194,8 @@ def nearest_neighbours(
         raise ValueError(f"`count` must be at most {len(training)}, all of `training`. Received: count={count!r}")
     parts = [samples[i : i + MAX_SAMPLES] for i in range(0, len(samples), MAX_SAMPLES)]
     found = np.concatenate([_nearest(part, training, count) for part in parts])
-    # The expanded square above loses digits to cancellation: the distances of the few that were found are taken anew.
+    # The expanded square of `_nearest` loses digits to cancellation, so the distances of the few that were found are
+    # computed again.
     distances = np.stack([np.sum((samples - training[index].astype(np.float64)) ** 2, axis=1) for index in found.T], 1)
     order = np.argsort(distances, axis=1, kind="stable")
     return np.take_along_axis(found, order, axis=1), np.take_along_axis(distances, order, axis=1)
@@ -219,7 +222,7 @@ def anomaly_score(
       x: array `(count, *event_shape)` or `Images`.
       num_samples: K, a positive integer.
       seed: seed of the noise.
-      condition: of a conditional model, one for each example.
+      condition: condition of each example for a conditional model.
 
     Returns:
       Array `(count,)` in nats; higher is stranger.
@@ -235,7 +238,10 @@ def _flat(name, data):
 
 
 def _nearest(samples, training, count):
-    """Indices `(num_samples, count)`, not in order, by |b|^2 - 2 a.b: |a - b|^2 but for a number of each sample."""
+    """Returns indices `(num_samples, count)`, not in order of distance.
+
+    It compares |b|^2 - 2 a.b, which is |a - b|^2 less |a|^2, a constant for each sample a.
+    """
     samples = samples.astype(np.float64)
     best, index = np.empty((len(samples), 0)), np.empty((len(samples), 0), np.int64)
     for start in range(0, len(training), MAX_TRAINING):

@@ -1,1 +1,1 @@
-"""From a trained run to files that generate samples on a server and on a device: `python -m export RUN_DIR`."""
+"""Export of a trained run to files that generate samples on a server or a device: `python -m export RUN_DIR`."""

@@ -1,7 +1,7 @@
 """Exports the model of a run: `python -m export RUN_DIR`.
 
-Writes RUN_DIR/export with a SavedModel, TensorFlow Lite files of the decoder, the encoder and the autoencoder, and a
-model card; every file is loaded again, run in its own runtime and compared with Keras before it is left there.
+It writes RUN_DIR/export with a SavedModel, TensorFlow Lite files of the decoder, the encoder and the autoencoder, and a
+model card. Every file is loaded again, run in its own runtime and compared with Keras before it is kept.
 """
 
 import os
@@ -14,7 +14,7 @@ from keras_vae.utils import console, signals
 from keras_vae.utils.flags import run
 from keras_vae.utils.json_files import run_file
 
-# These limits are far above any use: they find a slip of the keyboard.
+# These limits are far above any sensible value, and catch typing errors.
 MAX_ROWS, MAX_NATS = 100_000, 1_000_000
 OF_THE_EXPORT = ("num_samples", "batch_size", "variants", "max_nats", "overwrite", "onnx", "litertjs")
 
@@ -48,7 +48,7 @@ def define_flags() -> None:
         lower_bound=0,
         upper_bound=MAX_NATS,
     )
-    # NaN is neither below nor above a bound.
+    # absl's own bounds accept NaN, which is neither below nor above them.
     flags.register_validator("max_nats", lambda nats: nats >= 0, f"must be a number from 0 to {MAX_NATS}")
     flags.DEFINE_bool(
         "overwrite", False, "replace RUN_DIR/export if it exists; it is replaced only by a verified export"

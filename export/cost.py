@@ -1,7 +1,7 @@
-"""What a file costs in nats: the same noise through Keras and through the file, and the difference of the two.
+"""The cost of a file in nats: how much lower its log likelihoods are than those of Keras.
 
-Every TFLite file has a signature that returns a log likelihood, so that no file is judged by its looks alone. Both
-sides see the same images and the same draws: the difference is exact far below the spread over images.
+Every TFLite file has a signature that returns a log likelihood, so that no file is judged by its pictures alone. Both
+sides get the same images and the same noise, so that the difference is much more exact than the spread over images.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from keras_vae.posteriors import Deterministic
 from keras_vae.utils.statistics import standard_error
 
 NUM_IMAGES, NUM_CODES = 200, 20
-# The signature of each file that shows its cost.
+# These signatures return the log likelihoods that show the cost of each file.
 SIGNATURES = {"decoder": "log_likelihood", "encoder": "score", "autoencoder": "reconstruct"}
 
 
@@ -36,11 +36,12 @@ class Cost:
         self._posterior = vae.encode(self._x, self._condition)
 
     def of(self, file: str, run, names, batch_size: int) -> dict:
-        """Returns the change of a file's log likelihoods against Keras, means over images with standard errors.
+        """Returns by how many nats an image a file differs from Keras, as means over images with standard errors.
 
-        Of the decoder and the encoder `elbo_change` and `log_likelihood_change` (importance-weighted); of the
-        autoencoder the `log_likelihood_change` at the center of q(z|x). In nats an image; below 0 is a loss. Empty if
-        the signature that shows it is not one of `names`, those of the file.
+        Returns:
+          Dict, in which numbers below 0 are a loss. For the decoder and the encoder it has `elbo_change` and the
+          importance-weighted `log_likelihood_change`, for the autoencoder `log_likelihood_change` at the center of
+          q(z|x). It is empty if `names`, the signatures of the file, lack the one that returns log likelihoods.
         """
         if SIGNATURES[file] not in names:
             return {}
@@ -83,7 +84,7 @@ class Cost:
         return {"log_likelihood": self._rows(run, "reconstruct", batch_size)["log_likelihood"]}
 
     def _rows(self, run, name, batch_size, **inputs):
-        """Runs a signature on all images, a batch at a time; the last one is filled up with the first images."""
+        """Runs a signature on all images, batch by batch; the last batch is filled up with the first images."""
         parts, count = [], len(self._x)
         for start in range(0, count, batch_size):
             part = np.arange(start, start + batch_size) % count

@@ -1,5 +1,5 @@
-"""What can go wrong in an export that is no mistake of the caller."""
+"""The error of an export that fails although the caller made no mistake."""
 
 
 class ExportError(Exception):
-    """An exported file is not what the model is, or cannot be made."""
+    """An exported file does not compute what the model computes, or cannot be made."""

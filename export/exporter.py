@@ -1,4 +1,4 @@
-"""A run directory -> verified files in RUN_DIR/export."""
+"""`export_run` and `export_model`, which write the files of an export and verify each of them."""
 
 import contextlib
 import dataclasses
@@ -31,26 +31,27 @@ from keras_vae.utils.json_files import read_json
 
 __all__ = ["ExportError", "Options", "export_model", "export_run"]
 
-# Without these a decoder is none.
+# An export fails if one of these signatures cannot be converted; others are left out with a reason.
 REQUIRED = ("decode", "sample")
-# The signature whose latency and memory stand for a file's.
+# The latency and memory of a file are measured with this signature.
 TIMED = {"decoder": "decode", "encoder": "encode", "autoencoder": "reconstruct"}
 
 
 @checked
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to export, and what it may cost.
+    """The choice of what to export, and of how much it may cost.
 
     Attributes:
       num_samples: pictures in one call of `sample`, a positive integer.
       batch_size: static batch size of the TFLite files, a positive integer; None accepts any batch.
-      files: which TFLite files, names of `export.signatures.FILES`.
-      variants: which variants of them, names of `export.variants.VARIANTS`; with more than float32 all are measured.
-      max_nats: a variant that costs more nats an image is reported and not written, a number of at least 0.
+      files: which TFLite files to write, names of `export.signatures.FILES`.
+      variants: which variants of them to write, names of `export.variants.VARIANTS`. If there are others than float32,
+        all are measured.
+      max_nats: a variant that costs more nats an image than this is reported and not written; a number of at least 0.
       onnx: whether to write the decoder as ONNX too.
       web: whether to write a page that draws with the decoder, in the folder `web`.
-      litertjs: folder of an unpacked npm package @litertjs/core for the page; None fetches it from npm once.
+      litertjs: folder of an unpacked npm package @litertjs/core for the page; None downloads it from npm once.
     """
 
     num_samples: PositiveInt = 16
@@ -71,7 +72,7 @@ class Options:
         object.__setattr__(self, "variants", variants.check_variants(self.variants))
         checks.nonnegative_float("max_nats", self.max_nats)
         if any(name.endswith("int8") for name in self.variants):
-            variants.quantizer_module()  # raises before the work, not after it
+            variants.quantizer_module()  # a missing package is an error before the work begins
         if self.onnx:
             onnx_format.check_installed()
         if self.web and (self.batch_size is None or "decoder" not in self.files):
@@ -92,7 +93,7 @@ def export_run(run_dir: Path, options: Options | None = None, overwrite: bool = 
 
     Raises:
       ValueError: if the run directory holds no model that can be loaded, or `export` exists and `overwrite` is False.
-      ExportError: if a file does not do what the model does; then nothing is left behind.
+      ExportError: if a file does not compute what the model computes; then nothing is left behind.
     """
     options = options or Options()
     folder = check_run_dir(run_dir, overwrite)
@@ -102,7 +103,7 @@ def export_run(run_dir: Path, options: Options | None = None, overwrite: bool = 
 
 
 def _report(run_dir) -> dict:
-    """Returns report.json of a run, empty if there is none (a model saved by other means)."""
+    """Returns report.json of a run, or an empty dict if the model was not saved by a run."""
     path = run_dir / "report.json"
     try:
         return read_json(path) if path.exists() else {}
@@ -127,20 +128,21 @@ def export_model(
     overwrite: bool = False,
     dataset: Dataset | None = None,
 ) -> pathlib.Path:
-    """Writes `saved_model`, the TFLite files and `model_card.json` to `folder`; errors as in `export_run`.
+    """Writes `saved_model`, the TFLite files and `model_card.json` to `folder`; raises as `export_run` does.
 
     Args:
       vae: the model.
-      folder: where to; it gets its name when all of it is verified.
+      folder: folder to write; it only appears when all files in it are verified.
       options: what to export; None is the default `Options`.
       report: report.json of the run, for the card.
       overwrite: whether `folder` may exist; it is replaced only by a verified export.
-      dataset: what variants are measured on (test) and calibrated with (train); None: draws of the model itself.
+      dataset: data set whose test examples measure the variants and whose training examples calibrate them; None takes
+        draws of the model itself.
     """
     options = options or Options()
     folder = check_target(folder, overwrite)
     if options.web:
-        litertjs.files(options.litertjs)  # raises before the work, not after it
+        litertjs.files(options.litertjs)  # a missing runtime is an error before the work begins
     half = sorted({layer.name for layer in layers_of(vae) if layer.compute_dtype not in (None, "float32")})
     if half:
         raise ValueError(
@@ -169,7 +171,7 @@ def export_model(
 
 
 class _Export:
-    """One export on its way: writes files, verifies and measures them, and keeps what it saw in `files`."""
+    """One export in progress: it writes files, verifies and measures them, and collects the results in `files`."""
 
     def __init__(self, vae: VAE, folder: pathlib.Path, options: Options, dataset: Dataset | None):
         self.vae, self.folder, self.options = vae, folder, options
@@ -207,7 +209,7 @@ class _Export:
         return {}
 
     def tflite(self, file: str):
-        """Writes a TFLite file in all variants that hold."""
+        """Writes a TFLite file in all variants that pass verification and cost no more than allowed."""
         names, reasons = [name for name in FILES[file] if name not in self._without_density()], self._without_density()
         content, names, failed = tflite.convert_what_can_be(
             self.signatures, names, self.options.batch_size, required=REQUIRED
@@ -224,11 +226,11 @@ class _Export:
                     break
 
     def _variant(self, file, names, scheme, content, target) -> bool:
-        """Writes and measures one variant of a file; returns whether it holds and was left there."""
+        """Writes and measures one variant of a file; returns whether it passed and was kept."""
         path, exact = self.folder / target, scheme == "float32"
         try:
             figures = self._figures(file, names, scheme, content, path)
-        except Exception as error:  # the quantizer and the runtime raise whatever they raise
+        except Exception as error:  # quantizer and runtime raise errors of many classes
             if exact:
                 raise
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -243,7 +245,7 @@ class _Export:
         return "not_written" not in figures
 
     def _figures(self, file, names, scheme, content, path) -> dict:
-        """Writes one variant to `path`, runs it, and returns what it is."""
+        """Writes one variant to `path`, runs it, and returns its numbers for the card."""
         packed = self._convert(file, names, scheme, content)
         path.write_bytes(packed)
         run = runtimes.litert_runner(path)
@@ -271,7 +273,7 @@ class _Export:
         return variants.quantize(content, scheme, scopes, calibration)
 
     def _representative(self):
-        """Returns codes, images and conditions for calibration: half of the codes of images, half of the prior."""
+        """Returns codes, images and conditions for calibration; half of the codes are of images, half of the prior."""
         x, condition = self._train
         of_images = self.vae.encode(x, condition).sample(seed=(0, 1)).numpy()
         of_prior = self.vae.sample_latent(len(x), seed=12)[0].numpy()
@@ -293,7 +295,7 @@ class _Export:
 
 
 def _finite(content):
-    """Returns plain values with None in the place of NaN and infinity, which JSON does not have."""
+    """Returns plain values in which None stands for NaN and infinity, which JSON does not have."""
     if isinstance(content, dict):
         return {key: _finite(value) for key, value in content.items()}
     return None if isinstance(content, float) and not math.isfinite(content) else content

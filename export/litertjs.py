@@ -1,6 +1,6 @@
-"""LiteRT.js, the runtime of TensorFlow Lite files in browsers: from an unpacked npm package or the npm registry.
+"""LiteRT.js, the runtime of TensorFlow Lite files in browsers, from an unpacked npm package or the npm registry.
 
-Its packages are licensed under Apache-2.0 by their authors (package.json, which is copied along, says so).
+Its packages are licensed under Apache-2.0, as their package.json says, which is copied with them.
 """
 
 import base64
@@ -18,7 +18,7 @@ from typing import NamedTuple
 from absl import logging
 
 REGISTRY = "https://registry.npmjs.org"
-TIMEOUT = 60  # seconds without an answer
+TIMEOUT = 60  # seconds that the registry may take for an answer
 
 
 class Package(NamedTuple):
@@ -49,7 +49,7 @@ CORE = Package(
         "dist/index.js",
         "wasm/litert_wasm_internal.js",
         "wasm/litert_wasm_internal.wasm",
-        # For browsers without relaxed SIMD; a browser loads one of the two.
+        # Browsers without relaxed SIMD load this file instead of the one above.
         "wasm/litert_wasm_compat_internal.js",
         "wasm/litert_wasm_compat_internal.wasm",
     ),
@@ -69,7 +69,8 @@ def files(folder=None) -> dict[str, bytes]:
     """Returns the files of the runtime that the page needs, under `<package>/<path in the package>`.
 
     Args:
-      folder: of the unpacked package @litertjs/core, as in `export.webpage.write_site`; None: from registry or cache.
+      folder: folder of the unpacked package @litertjs/core, as in `export.webpage.write_site`; None takes the files
+        from the cache or the registry.
 
     Raises:
       ValueError: if the folder is not that package, the registry cannot be reached, or a tarball is not the pinned one.
@@ -106,7 +107,7 @@ def _from_folder(package: Package, folder: pathlib.Path) -> dict[str, bytes]:
 
 
 def _cache_folder() -> pathlib.Path:
-    # An empty variable means as much as none (XDG base directory specification).
+    # An empty variable counts as an unset one (XDG base directory specification).
     return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "keras_vae" / "litertjs"
 
 
@@ -143,7 +144,7 @@ def _integrity(content: bytes) -> str:
 
 
 def _keep(path: pathlib.Path, content: bytes) -> None:
-    # A cache that cannot be written costs the next call a download, not this one its result.
+    # If the cache cannot be written, the next call has to download again, but this one has its result.
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
@@ -154,7 +155,10 @@ def _keep(path: pathlib.Path, content: bytes) -> None:
 
 
 def _unpacked(package: Package, tarball: bytes) -> dict[str, bytes]:
-    """Returns the package's needed files; names come from here and not from the tarball, so none can lead elsewhere."""
+    """Returns the needed files of a package.
+
+    The names come from this file and not from the tarball, so that a tarball cannot have files written elsewhere.
+    """
     try:
         with tarfile.open(fileobj=io.BytesIO(tarball), mode="r:gz") as archive:
             members = {name: archive.getmember(f"package/{name}") for name in package.files}

@@ -1,4 +1,4 @@
-"""What a file costs on this machine: latency and memory, measured in a process of its own."""
+"""The latency and memory of a file on this machine, measured in a process of its own."""
 
 import contextlib
 import json
@@ -18,8 +18,8 @@ def measure(path, signature: str) -> dict:
     """Returns the latency of one call of a signature of a TFLite file in LiteRT, and the memory it takes.
 
     Returns:
-      Dict with `latency_ms` (number of threads as text -> median in milliseconds) and `peak_memory_kb`, by which
-      loading and running the file raises the peak of the process.
+      Dict with `latency_ms` (number of threads as text -> median in milliseconds) and `peak_memory_kb`, the amount by
+      which loading and running the file raises the peak of the process.
 
     Raises:
       RuntimeError: if the file cannot be run.
@@ -32,16 +32,17 @@ def measure(path, signature: str) -> dict:
 
 
 def _reset_peak() -> None:
-    with contextlib.suppress(OSError):  # Linux; elsewhere the peak is that of the whole process
+    # This file exists on Linux only. Elsewhere the peak is that of the process from its start.
+    with contextlib.suppress(OSError):
         pathlib.Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak_kb() -> int:
-    """Returns the largest resident size of this process in kB, on Linux since `_reset_peak`."""
+    """Returns the largest resident size of this process in kB; on Linux it is the largest since `_reset_peak`."""
     status = pathlib.Path("/proc/self/status")
     if status.exists():
         return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1])
-    import resource  # not on Windows, where nobody asks
+    import resource  # Windows has no such module, so it is imported only here
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak // 1024 if sys.platform == "darwin" else peak
@@ -65,7 +66,8 @@ def _latency_ms(path: str, signature: str, num_threads: int) -> float:
 
 
 def _main(path: str, signature: str) -> None:
-    import ai_edge_litert.interpreter  # noqa: F401  (its own memory is not the file's)
+    # The import comes before the first look at the memory, because the runtime's own memory is not the file's.
+    import ai_edge_litert.interpreter  # noqa: F401
 
     _reset_peak()
     before = _peak_kb()

@@ -1,4 +1,4 @@
-"""The model card: what an app must know to use the files."""
+"""The model card, which tells the writer of an app how to use the files."""
 
 import pathlib
 
@@ -8,7 +8,7 @@ from keras_vae.distributions.noise import Noise
 from keras_vae.models.vae import VAE
 from keras_vae.priors import StandardNormal
 
-# Enough to write it again in any language.
+# This text is enough to write the generator of the noise again in any language.
 ALGORITHM = (
     "All words are unsigned 32-bit integers and all arithmetic on them wraps modulo 2^32; rotl(w, r) rotates left.",
     "Threefry-2x32 with 20 rounds: key k0 = seed, k1 = 0, k2 = k0 xor k1 xor 0x1BD11BDA; a negative seed wraps.",
@@ -30,7 +30,7 @@ VECTORS = ((7, 0, 0), (7, 0, 1), (7, 15, 39), (0, 0, 0), (-1, 1, 2), (2**31 - 1,
 
 
 def test_vectors() -> list[dict]:
-    """Returns what the noise is at a few seeds, rows and positions: both words, and the normal."""
+    """Returns both random words and the normal number at a few seeds, rows and positions, to test an own generator."""
     vectors = []
     for seed, row, position in VECTORS:
         words = Noise(seed).words((row + 1, position + 1))
@@ -40,7 +40,7 @@ def test_vectors() -> list[dict]:
     return vectors
 
 
-test_vectors.__test__ = False  # its name is the field's, and no test
+test_vectors.__test__ = False  # pytest would take the function for a test because of its name
 
 
 def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, options, report: dict) -> dict:
@@ -48,9 +48,9 @@ def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, op
 
     Args:
       vae: the model.
-      signatures: of the model.
-      files: file or folder -> dict with its figures.
-      left_out: file and signature -> why it is not there.
+      signatures: signatures of the model.
+      files: file or folder -> dict with its numbers.
+      left_out: file and signature -> why it is missing.
       options: `export.exporter.Options` of the export.
       report: report.json of the run, may be empty.
     """
@@ -59,7 +59,7 @@ def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, op
         "keras_vae": __version__,
         "event_shape": list(vae.event_shape),
         "latent_dim": vae.latent_dim,
-        # Of a hierarchical z, the decoder sees the lowest layer: the first so many dimensions.
+        # With a hierarchical z the decoder sees only the lowest layer, which is this many of the first dimensions.
         "decoder_latent_dim": vae.decoder.latent_dim or vae.latent_dim,
         "condition_dim": vae.condition_dim,
         "value_range": likelihood.mean_range and list(likelihood.mean_range),

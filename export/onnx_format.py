@@ -1,12 +1,13 @@
 """SavedModel functions -> ONNX files, and their runtime; needs `pip install "keras_vae[onnx]"`.
 
-An ONNX file holds one graph, with inputs and outputs that are all computed at each call: there is no counterpart of
-TFLite's two signatures in one file. Hence two files, each of which runs on its own:
+An ONNX file holds one graph, whose outputs are all computed at each call. It cannot hold several signatures as a TFLite
+file can. There are therefore two files, each of which runs on its own:
 
   decoder.onnx   decode(z)                  -> mean      any batch size
   sampler.onnx   sample(seed, temperature)  -> mean, z   num_samples pictures, those of `vae.sample`
 
-The noise converts as it is. ONNX adds and multiplies `uint32` modulo 2^32, shifts and, from operator set 18, xors it.
+The noise needs no rewriting: ONNX adds and multiplies `uint32` modulo 2^32, shifts it and, from operator set 18 on, has
+xor for it.
 """
 
 import contextlib
@@ -24,9 +25,9 @@ from export.verification import Parity
 from keras_vae.models.vae import VAE
 
 FILES = {"decode": "decoder.onnx", "sample": "sampler.onnx"}
-# The first with BitwiseXor. Every onnxruntime from 1.14 (2023) runs it.
+# This is the first operator set with BitwiseXor. Every onnxruntime from 1.14 (2023) on runs it.
 OPSET = 18
-_QUIET = 4  # fatal errors only: what else onnxruntime has to say comes as an exception
+_QUIET = 4  # onnxruntime logs only fatal errors; it raises others as exceptions anyway
 
 
 def check_installed() -> None:
@@ -48,7 +49,7 @@ def write(vae: VAE, folder, num_samples: int) -> dict:
 
     Args:
       vae: the model.
-      folder: an existing folder.
+      folder: folder to write to, which must exist.
       num_samples: how many pictures one call of `sample` draws.
 
     Returns:
@@ -85,7 +86,7 @@ def convert(signatures: Signatures, name: str, batch_size: int | None = None) ->
     """
     converter, loader = _optional("tf2onnx.convert"), _optional("tf2onnx.tf_loader")
     function = signatures.concrete([name], batch_size)[name]
-    # By the signature: the graph has what the function captures among its inputs too.
+    # The inputs are taken from the signature, because the graph's inputs also include what the function captures.
     positional, named = function.structured_input_signature
     inputs = {f"{spec.name}:0": spec.name for spec in (*positional, *named.values()) if spec is not None}
     # A concrete function returns the values of its dict in the order of their sorted names.
@@ -110,7 +111,7 @@ def convert(signatures: Signatures, name: str, batch_size: int | None = None) ->
 
 
 def _log1p(graph, node, name, args):
-    """Writes log(1 + x), as the TFLite converter does: exact to the spacing of float32 near 1."""
+    """Writes log1p(x) as log(1 + x), like the TFLite converter; for a small x its error is that of a float32 near 1."""
     options = {"shapes": [graph.get_shape(node.output[0])], "dtypes": [graph.get_dtype(node.output[0])]}
     graph.remove_node(name)
     one = graph.make_const(f"{name}_one", np.ones((), np.float32))
@@ -119,10 +120,10 @@ def _log1p(graph, node, name, args):
 
 
 def _erfc(graph, node, name, args):
-    """Writes erfc(x), of which TensorFlow makes the exact GELU and which ONNX does not have, as erf(-x) + 1.
+    """Writes erfc(x) as erf(-x) + 1, because ONNX has no erfc. TensorFlow uses it for the exact GELU.
 
-    In a GELU -x is c u, and is written as u / (1/c): the form that onnxruntime knows and runs as one operation. Where
-    erfc is small the sum has the absolute error of a float32 near 1; an activation needs no more.
+    In a GELU -x is c u. It is written as u / (1/c), the form that onnxruntime recognizes and runs as one operation. For
+    a small erfc the sum has the absolute error of a float32 near 1, which is good enough for an activation.
     """
     options = {"shapes": [graph.get_shape(node.output[0])], "dtypes": [graph.get_dtype(node.output[0])]}
     product = node.inputs[0]
@@ -139,7 +140,7 @@ def _erfc(graph, node, name, args):
 
 
 def _broadcast_args(graph, node, name, args):
-    """Writes the shape to which two shapes broadcast, which TFP computes at run time, as that of an expanded zero."""
+    """Writes the shape to which two shapes broadcast as the shape of an expanded zero; TFP computes it at run time."""
     int64 = _optional("onnx").TensorProto.INT64
     shape, dtype = graph.get_shape(node.output[0]), graph.get_dtype(node.output[0])
     graph.remove_node(name)
@@ -151,12 +152,12 @@ def _broadcast_args(graph, node, name, args):
     graph.make_node("Cast", [found.output[0]], outputs=node.output, **cast)
 
 
-# What the converter does not know and the models here are made of.
+# The models need these operations of TensorFlow, which the converter does not know.
 _HANDLERS = {"BroadcastArgs": (_broadcast_args, []), "Erfc": (_erfc, []), "Log1p": (_log1p, [])}
 
 
 def _check_operations(model) -> None:
-    """Raises `ExportError` if operations were left as TensorFlow has them."""
+    """Raises `ExportError` if the converter left operations in the file that only TensorFlow has."""
     defs = _optional("onnx.defs")
     unknown = sorted({node.op_type for node in model.graph.node if not defs.has(node.op_type, node.domain)})
     if unknown:
@@ -167,7 +168,7 @@ def _check_operations(model) -> None:
 
 
 def _name_batch(graph) -> None:
-    """Calls the free first dimension of all inputs and outputs "batch": they are one and the same."""
+    """Names the free first dimension of all inputs and outputs "batch", which says that they are equal."""
     for value in (*graph.input, *graph.output):
         for dimension in value.type.tensor_type.shape.dim[:1]:
             if not dimension.HasField("dim_value"):
@@ -176,8 +177,8 @@ def _name_batch(graph) -> None:
 
 @contextlib.contextmanager
 def _quiet_converter():
-    # It logs the operations that it cannot convert, and goes on: `_check_operations` says it in one line. TensorFlow
-    # logs that functions which the converter calls are deprecated.
+    # The converter logs operations that it cannot convert and goes on, but `_check_operations` says so in one line.
+    # TensorFlow logs that functions which the converter calls are deprecated.
     levels = {logger: logger.level for logger in map(std_logging.getLogger, ("tf2onnx", "tensorflow"))}
     for logger in levels:
         logger.setLevel(std_logging.CRITICAL)
@@ -189,7 +190,7 @@ def _quiet_converter():
 
 
 def runner(folder, num_threads: int = 1):
-    """Returns a runner, as `export.runtimes` has them, of the two files in `folder` in onnxruntime on the CPU.
+    """Returns a runner, as in `export.runtimes`, of the two files in `folder`, in onnxruntime on the CPU.
 
     Raises:
       ImportError: if the packages of the extra are not there.
@@ -200,11 +201,11 @@ def runner(folder, num_threads: int = 1):
 
     def run(signature, **inputs):
         session = sessions[signature]
-        # In the dtype of the file: a Python float would arrive as float64.
+        # Inputs are cast to the dtype in the file, because a Python float would arrive as float64.
         dtypes = {node.name: np.int32 if "int32" in node.type else np.float32 for node in session.get_inputs()}
         try:
             values = session.run(None, {name: np.asarray(value, dtypes[name]) for name, value in inputs.items()})
-        except Exception as error:  # as in `_session`
+        except Exception as error:  # onnxruntime's errors have no common class, see `_session`
             raise RuntimeError(f"{FILES[signature]} does not run in onnxruntime: {_first_line(error)}") from error
         return dict(zip((node.name for node in session.get_outputs()), values, strict=True))
 
@@ -218,7 +219,7 @@ def _session(path, num_threads):
     options.log_severity_level = _QUIET
     try:
         return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has a dozen classes of its own, derived from Exception itself
+    except Exception as error:  # onnxruntime's dozen classes of errors have no common base but Exception
         raise ValueError(f"{path} cannot be run by onnxruntime: {_first_line(error)}") from error
 
 

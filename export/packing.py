@@ -1,4 +1,4 @@
-"""TFLite files without what a device does not need: each string, vector and weight is stored once."""
+"""Smaller TFLite files: names that a device does not need are dropped, and equal data are stored once."""
 
 import flatbuffers
 import numpy as np
@@ -6,16 +6,16 @@ from ai_edge_litert import schema_py_generated as schema
 
 
 def pack(content: bytes) -> bytes:
-    """Returns a TFLite file that computes the same, smaller, and readable by old runtimes.
+    """Returns a smaller TFLite file that computes the same and can be read by old runtimes.
 
-    Weights that lie behind the flatbuffer, where runtimes before 2.16 do not look, are taken into it; names of tensors
-    and of conversion tools go; equal shapes, scales and weights of several signatures become one.
+    Weights that lie behind the flatbuffer, where runtimes before 2.16 do not look, are moved into it. Names of tensors
+    and of conversion tools are dropped. Equal shapes, scales and weights of several signatures are stored once.
     """
     return pack_model(unpack(content))
 
 
 def pack_model(model: schema.ModelT) -> bytes:
-    """Returns what `pack` does, of a file that is objects already."""
+    """Returns the packed file, as `pack` does, for a file that is unpacked to objects already."""
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             tensor.name = ""
@@ -26,7 +26,7 @@ def pack_model(model: schema.ModelT) -> bytes:
                 operator.intermediates = None
             operator.mutatingVariableInputs = None
     for signature in model.signatureDefs:
-        # A quantizer may have put an int8 copy in the place of a float output that an int8 operation reads.
+        # If an int8 operation reads an output, the quantizer may have replaced the float output by its int8 copy.
         outputs = [output.tensorIndex for output in signature.outputs]
         model.subgraphs[signature.subgraphIndex].outputs = np.array(outputs, np.int32)
     _drop_buffers(model)
@@ -39,18 +39,18 @@ def unpack(content: bytes) -> schema.ModelT:
     """Returns a TFLite file as objects, with all weights in its buffers."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     for buffer in model.buffers:
-        if buffer.offset > 1:  # 1 is an empty buffer
+        if buffer.offset > 1:  # the format marks an empty buffer by the offset 1
             buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
             buffer.offset = buffer.size = 0
     return model
 
 
 def _drop_buffers(model) -> None:
-    """Lets all tensors without a constant refer to the first buffer, which is empty by the format's rule.
+    """Removes buffers without a constant, and those that no tensor refers to.
 
-    The other buffers without a constant, or without a tensor, go.
+    Tensors without a constant then all refer to the first buffer, which the format requires to be empty.
     """
-    # What converters noted of themselves; the least runtime version stays.
+    # Converters write notes about themselves here. Only the lowest version of the runtime is of use to a device.
     model.metadata = [entry for entry in model.metadata or () if entry.name == b"min_runtime_version"]
     tensors = [tensor for graph in model.subgraphs for tensor in graph.tensors]
     used = {owner.buffer for owner in (*tensors, *model.metadata)}
@@ -79,7 +79,7 @@ class _SharingBuilder(flatbuffers.Builder):
 
     def _written_aligned(self, x):
         if x.dtype == np.uint8:
-            self.Prep(16, x.size)  # constants are used where they lie: the format wants them at multiples of 16
+            self.Prep(16, x.size)  # runtimes use constants in place, so the format wants them at multiples of 16
         return super().CreateNumpyVector(x)
 
     def _once(self, key, write):

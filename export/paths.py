@@ -1,4 +1,4 @@
-"""Where an export reads and writes; imports nothing slow, so that a wrong path is answered at once."""
+"""Checks of the paths of an export; this file imports nothing slow, so that a wrong path is reported at once."""
 
 import os
 import pathlib
@@ -7,7 +7,7 @@ from keras_vae.utils.json_files import run_file
 
 
 def check_run_dir(run_dir, overwrite: bool) -> pathlib.Path:
-    """Returns RUN_DIR/export, or raises `ValueError` if there is no model, or an export to keep."""
+    """Returns RUN_DIR/export; raises `ValueError` if RUN_DIR has no model, or an export that must not be replaced."""
     run_dir = pathlib.Path(run_dir)
     if not os.path.lexists(run_dir / "model.keras"):
         raise ValueError(f"RUN_DIR must hold a model.keras. Received: {run_dir}")
@@ -16,7 +16,7 @@ def check_run_dir(run_dir, overwrite: bool) -> pathlib.Path:
 
 
 def check_target(folder, overwrite: bool) -> pathlib.Path:
-    """Returns the folder to write, or raises `ValueError` if it must not be replaced; of a link, the link is."""
+    """Returns the folder to write; raises `ValueError` if it must not be replaced. A link is replaced, not followed."""
     folder = pathlib.Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"the export folder must not be a file. Received: {folder}")

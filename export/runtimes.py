@@ -1,4 +1,4 @@
-"""The runtimes that run exported files: a file -> signatures as functions on arrays.
+"""The runtimes of exported files: each makes a runner, which calls the signatures of a file on arrays.
 
 A runner is called as `runner(signature, **inputs)` and returns a dict of arrays.
 """
@@ -46,9 +46,9 @@ def litert_runner(path, num_threads: int = 1):
 
 
 def _as_type(name, value, dtype):
-    """Returns an input in the type of the file: a Python float would arrive as float64."""
+    """Returns an input in the type that the file expects, because a Python float would arrive as float64."""
     given = np.asarray(value)
-    with np.errstate(invalid="ignore"):  # NaN is no integer, and found below
+    with np.errstate(invalid="ignore"):  # NaN becomes some integer here, which the comparison below finds
         cast = given.astype(dtype)
     if np.issubdtype(dtype, np.integer) and not np.array_equal(cast, given):
         raise ValueError(f"`{name}` must be of type {np.dtype(dtype).name}. Received: {name}={value!r}")

@@ -1,4 +1,4 @@
-"""The functions that are exported, with their names, inputs and outputs; one home for SavedModel and TFLite."""
+"""The functions that are exported, with their names, inputs and outputs, for SavedModel and TFLite alike."""
 
 import functools
 
@@ -11,9 +11,9 @@ from keras_vae.models.vae import VAE
 from keras_vae.objectives.terms import importance_weighted_bound, log_weight
 from keras_vae.utils.arguments import PositiveInt, checked
 
-# Draws of z in one call of `score`.
+# One call of `score` draws this many z for each x.
 NUM_SCORE_SAMPLES = 8
-# What each TFLite file holds; a SavedModel holds all.
+# The signatures of each TFLite file. A SavedModel has all of them.
 FILES = {
     "decoder": ("decode", "sample", "sample_pixels", "interpolate", "log_likelihood"),
     "encoder": ("encode", "score"),
@@ -23,7 +23,7 @@ NAMES = tuple(name for names in FILES.values() for name in names)
 
 
 class Signatures:
-    """What a model does, as TensorFlow functions of tensors.
+    """The functions of a model, as TensorFlow functions of tensors.
 
       decode(z)                         -> mean             mean of p(x|z), (batch, *event_shape)
       sample(seed, temperature)         -> mean, z          num_samples pictures from the prior, and their codes
@@ -38,8 +38,8 @@ class Signatures:
                                            log_likelihood   and log p(x|z) there
 
     z0 and z1 are `(1, latent_dim)`, `steps` at least 2. At a static batch size `interpolate` returns num_samples
-    pictures, takes `steps` up to that, and repeats the last picture after them.
-    Of a conditional model all take a `condition` too, float32 `(batch, condition_dim)`, one-hot for classes.
+    pictures, takes `steps` up to that number, and repeats the last picture after them. For a conditional model all
+    signatures also take a `condition`, float32 `(batch, condition_dim)`, one-hot for classes.
 
     Args:
       vae: the model.
@@ -50,8 +50,8 @@ class Signatures:
     def __init__(self, vae: VAE, num_samples: PositiveInt):
         self._vae = vae
         self._num_samples = num_samples
-        # Made once, outside the graph: a prior that is made of the encoder does not bring the encoder along. TFLite has
-        # no products in float64.
+        # The prior is made once, outside the graph, so that a prior that is made of the encoder does not bring the
+        # encoder into the file. It is in single precision because TFLite has no products in float64.
         self._prior = in_single_precision(vae.prior(vae.encoder))
         self._concrete = {}
 
@@ -122,7 +122,7 @@ class Signatures:
         return {key: tf.TensorSpec(spec.shape, spec.dtype, key) for key, spec in inputs.items()}
 
     def function(self, name: str, static: bool = False):
-        """Returns a signature as a `tf.function`; `static` if it is to be called with one batch size."""
+        """Returns a signature as a `tf.function`; `static` says that it will be called with a single batch size."""
         function = getattr(self, f"_{name}")
         if name == "interpolate":
             function = functools.partial(function, static=static)
@@ -139,7 +139,7 @@ class Signatures:
 
     def save(self, folder, names, batch_size: int | None) -> None:
         """Writes a SavedModel with the signatures `names`, and `reconstruct` also as "serving_default", like Keras."""
-        # What the functions capture is tracked by the root, and no Python object of the model is.
+        # The root object keeps the variables that the functions use, and no other object of the model.
         root = tf.Module()
         root.model_variables = [variable.value for variable in self._vae.variables]
         signatures = self.concrete(names, batch_size)

@@ -14,33 +14,34 @@ def convert(signatures: Signatures, names, batch_size: int | None) -> bytes:
     """Returns a TFLite file with the signatures `names`, not packed yet (`export.packing`).
 
     Args:
-      signatures: of the model.
-      names: which of them.
-      batch_size: static batch size; None accepts any, which some delegates do not.
+      signatures: signatures of the model.
+      names: names of those to convert.
+      batch_size: static batch size; None accepts any, but then some delegates cannot run the file.
 
     Raises:
-      ExportError: if the model needs an operation that is no TFLite built-in; the message names it. Flex would make it
-        convert, and then it would not run on a device.
+      ExportError: if the model needs an operation that is no TFLite built-in; the message names it. With Flex it would
+        convert, but not run on a device.
     """
     with tempfile.TemporaryDirectory() as folder:
         signatures.save(folder, names, batch_size)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(names))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:
-            # TensorFlow folds casts and then complains of what it left of them ("NodeDef mentions attribute Truncate").
+            # TensorFlow folds casts, and then warns of attributes that it left itself ("NodeDef mentions attribute
+            # Truncate").
             with stderr_held_back():
                 return converter.convert()
-        except Exception as error:  # the converter's own exception class is not public
+        except Exception as error:  # the converter's class of errors is not public
             raise ExportError(_explain(str(error))) from error
 
 
 def convert_what_can_be(
     signatures: Signatures, names, batch_size: int | None, required=()
 ) -> tuple[bytes, tuple[str, ...], dict[str, str]]:
-    """Returns a file with those signatures of `names` that convert, their names, and for each other one the reason.
+    """Returns a file with the signatures of `names` that convert, their names, and why each of the others does not.
 
     Raises:
-      ExportError: if one of `required` does not convert, or none does.
+      ExportError: if a signature of `required` does not convert, or if none does.
     """
     try:
         return convert(signatures, names, batch_size), tuple(names), {}

@@ -1,7 +1,7 @@
 """Smaller TFLite files of the same signatures: half precision and 8-bit weights.
 
-All variants keep float32 inputs and outputs, so that an app can change from one to another, and leave the noise and the
-prior alone: a seed draws the same codes from every variant.
+All variants keep float32 inputs and outputs, so that an app can change from one to another. They leave the noise and
+the prior as they are, so that a seed draws the same codes in every variant.
 """
 
 import copy
@@ -14,19 +14,19 @@ from ai_edge_litert import schema_py_generated as schema
 from export.packing import pack, pack_model, unpack
 from export.signatures import FILES, Signatures
 
-# "int8" is the first of the int8 schemes that holds.
+# The variant "int8" is the first of these schemes that costs no more nats than allowed.
 INT8_SCHEMES = ("full_int8", "dynamic_int8", "weight_int8")
 VARIANTS = ("float32", "float16", *INT8_SCHEMES, "int8")
 NUM_CALIBRATION = 128
-# Smaller constants stay float32: the operation that makes them float again would cost what they save.
+# Smaller constants stay float32, because the operation that makes them float32 again takes as much room as they save.
 MIN_HALVED_BYTES = 1024
 
 
 def check_variants(names) -> tuple[str, ...]:
-    """Returns the variants in order without repeats, float32 first: all are measured against it.
+    """Returns the variants in order without repeats; float32 comes first, because the others are compared with it.
 
     Raises:
-      ValueError: for a name that is none.
+      ValueError: if a name is unknown.
     """
     unknown = [name for name in names if name not in VARIANTS]
     if unknown or not names:
@@ -43,19 +43,19 @@ def quantizer_module():
 
 
 def to_float16(content: bytes, scopes) -> bytes:
-    """Returns a float32 file with half-precision weights in its networks, which are made float before use.
+    """Returns a float32 file whose networks have half-precision weights, which become float32 before use.
 
-    The converter's own option would round the constants of the noise too, and move the codes by 1e-3.
+    The converter has an option for this, but it would also round the constants of the noise and move the codes by 1e-3.
 
     Args:
       content: a float32 file with its tensors' names, not packed.
-      scopes: names of the layers whose weights are to be halved.
+      scopes: names of the layers whose weights are stored in half precision.
     """
     model = unpack(content)
     regex = re.compile("|".join(map(_within, scopes)))
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
-    code.version = 3  # the first that takes float16
+    code.version = 3  # DEQUANTIZE reads float16 from its version 3 on
     model.operatorCodes.append(code)
     for graph in model.subgraphs:
         inside = [o for o in graph.operators if regex.search(graph.tensors[o.outputs[0]].name.decode())]
@@ -75,25 +75,25 @@ def to_float16(content: bytes, scopes) -> bytes:
 
 
 def _within(scope: str) -> str:
-    """Returns the regular expression of names of tensors that a layer makes."""
+    """Returns a regular expression that matches the names of the tensors of a layer."""
     return rf"(^|[/;]){re.escape(scope)}(_\d+)?/"
 
 
 def quantize(content: bytes, scheme: str, scopes, calibration: dict) -> bytes:
     """Returns a float32 file with 8-bit weights in its networks.
 
-      weight_int8   int8 weights, one scale a channel, made float before use: the most exact, the least fast
-      dynamic_int8  the same arithmetic in int8, activations rounded as they come
-      full_int8     int8 activations too, their ranges fixed by `calibration`
+      weight_int8   int8 weights with a scale for each channel, made float32 before use: the most exact and slowest
+      dynamic_int8  int8 arithmetic, for which activations are rounded as they come
+      full_int8     int8 activations too, with ranges that `calibration` fixes
 
-    Dense layers have one scale a tensor where they compute in int8: runtimes before 2.15 read one scale a channel
-    as if it were one a tensor, and are wrong without a word.
+    Dense layers that compute in int8 have a single scale for each tensor. Runtimes before 2.15 misread a scale for each
+    channel as a single one, and return wrong numbers without an error.
 
     Args:
       content: a float32 file with its tensors' names, not packed.
       scheme: one of `INT8_SCHEMES`.
-      scopes: names of the layers whose operations are to be quantized.
-      calibration: signature -> list of inputs; for full_int8.
+      scopes: names of the layers whose operations are quantized.
+      calibration: signature -> list of inputs; only full_int8 uses it.
     """
     aeq = quantizer_module()
     worker = aeq.quantizer.Quantizer(bytearray(content))
@@ -117,9 +117,9 @@ def calibration_data(signatures: Signatures, names, batch_size: int, codes, x, c
     """Returns inputs for each signature: codes of training images and of the prior, and the images.
 
     Args:
-      signatures: of the model.
-      names: signatures of the file.
-      batch_size: of the file.
+      signatures: signatures of the model.
+      names: names of the signatures in the file.
+      batch_size: batch size of the file.
       codes: float array `(count, latent_dim)`.
       x: images `(count, *event_shape)`.
       condition: `(count, condition_dim)` or None.
@@ -138,7 +138,7 @@ def calibration_data(signatures: Signatures, names, batch_size: int, codes, x, c
             "temperature": np.float32(1.0),
         }
         for name in names:
-            # A call of `sample` decodes many codes at once; a few are enough.
+            # A call of `sample` decodes many codes at once, so that a few calls are enough.
             if name in FILES["decoder"][1:4] and i >= 8:
                 continue
             inputs = {key: np.asarray(values[key]) for key in signatures.inputs(name, batch_size) if key in values}

@@ -1,4 +1,4 @@
-"""Parity: a file's signatures, run in its own runtime, against the Keras model."""
+"""Parity: the signatures of a file are run in its own runtime and compared with the Keras model."""
 
 import dataclasses
 
@@ -13,12 +13,13 @@ from keras_vae.models.importance import BATCH_SIZE
 from keras_vae.models.vae import VAE
 
 NUM_CHECKS = 256
-# Of the signatures that are made of the others.
+# Signatures that are made of other signatures are checked with this many codes or images only.
 NUM_FEW_CHECKS = 8
-# Relative to the largest expected value where that is above 1. float32 kernels differ by about 1e-6; the rest of the
-# room is for log, sqrt and cos of the noise, which each runtime approximates in its own way.
+# Differences are relative to the largest expected value if that is above 1. float32 kernels differ by about 1e-6. The
+# tolerance is larger because each runtime approximates the log, sqrt and cos of the noise in its own way.
 TOLERANCE = 1e-4
-# A pixel that is drawn flips where its uniform falls as close to its probability as runtimes differ.
+# A drawn pixel may differ if its uniform number is so near to its probability that the runtimes disagree. This is the
+# largest share of such pixels.
 FLIPS = 1e-3
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 
@@ -28,11 +29,11 @@ class Parity:
     """Compares the signatures of one file with Keras and keeps the differences.
 
     Args:
-      run: runner of the file, `run(signature, **inputs)` -> dict of arrays.
+      run: the runner of the file, `run(signature, **inputs)` -> dict of arrays.
       vae: the model.
       num_samples: pictures in one call of `sample`.
       batch_size: codes or images in one call of the others.
-      tolerance: largest difference that is no error, or None to measure only.
+      tolerance: largest difference that is no error; with None differences are only measured.
     """
 
     run: object
@@ -44,11 +45,11 @@ class Parity:
     def check(self, name: str) -> dict:
         """Returns `max_difference` and `mean_difference` of a signature's main output, and its `psnr` in dB.
 
-        Differences are parts of the largest expected value where that is above 1; of `sample` the mean is compared and
-        the `max_difference_z` of its codes given beside it, of `sample_pixels` the share of pixels that differ.
+        Differences are relative to the largest expected value if that is above 1. For `sample` the mean is compared,
+        with the `max_difference_z` of its codes beside it. For `sample_pixels` it is the share of pixels that differ.
 
         Raises:
-          ExportError: if a difference is above the tolerance, a shape another one, or no seed changes the pictures.
+          ExportError: if a difference is above the tolerance, a shape differs, or no seed changes the pictures.
         """
         return getattr(self, f"_{name}")()
 
@@ -117,7 +118,8 @@ class Parity:
         x, condition = self._images()
         outputs = self._batches("score", x=x, seed=np.int32(3), **condition)
         bounds = []
-        # Noise follows the place in the batch, and in `bounds` a batch is at most so many.
+        # The noise of an image depends on its place in the batch, and `bounds` has batches of at most BATCH_SIZE, so
+        # only the first images of a larger batch can be compared.
         size, seen = min(self.batch_size, BATCH_SIZE), []
         for i in range(0, len(x), self.batch_size):
             part = {key: value[i : i + size] for key, value in condition.items()}
@@ -133,7 +135,7 @@ class Parity:
         return self._compare("reconstruct", outputs["mean"], self.vae.reconstruct(x, **condition).numpy())
 
     def _images(self):
-        """Returns a few images that the likelihood can have drawn, and their conditions."""
+        """Returns a few images from the support of the likelihood, and their conditions."""
         count = self._count(NUM_FEW_CHECKS)
         condition = conditions(self.vae, count)
         return self.vae.sample(count, seed=5, output="sample", **condition).numpy(), condition
@@ -167,7 +169,7 @@ class Parity:
 
 
 def conditions(vae: VAE, count: int) -> dict:
-    """Returns `{"condition": one-hot (count, condition_dim)}` with all classes in turn; empty without a condition."""
+    """Returns `{"condition": one-hot (count, condition_dim)}` with the classes in turn; empty if unconditional."""
     if vae.condition_dim is None:
         return {}
     return {"condition": np.eye(vae.condition_dim, dtype=np.float32)[np.arange(count) % vae.condition_dim]}

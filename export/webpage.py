@@ -1,7 +1,7 @@
 """A static page that runs an exported decoder in a browser, and a server for it on this machine.
 
-The folder that `write_site` makes needs no network: page, decoder, model card and the LiteRT.js runtime lie in it. Any
-web server can give it out; `serve` is one for the machine it runs on.
+The folder that `write_site` makes needs no network, because page, decoder, model card and the LiteRT.js runtime are all
+in it. Any web server can serve it; `serve` is a server for browsers on the same machine.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from keras_vae.utils.json_files import run_file
 
 PAGE = pathlib.Path(__file__).parent / "web"
 EXPORTED = ("decoder.tflite", "model_card.json")
-# What a folder must hold to be taken for a site that may be replaced.
+# A folder with these files is taken for an earlier site, which may be replaced.
 MARKS = ("index.html", "app.js", "decoder.tflite")
 
 
@@ -28,14 +28,14 @@ def write_site(export_folder, folder, litertjs=None) -> pathlib.Path:
     """Writes the page with the decoder of an export and the LiteRT.js runtime to `folder`; returns that folder.
 
     Args:
-      export_folder: what `python -m export` wrote: it holds decoder.tflite and model_card.json.
-      folder: where to write; must not exist, be empty, or hold an earlier site, which is replaced when the new one
-        is whole.
+      export_folder: folder that `python -m export` wrote, with decoder.tflite and model_card.json.
+      folder: folder to write. It must not exist, be empty, or hold an earlier site, which is replaced when the new one
+        is complete.
       litertjs: folder of the unpacked npm package @litertjs/core, with @litertjs/wasm-utils beside it or in its own
         node_modules. None takes the pinned version from the npm registry once, and from a cache folder afterwards.
 
     Raises:
-      ValueError: if a file is missing, `folder` holds something else, or the runtime cannot be had.
+      ValueError: if a file is missing, `folder` holds anything else, or the runtime cannot be found or downloaded.
     """
     export_folder, folder = pathlib.Path(export_folder), pathlib.Path(folder).resolve()
     for name in EXPORTED:
@@ -70,10 +70,10 @@ def _check_folder(folder: pathlib.Path) -> None:
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
-    """Files of one folder, nothing else: no listings, no links that lead out of it."""
+    """Serves the files of one folder and nothing else: no listings, and no links that lead out of it."""
 
     protocol_version = "HTTP/1.1"
-    # Not from the machine's own table, which may lack them: a module or wasm file of the wrong type is refused.
+    # The machine's own table may lack these types, and browsers refuse a module or wasm file of a wrong type.
     extensions_map = {
         "": "application/octet-stream",
         ".css": "text/css; charset=utf-8",
@@ -88,7 +88,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         try:
             path = pathlib.Path(self.translate_path(self.path)).resolve()
             inside = path.is_relative_to(pathlib.Path(self.directory).resolve())
-        except (OSError, ValueError, RuntimeError):  # a null byte, links in a circle
+        except (OSError, ValueError, RuntimeError):  # the path has a null byte, or links in a circle
             inside = False
         if inside:
             return super().send_head()
@@ -99,7 +99,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         self.send_error(http.HTTPStatus.NOT_FOUND)
 
     def end_headers(self):
-        # A new export under the same address is seen at once.
+        # Browsers must not cache the files, so that a new export under the same address is seen at once.
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()
 
@@ -109,7 +109,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 class _Server(http.server.ThreadingHTTPServer):
     def handle_error(self, request, client_address):
-        # A browser may leave at any moment; anything else is a line, not a traceback.
+        # A browser may close a connection at any time, which is no error. Other errors are logged as one line.
         error = sys.exc_info()[1]
         level = logging.DEBUG if isinstance(error, ConnectionError) else logging.WARNING
         logging.log(level, "a request failed: %s: %s", type(error).__name__, error)
@@ -119,11 +119,11 @@ def make_server(folder, port: int = 0) -> http.server.ThreadingHTTPServer:
     """Returns a server of `folder` that listens on 127.0.0.1 and is not yet running.
 
     Args:
-      folder: what to serve.
-      port: where to listen; 0 takes any free one, see `server_port` of the result.
+      folder: folder to serve.
+      port: port to listen on; 0 takes any free one, which is `server_port` of the result.
 
     Raises:
-      ValueError: if there is no such folder with an index.html, or the port cannot be had.
+      ValueError: if there is no such folder with an index.html, or the port is not free.
     """
     folder = pathlib.Path(folder)
     if not (folder / "index.html").is_file():
@@ -136,7 +136,7 @@ def make_server(folder, port: int = 0) -> http.server.ThreadingHTTPServer:
 
 
 def serve(folder, port: int = 8000) -> None:
-    """Serves `folder` to this machine's browsers until Ctrl-C; arguments and errors as in `make_server`."""
+    """Serves `folder` to this machine's browsers until Ctrl-C; the arguments and errors are those of `make_server`."""
     with make_server(folder, port) as server, contextlib.suppress(KeyboardInterrupt):
         logging.info("the page is at http://127.0.0.1:%d (Ctrl-C ends)", server.server_port)
         server.serve_forever()

@@ -1,4 +1,4 @@
-"""Every kind of posterior, prior and likelihood, and small models of them."""
+"""Every kind of posterior, prior and likelihood, and small models made of them."""
 
 import keras
 

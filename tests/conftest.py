@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from helpers import make_binary, make_vae
 
-# Two devices for the strategies; must be said before the first operation.
+# The tests of strategies need two devices. They must be configured before the first operation.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
@@ -16,7 +16,7 @@ tf.config.set_logical_device_configuration(
 
 @pytest.fixture
 def vae():
-    """A small VAE, not trained."""
+    """A small VAE that is not trained."""
     return make_vae()
 
 
@@ -26,7 +26,7 @@ def binary():
     return make_binary()
 
 
-# Exports that several test modules look at, each made once. Modules that need them import `exporting` anyway.
+# Several test modules look at these exports. Each is made once. Modules that need them import `exporting` anyway.
 
 
 def _exported(name, tmp_path_factory, make, **options):
@@ -42,29 +42,29 @@ def _exported(name, tmp_path_factory, make, **options):
 
 @pytest.fixture(scope="session")
 def dense(tmp_path_factory):
-    """A dense model, 16 pictures a call of `sample`, one row a call of the others."""
+    """A dense model with 16 pictures in a call of `sample` and one row in a call of the other signatures."""
     return _exported("dense", tmp_path_factory, "make_vae", num_samples=16)
 
 
 @pytest.fixture(scope="session")
 def conv(tmp_path_factory):
-    """A convolutional model of pictures of 10 x 7 x 3, 4 pictures a call, 4 rows a call."""
+    """A convolutional model of pictures of 10 x 7 x 3, with 4 pictures or rows in a call."""
     return _exported("conv", tmp_path_factory, "make_conv_vae", num_samples=4, batch_size=4)
 
 
 @pytest.fixture(scope="session")
 def conditional(tmp_path_factory):
-    """A model of three classes, 5 pictures a call, any number of rows a call."""
+    """A model of three classes, with 5 pictures and any number of rows in a call."""
     return _exported("conditional", tmp_path_factory, "make_conditional_vae", num_samples=5, batch_size=None)
 
 
 @pytest.fixture(scope="session")
 def mixture(tmp_path_factory):
-    """A dense model with a learned mixture as its prior, 8 pictures a call, one row a call."""
+    """A dense model with a learned mixture as its prior, with 8 pictures and one row in a call."""
     return _exported("mixture", tmp_path_factory, "make_mixture_vae", num_samples=8)
 
 
 @pytest.fixture(params=["dense", "conv", "conditional", "mixture"])
 def exported(request):
-    """Each of the four in turn."""
+    """Each of the four exports above in turn."""
     return request.getfixturevalue(request.param)

@@ -1,4 +1,4 @@
-"""Models, their exported files, and what else the tests of the export share."""
+"""Models, their exported files, and helpers that the tests of the export share."""
 
 import json
 import pathlib
@@ -17,7 +17,7 @@ CONV_SHAPE, CLASSES = (10, 7, 3), 3
 REPORT = {"test_elbo": -20.5, "test_log_likelihood": -19.25, "data": {"name": "prototypes"}}
 SEEDS = (7, 0, 1, -1, -7, 2**31 - 1, -(2**31))
 OPERATORS = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
-# As in export.verification: log, sqrt and cos of the noise are approximated by each runtime in its own way.
+# Each runtime approximates log, sqrt and cos of the noise in its own way, see `export.verification.TOLERANCE`.
 NOISE = 1e-4
 
 
@@ -32,9 +32,9 @@ class Exported(NamedTuple):
     card: dict
 
     def run(self, file, signature, **inputs):
-        """Runs a signature in "saved_model" or, for "tflite", in the TFLite file that holds it; batches as they come.
+        """Runs a signature in "saved_model" or, for "tflite", in the TFLite file that holds it.
 
-        Scalars are given the dtype that the card promises.
+        Scalars are cast to the dtype that the card names. Batches are passed as they are.
         """
         dtypes = {"seed": np.int32, "steps": np.int32}
         inputs = {name: np.asarray(value, dtypes.get(name, np.float32)) for name, value in inputs.items()}
@@ -43,7 +43,7 @@ class Exported(NamedTuple):
         return self.runners[file](signature, **inputs)
 
     def batches(self, file, signature, **inputs):
-        """Runs a signature on more rows than one call may take, a call at a time."""
+        """Runs a signature on any number of rows, in as many calls as that takes."""
         size = self.size(file)
         count = max(len(value) for value in inputs.values() if np.ndim(value))
         parts = [
@@ -53,11 +53,11 @@ class Exported(NamedTuple):
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
     def size(self, file):
-        """Returns how many rows one call takes; 4 where any number is accepted."""
+        """Returns how many rows one call takes, or 4 if any number is accepted."""
         return 4 if file == "saved_model" or self.batch_size is None else self.batch_size
 
     def condition(self, count):
-        """Returns `{"condition": one-hot rows of all classes in turn}`, empty for a model without a condition."""
+        """Returns `{"condition": one-hot rows of the classes in turn}`, or an empty dict without a condition."""
         return {} if self.vae.condition_dim is None else {"condition": one_hot(count, self.vae.condition_dim)}
 
 
@@ -71,7 +71,7 @@ def one_hot(count, num_classes=CLASSES):
 
 
 def stirred(vae, seed=0, scale=0.2):
-    """Returns the model with noise on all its weights: no bias, scale or coupling layer is what it starts as."""
+    """Returns the model with noise on all its weights, so that no bias, scale or coupling layer has its first value."""
     random = np.random.default_rng(seed)
     for weight in vae.trainable_variables:
         weight.assign_add(scale * random.normal(size=weight.shape))
@@ -113,7 +113,7 @@ def make_deterministic_vae():
 
 
 def export(vae, folder, **options):
-    """Exports a model and loads what was written."""
+    """Exports a model and loads the files that were written."""
     options = exporter.Options(**options)
     exporter.export_model(vae, folder, options, REPORT)
     runners = {path.name: runtimes.litert_runner(path) for path in folder.glob("*.tflite")}

@@ -8,9 +8,9 @@ import os
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-# Of tests that load a whole model; FUZZ_EXAMPLES=1000 for a thorough search.
+# Tests that load a whole model try this many examples. FUZZ_EXAMPLES=1000 makes a thorough search.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
-# The same examples in every run; a slow machine is no failure.
+# Every run tries the same examples, and has no deadline, so that a slow machine does not fail.
 FUZZ = settings(
     max_examples=300,
     deadline=None,
@@ -22,11 +22,11 @@ FUZZ = settings(
 
 @st.composite
 def damaged(draw, content: bytes):
-    """Draws what may become of a file: cut off, with other bytes in some places, or with bytes put in."""
+    """Draws a damaged copy of a file: cut off, with bytes changed in some places, or with bytes inserted."""
     content = bytearray(content)
     for _ in range(draw(st.integers(1, 3))):
         kind = draw(st.sampled_from(["cut", "change", "insert"]))
-        # Mostly near the start, where the headers are.
+        # Most of the damage is near the start, where the headers are.
         place = draw(st.integers(0, min(len(content), 128)) | st.integers(0, len(content)))
         if kind == "cut":
             del content[place:]
@@ -39,25 +39,25 @@ def damaged(draw, content: bytes):
 
 
 def outcome(read, *arguments):
-    """Returns what a reader returns and None, or None and the text of its `ValueError`: nothing else may be raised."""
+    """Returns the result of a reader and None, or None and the text of its `ValueError`; no other error may come."""
     try:
         return read(*arguments), None
     except ValueError as error:
         return None, str(error)
 
 
-# What a number, a name or a part of a configuration may be turned into.
+# A number, a name or a part of a configuration is replaced by one of these.
 HOSTILE = (None, True, -1, 0, 1.5, 10**9, 2**31, 10**30, "", "x", "../../x", "__lambda__", [], [10**9], {}, 1e308, [[]])
 
 
 def places(tree, at=()):
-    """Returns the path to everything inside a JSON value, keys and indices."""
+    """Returns the paths, made of keys and indices, to everything inside a JSON value."""
     items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
     return [place for key, value in items for place in ((*at, key), *places(value, (*at, key)))]
 
 
 def replaced(tree, place, value):
-    """Returns a JSON value with another one at a place; `...` takes away what is there."""
+    """Returns a JSON value with another value at a place; `...` removes the old value."""
     tree = json.loads(json.dumps(tree))
     parent = functools.reduce(operator.getitem, place[:-1], tree)
     if value is ...:
@@ -69,7 +69,7 @@ def replaced(tree, place, value):
 
 @st.composite
 def altered(draw, tree):
-    """Draws what may become of a JSON value: parts of it changed, gone, or put elsewhere."""
+    """Draws a damaged copy of a JSON value: parts of it are changed, removed or moved."""
     for _ in range(draw(st.integers(1, 2))):
         if not (where := places(tree)):
             return tree

@@ -1,6 +1,8 @@
-"""Many damaged files for every loader, and what came of them: `python tests/fuzz_loaders.py --files=500`.
+"""Gives many damaged files to every loader and prints a table of the results.
 
-Prints a table. Each kind of file has a process of its own, whose memory may grow by 2 GiB; the same files in every run.
+    python tests/fuzz_loaders.py --files=500
+
+Each kind of file has a process of its own, whose memory may grow by 2 GiB. The files are the same in every run.
 """
 
 import argparse
@@ -29,7 +31,7 @@ SECONDS = 60
 
 
 def case(kind, folder):
-    """Returns a strategy of contents, a function that writes one, and one that reads what was written."""
+    """Returns a strategy of contents, a function that writes one to a file, and a function that reads the file."""
     import numpy as np
     from fuzz import altered, damaged
     from helpers import make_vae
@@ -129,7 +131,7 @@ def measure(kind, files):
 
 
 def main():
-    """The command."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=500, help="how many of each kind")
     parser.add_argument("--kind", choices=KINDS, help="only this kind, in this process")

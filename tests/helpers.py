@@ -33,7 +33,7 @@ def make_binary(count=50, event_shape=SHAPE, seed=0):
 
 
 def make_conditional(num_classes=3):
-    """Returns a small dense VAE with a condition, run eagerly."""
+    """Returns a small dense VAE with a condition, which runs eagerly."""
     keras.utils.set_random_seed(0)
     vae = kv.VAE(
         kv.Encoder(kv.networks.mlp([8]), kv.posteriors.DiagonalGaussian(2), condition_dim=num_classes),
@@ -45,7 +45,7 @@ def make_conditional(num_classes=3):
 
 
 def shake(layer, stddev=0.5, seed=0):
-    """Sets all weights of a layer at random: a new flow is the identity."""
+    """Sets all weights of a layer at random, because a new flow is the identity, which would hide mistakes."""
     random = np.random.default_rng(seed)
     layer.set_weights([random.normal(0.0, stddev, w.shape) for w in layer.get_weights()])
     return layer

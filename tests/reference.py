@@ -1,4 +1,4 @@
-"""Oracles in float64 NumPy, written from the formulas and not from the package."""
+"""Oracles in float64 NumPy, written from the formulas and without looking at the package."""
 
 import numpy as np
 
@@ -72,10 +72,10 @@ def _log_sigmoid(x):
 
 
 def discretized_logistic_log_prob(x, loc, scale, num_levels):
-    """log of S((x + h - loc) / s) - S((x - h - loc) / s), h half a level; the outer levels take the tails."""
+    """log of S((x + h - loc) / s) - S((x - h - loc) / s), h half a level; the outer levels have the tails too."""
     x, half = np.float64(x), 0.5 / (num_levels - 1)
     upper, lower = (x + half - loc) / scale, (x - half - loc) / scale
-    # The difference of two sigmoids in the left tail, where neither is near 1: the logistic is symmetric.
+    # The logistic is symmetric, so the difference can be taken in the left tail, where neither sigmoid is near 1.
     right = upper + lower > 0
     high, low = np.where(right, -lower, upper), np.where(right, -upper, lower)
     inside = _log_sigmoid(high) + np.log(-np.expm1(_log_sigmoid(low) - _log_sigmoid(high)))
@@ -106,7 +106,7 @@ def total_correlation_terms(z, loc, scale, dataset_size):
 
 
 def within_error(values, expected, num_errors=4.0):
-    """Whether the mean over the first axis is `expected` within standard errors, for every element."""
+    """Whether the mean over the first axis is within `num_errors` standard errors of `expected`, for every element."""
     values = np.float64(values)
     error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
     return bool(np.all(np.abs(values.mean(axis=0) - expected) <= num_errors * error))

@@ -1,4 +1,4 @@
-"""Settings of small runs."""
+"""Settings of runs that take seconds."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""One worker, as a user writes it: trains small models under a strategy and saves what came of them.
+"""One worker, as a user would write it: trains small models under a strategy and saves histories and weights.
 
 python strategy_worker.py STRATEGY OUTPUT OBJECTIVES...
 """
@@ -16,7 +16,10 @@ OBJECTIVES = {"elbo": kv.objectives.ELBO, "iwae": kv.objectives.IWAE, "free_bits
 
 
 def data():
-    """Gray images to be binarized, with uneven weights; neither 50 nor 23 is a multiple of the batch."""
+    """Returns gray images that are binarized in training, with uneven weights.
+
+    Their numbers, 50 and 23, are no multiples of the batch.
+    """
     weights = np.linspace(0.0, 3.0, 50, dtype=np.float32)
     train = kv.data.Images(0.8 * make_binary(50) + 0.1, weights=weights, noise="bernoulli")
     return train, kv.data.Images(make_binary(23, seed=1))
@@ -27,7 +30,7 @@ def train(strategy, names=tuple(OBJECTIVES)):
     results = {}
     for name in names:
         with strategy.scope():
-            # One of them with a scale that follows residuals, which are sums over all replicas.
+            # One model has a scale that follows the residuals, which are sums over all replicas.
             likelihood = kv.likelihoods.Gaussian(SHAPE, scale="shared") if name == "iwae" else None
             vae = make_vae(objective=OBJECTIVES[name](), likelihood=likelihood)
         images, validation = data()

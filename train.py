@@ -5,6 +5,7 @@ Writes a run directory with the model, its test log likelihood in nats, figures,
 
 import os
 import pathlib
+from typing import Any
 
 from absl import flags, logging
 
@@ -19,21 +20,22 @@ def define_flags() -> None:
     """Defines one flag for each field of `Config`, and --preset."""
     flags.DEFINE_enum("preset", "default", list(presets.PRESETS), "settings to start from; other flags override them")
     for name, field in FIELDS.items():
+        default: Any = field.default
         text, choices = field.metadata["help"], field.metadata["choices"]
         if field.metadata["low"] is not None:
             text = f"{text}; {expected(field)}"
         if choices:
-            flags.DEFINE_enum(name, field.default, list(choices), text)
-        elif isinstance(field.default, bool):
-            flags.DEFINE_bool(name, field.default, text)
-        elif isinstance(field.default, int):
-            flags.DEFINE_integer(name, field.default, text)
-        elif isinstance(field.default, float):
-            flags.DEFINE_float(name, field.default, text)
-        elif isinstance(field.default, tuple):
-            flags.DEFINE_list(name, [str(v) for v in field.default], text)
+            flags.DEFINE_enum(name, default, list(choices), text)
+        elif isinstance(default, bool):
+            flags.DEFINE_bool(name, default, text)
+        elif isinstance(default, int):
+            flags.DEFINE_integer(name, default, text)
+        elif isinstance(default, float):
+            flags.DEFINE_float(name, default, text)
+        elif isinstance(default, tuple):
+            flags.DEFINE_list(name, [str(v) for v in default], text)
         else:
-            flags.DEFINE_string(name, field.default, text)
+            flags.DEFINE_string(name, default, text)
 
     flags.DEFINE_bool(
         "resume",
@@ -48,9 +50,9 @@ def help_text() -> str:
     return f"{__doc__}\nPresets:\n{lines}"
 
 
-def make_config():
+def make_config() -> Config:
     """Returns the settings: the preset's, then every flag given on the command line."""
-    given = {name: flags.FLAGS[name].value for name in FIELDS if flags.FLAGS[name].present}
+    given: dict[str, Any] = {name: flags.FLAGS[name].value for name in FIELDS if flags.FLAGS[name].present}
     for name, value in given.items():
         if isinstance(value, list):
             given[name] = tuple(_integer(name, item) for item in value)
@@ -66,7 +68,7 @@ def _integer(name: str, text: str) -> int:
         raise ValueError(f"`{name}` must be integers separated by commas. Received: {text!r}") from None
 
 
-def main(_) -> None:
+def main(_: list[str]) -> None:
     """Trains, and exports."""
     go_on = ""
 

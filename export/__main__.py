@@ -5,6 +5,7 @@ model card. Every file is loaded again, run in its own runtime and compared with
 """
 
 import os
+from typing import Any
 
 from absl import flags, logging
 
@@ -60,7 +61,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("port", 8000, "port of --serve", lower_bound=0, upper_bound=65535)
 
 
-def make_options():
+def make_options() -> Any:
     """Returns the `Options` that the flags ask for."""
     from export.exporter import Options
 

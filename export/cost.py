@@ -4,9 +4,12 @@ Every TFLite file has a signature that returns a log likelihood, so that no file
 sides get the same images and the same noise, so that the difference is much more exact than the spread over images.
 """
 
+from collections.abc import Callable, Collection
+
 import numpy as np
 import tensorflow as tf
 
+from export.signatures import Signatures
 from keras_vae.distributions.noise import EVALUATION_STREAM, Noise
 from keras_vae.distributions.sampling import center, draw
 from keras_vae.models.vae import VAE
@@ -28,14 +31,14 @@ class Cost:
       condition: `(count, condition_dim)` or None.
     """
 
-    def __init__(self, vae: VAE, signatures, x: np.ndarray, condition: np.ndarray | None):
+    def __init__(self, vae: VAE, signatures: Signatures, x: np.ndarray, condition: np.ndarray | None) -> None:
         self._x = x[:NUM_IMAGES]
         self._condition = None if condition is None else condition[:NUM_IMAGES]
         self._vae, self._signatures = vae, signatures
         self._expected, self._functions = {}, {}
         self._posterior = vae.encode(self._x, self._condition)
 
-    def of(self, file: str, run, names, batch_size: int) -> dict:
+    def of(self, file: str, run: Callable[..., dict], names: Collection[str], batch_size: int) -> dict:
         """Returns by how many nats an image a file differs from Keras, as means over images with standard errors.
 
         Returns:

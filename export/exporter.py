@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import pathlib
+from typing import Any
 
 import numpy as np
 from absl import logging
@@ -63,7 +64,7 @@ class Options:
     web: bool = False
     litertjs: Path | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.positive_int("num_samples", self.num_samples)
         if self.batch_size is not None:
             checks.positive_int("batch_size", self.batch_size)
@@ -102,7 +103,7 @@ def export_run(run_dir: Path, options: Options | None = None, overwrite: bool = 
     return export_model(vae, folder, options, _report(folder.parent), overwrite, dataset)
 
 
-def _report(run_dir) -> dict:
+def _report(run_dir: Any) -> dict:
     """Returns report.json of a run, or an empty dict if the model was not saved by a run."""
     path = run_dir / "report.json"
     try:
@@ -111,7 +112,7 @@ def _report(run_dir) -> dict:
         raise ValueError(f"{path} is damaged: {error}. Remove it, or run the training again") from error
 
 
-def _dataset(run_dir) -> Dataset | None:
+def _dataset(run_dir: Any) -> Dataset | None:
     try:
         return training.load_data_of(run_dir, load_config(run_dir))
     except ValueError as error:
@@ -173,7 +174,7 @@ def export_model(
 class _Export:
     """One export in progress: it writes files, verifies and measures them, and collects the results in `files`."""
 
-    def __init__(self, vae: VAE, folder: pathlib.Path, options: Options, dataset: Dataset | None):
+    def __init__(self, vae: VAE, folder: pathlib.Path, options: Options, dataset: Dataset | None) -> None:
         self.vae, self.folder, self.options = vae, folder, options
         self.signatures = Signatures(vae, options.num_samples)
         self.files, self.left_out = {}, {}
@@ -208,9 +209,10 @@ class _Export:
             return {"score": "the posterior Deterministic has no density"}
         return {}
 
-    def tflite(self, file: str):
+    def tflite(self, file: str) -> None:
         """Writes a TFLite file in all variants that pass verification and cost no more than allowed."""
-        names, reasons = [name for name in FILES[file] if name not in self._without_density()], self._without_density()
+        reasons = self._without_density()
+        names = tuple(name for name in FILES[file] if name not in reasons)
         content, names, failed = tflite.convert_what_can_be(
             self.signatures, names, self.options.batch_size, required=REQUIRED
         )
@@ -225,7 +227,7 @@ class _Export:
                 if written and variant == "int8":
                     break
 
-    def _variant(self, file, names, scheme, content, target) -> bool:
+    def _variant(self, file: Any, names: Any, scheme: Any, content: Any, target: Any) -> bool:
         """Writes and measures one variant of a file; returns whether it passed and was kept."""
         path, exact = self.folder / target, scheme == "float32"
         try:
@@ -233,8 +235,8 @@ class _Export:
         except Exception as error:  # quantizer and runtime raise errors of many classes
             if exact:
                 raise
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            figures = {"bytes": 0, "scheme": scheme, "signatures": {}, "not_written": f"it cannot be made: {reason}"}
+            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            figures = {"bytes": 0, "scheme": scheme, "signatures": {}, "not_written": f"it cannot be made: {why}"}
         if not exact and "not_written" not in figures and (reason := self._reason_against(figures)):
             figures["not_written"] = reason
         _log(target, figures)
@@ -244,7 +246,7 @@ class _Export:
         self.files[target] = figures
         return "not_written" not in figures
 
-    def _figures(self, file, names, scheme, content, path) -> dict:
+    def _figures(self, file: Any, names: Any, scheme: Any, content: Any, path: Any) -> dict:
         """Writes one variant to `path`, runs it, and returns its numbers for the card."""
         packed = self._convert(file, names, scheme, content)
         path.write_bytes(packed)
@@ -260,7 +262,7 @@ class _Export:
             raise ExportError(f"{path.name} does not run in LiteRT: {str(error).splitlines()[0]}") from error
         return figures
 
-    def _convert(self, file, names, scheme, content) -> bytes:
+    def _convert(self, file: Any, names: Any, scheme: Any, content: Any) -> bytes:
         if scheme == "float32":
             return pack(content)
         scopes = (self.vae.encoder.name, self.vae.decoder.name)
@@ -280,7 +282,7 @@ class _Export:
         codes = np.where(np.arange(len(x))[:, None] % 2, of_images, of_prior)
         return codes[: variants.NUM_CALIBRATION], x[: variants.NUM_CALIBRATION], condition
 
-    def _reason_against(self, figures) -> str | None:
+    def _reason_against(self, figures: Any) -> str | None:
         changes = [value for name, value in figures.items() if name in ("elbo_change", "log_likelihood_change")]
         if not changes:
             return "its cost in nats cannot be measured: the signature that shows it is left out"
@@ -289,7 +291,7 @@ class _Export:
             return f"it costs {cost:.2f} nats an image, more than {self.options.max_nats:g}"
         return None
 
-    def _parity(self, run, tolerance) -> Parity:
+    def _parity(self, run: Any, tolerance: Any) -> Parity:
         batch_size = self.options.batch_size or 16
         return Parity(run, self.vae, self.options.num_samples, batch_size, tolerance)
 

@@ -65,7 +65,7 @@ OFFLINE = (
 )
 
 
-def files(folder=None) -> dict[str, bytes]:
+def files(folder: str | os.PathLike | None = None) -> dict[str, bytes]:
     """Returns the files of the runtime that the page needs, under `<package>/<path in the package>`.
 
     Args:
@@ -165,6 +165,6 @@ def _unpacked(package: Package, tarball: bytes) -> dict[str, bytes]:
             for name, member in members.items():
                 if not member.isreg():
                     raise ValueError(f"{package.tarball} must hold {name} as a file. Received: a link or folder")
-            return {name: archive.extractfile(member).read() for name, member in members.items()}
+            return {name: archive.extractfile(member).read() for name, member in members.items()}  # type: ignore[union-attr]
     except (KeyError, tarfile.TarError, EOFError, OSError) as error:
         raise ValueError(f"{package.tarball} must hold {', '.join(package.files)}. Received: {error}") from error

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -14,7 +15,7 @@ NUM_THREADS = (1, 4)
 WARM_UP, NUM_CALLS = 5, 50
 
 
-def measure(path, signature: str) -> dict:
+def measure(path: str | os.PathLike, signature: str) -> dict:
     """Returns the latency of one call of a signature of a TFLite file in LiteRT, and the memory it takes.
 
     Returns:

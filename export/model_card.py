@@ -1,6 +1,7 @@
 """The model card, which tells the writer of an app how to use the files."""
 
 import pathlib
+from typing import Any
 
 from export.signatures import Signatures
 from keras_vae._version import __version__
@@ -40,10 +41,10 @@ def test_vectors() -> list[dict]:
     return vectors
 
 
-test_vectors.__test__ = False  # pytest would take the function for a test because of its name
+test_vectors.__test__ = False  # type: ignore[attr-defined]  # pytest would take the function for a test because of its name
 
 
-def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, options, report: dict) -> dict:
+def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, options: Any, report: dict) -> dict:
     """Returns the card as plain values.
 
     Args:
@@ -82,7 +83,7 @@ def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, op
     }
 
 
-def _signatures(signatures, files) -> dict:
+def _signatures(signatures: Any, files: Any) -> dict:
     """Returns files, inputs and outputs of each signature; "batch" is free in the SavedModel."""
     names = files["saved_model"]["signatures"]
     described = {}
@@ -95,11 +96,11 @@ def _signatures(signatures, files) -> dict:
     return described
 
 
-def _is_there(figures) -> bool:
+def _is_there(figures: Any) -> bool:
     return "not_written" not in figures
 
 
-def _described(spec) -> dict:
+def _described(spec: Any) -> dict:
     return {
         "shape": ["batch" if size is None else size for size in spec.shape.as_list()],
         "dtype": spec.dtype.name,

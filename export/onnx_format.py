@@ -13,7 +13,10 @@ xor for it.
 import contextlib
 import importlib
 import logging as std_logging
+import os
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from absl import logging
@@ -36,7 +39,7 @@ def check_installed() -> None:
         _optional(name)
 
 
-def _optional(name: str):
+def _optional(name: str) -> Any:
     """Returns a module of the extra."""
     try:
         return importlib.import_module(name)
@@ -44,7 +47,7 @@ def _optional(name: str):
         raise ImportError(f'ONNX needs further packages: pip install "keras_vae[onnx]" ({error})') from error
 
 
-def write(vae: VAE, folder, num_samples: int) -> dict:
+def write(vae: VAE, folder: str | os.PathLike, num_samples: int) -> dict:
     """Writes `decoder.onnx` and `sampler.onnx` to `folder`, runs both in onnxruntime and compares them with Keras.
 
     Args:
@@ -156,7 +159,7 @@ def _broadcast_args(graph, node, name, args):
 _HANDLERS = {"BroadcastArgs": (_broadcast_args, []), "Erfc": (_erfc, []), "Log1p": (_log1p, [])}
 
 
-def _check_operations(model) -> None:
+def _check_operations(model: Any) -> None:
     """Raises `ExportError` if the converter left operations in the file that only TensorFlow has."""
     defs = _optional("onnx.defs")
     unknown = sorted({node.op_type for node in model.graph.node if not defs.has(node.op_type, node.domain)})
@@ -167,7 +170,7 @@ def _check_operations(model) -> None:
         )
 
 
-def _name_batch(graph) -> None:
+def _name_batch(graph: Any) -> None:
     """Names the free first dimension of all inputs and outputs "batch", which says that they are equal."""
     for value in (*graph.input, *graph.output):
         for dimension in value.type.tensor_type.shape.dim[:1]:
@@ -189,7 +192,7 @@ def _quiet_converter():
             logger.setLevel(level)
 
 
-def runner(folder, num_threads: int = 1):
+def runner(folder: str | os.PathLike, num_threads: int = 1) -> Callable[..., dict[str, np.ndarray]]:
     """Returns a runner, as in `export.runtimes`, of the two files in `folder`, in onnxruntime on the CPU.
 
     Raises:
@@ -223,5 +226,5 @@ def _session(path, num_threads):
         raise ValueError(f"{path} cannot be run by onnxruntime: {_first_line(error)}") from error
 
 
-def _first_line(error) -> str:
+def _first_line(error: Any) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,5 +1,7 @@
 """Smaller TFLite files: names that a device does not need are dropped, and equal data are stored once."""
 
+from typing import Any
+
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -45,7 +47,7 @@ def unpack(content: bytes) -> schema.ModelT:
     return model
 
 
-def _drop_buffers(model) -> None:
+def _drop_buffers(model: Any) -> None:
     """Removes buffers without a constant, and those that no tensor refers to.
 
     Tensors without a constant then all refer to the first buffer, which the format requires to be empty.
@@ -67,7 +69,7 @@ def _drop_buffers(model) -> None:
 class _SharingBuilder(flatbuffers.Builder):
     """A builder that writes equal strings and equal vectors once; a flatbuffer may refer to one from many places."""
 
-    def __init__(self, size: int):
+    def __init__(self, size: int) -> None:
         super().__init__(size)
         self._written = {}
 

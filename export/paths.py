@@ -6,7 +6,7 @@ import pathlib
 from keras_vae.utils.json_files import run_file
 
 
-def check_run_dir(run_dir, overwrite: bool) -> pathlib.Path:
+def check_run_dir(run_dir: str | os.PathLike, overwrite: bool) -> pathlib.Path:
     """Returns RUN_DIR/export; raises `ValueError` if RUN_DIR has no model, or an export that must not be replaced."""
     run_dir = pathlib.Path(run_dir)
     if not os.path.lexists(run_dir / "model.keras"):
@@ -15,7 +15,7 @@ def check_run_dir(run_dir, overwrite: bool) -> pathlib.Path:
     return check_target(run_dir / "export", overwrite)
 
 
-def check_target(folder, overwrite: bool) -> pathlib.Path:
+def check_target(folder: str | os.PathLike, overwrite: bool) -> pathlib.Path:
     """Returns the folder to write; raises `ValueError` if it must not be replaced. A link is replaced, not followed."""
     folder = pathlib.Path(folder)
     if folder.exists() and not folder.is_dir():

@@ -3,14 +3,16 @@
 A runner is called as `runner(signature, **inputs)` and returns a dict of arrays.
 """
 
+import os
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 
-def saved_model_runner(folder):
+def saved_model_runner(folder: str | os.PathLike) -> Callable[..., dict[str, np.ndarray]]:
     """Returns a runner of the SavedModel in `folder`."""
     loaded = tf.saved_model.load(str(folder))
 
@@ -21,7 +23,7 @@ def saved_model_runner(folder):
     return run
 
 
-def litert_runner(path, num_threads: int = 1):
+def litert_runner(path: str | os.PathLike, num_threads: int = 1) -> Callable[..., dict[str, np.ndarray]]:
     """Returns a runner of a TFLite file in LiteRT.
 
     Raises:

@@ -1,6 +1,9 @@
 """The functions that are exported, with their names, inputs and outputs, for SavedModel and TFLite alike."""
 
 import functools
+import os
+from collections.abc import Collection
+from typing import Any
 
 import tensorflow as tf
 
@@ -47,7 +50,7 @@ class Signatures:
     """
 
     @checked
-    def __init__(self, vae: VAE, num_samples: PositiveInt):
+    def __init__(self, vae: VAE, num_samples: PositiveInt) -> None:
         self._vae = vae
         self._num_samples = num_samples
         # The prior is made once, outside the graph, so that a prior that is made of the encoder does not bring the
@@ -121,14 +124,14 @@ class Signatures:
             inputs["condition"] = tf.TensorSpec((rows.get(name, batch_size), vae.condition_dim), tf.float32)
         return {key: tf.TensorSpec(spec.shape, spec.dtype, key) for key, spec in inputs.items()}
 
-    def function(self, name: str, static: bool = False):
+    def function(self, name: str, static: bool = False) -> Any:
         """Returns a signature as a `tf.function`; `static` says that it will be called with a single batch size."""
         function = getattr(self, f"_{name}")
         if name == "interpolate":
             function = functools.partial(function, static=static)
         return tf.function(function, autograph=False)
 
-    def concrete(self, names, batch_size: int | None) -> dict:
+    def concrete(self, names: Collection[str], batch_size: int | None) -> dict:
         """Returns the concrete functions of the signatures `names`; a `batch_size` of None accepts any."""
         for name in names:
             if (name, batch_size) not in self._concrete:
@@ -137,7 +140,7 @@ class Signatures:
                 self._concrete[name, batch_size] = function.get_concrete_function(*inputs)
         return {name: self._concrete[name, batch_size] for name in names}
 
-    def save(self, folder, names, batch_size: int | None) -> None:
+    def save(self, folder: str | os.PathLike, names: Collection[str], batch_size: int | None) -> None:
         """Writes a SavedModel with the signatures `names`, and `reconstruct` also as "serving_default", like Keras."""
         # The root object keeps the variables that the functions use, and no other object of the model.
         root = tf.Module()

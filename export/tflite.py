@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from collections.abc import Collection
 
 import tensorflow as tf
 
@@ -10,7 +11,7 @@ from export.signatures import Signatures
 from keras_vae.utils.console import stderr_held_back
 
 
-def convert(signatures: Signatures, names, batch_size: int | None) -> bytes:
+def convert(signatures: Signatures, names: Collection[str], batch_size: int | None) -> bytes:
     """Returns a TFLite file with the signatures `names`, not packed yet (`export.packing`).
 
     Args:
@@ -36,7 +37,7 @@ def convert(signatures: Signatures, names, batch_size: int | None) -> bytes:
 
 
 def convert_what_can_be(
-    signatures: Signatures, names, batch_size: int | None, required=()
+    signatures: Signatures, names: Collection[str], batch_size: int | None, required: Collection[str] = ()
 ) -> tuple[bytes, tuple[str, ...], dict[str, str]]:
     """Returns a file with the signatures of `names` that convert, their names, and why each of the others does not.
 

@@ -7,6 +7,8 @@ the prior as they are, so that a seed draws the same codes in every variant.
 import copy
 import importlib
 import re
+from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -22,7 +24,7 @@ NUM_CALIBRATION = 128
 MIN_HALVED_BYTES = 1024
 
 
-def check_variants(names) -> tuple[str, ...]:
+def check_variants(names: Collection[str]) -> tuple[str, ...]:
     """Returns the variants in order without repeats; float32 comes first, because the others are compared with it.
 
     Raises:
@@ -34,7 +36,7 @@ def check_variants(names) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("float32", *names)))
 
 
-def quantizer_module():
+def quantizer_module() -> Any:
     """Returns AI Edge Quantizer, or raises `ValueError` that says how to get it."""
     try:
         return importlib.import_module("ai_edge_quantizer")
@@ -42,7 +44,7 @@ def quantizer_module():
         raise ValueError('int8 variants need AI Edge Quantizer: pip install "keras_vae[int8]"') from error
 
 
-def to_float16(content: bytes, scopes) -> bytes:
+def to_float16(content: bytes, scopes: Collection[str]) -> bytes:
     """Returns a float32 file whose networks have half-precision weights, which become float32 before use.
 
     The converter has an option for this, but it would also round the constants of the noise and move the codes by 1e-3.
@@ -79,7 +81,7 @@ def _within(scope: str) -> str:
     return rf"(^|[/;]){re.escape(scope)}(_\d+)?/"
 
 
-def quantize(content: bytes, scheme: str, scopes, calibration: dict) -> bytes:
+def quantize(content: bytes, scheme: str, scopes: Collection[str], calibration: dict) -> bytes:
     """Returns a float32 file with 8-bit weights in its networks.
 
       weight_int8   int8 weights with a scale for each channel, made float32 before use: the most exact and slowest
@@ -113,7 +115,14 @@ def quantize(content: bytes, scheme: str, scopes, calibration: dict) -> bytes:
     return pack(bytes(worker.quantize(ranges).quantized_model))
 
 
-def calibration_data(signatures: Signatures, names, batch_size: int, codes, x, condition) -> dict:
+def calibration_data(
+    signatures: Signatures,
+    names: Collection[str],
+    batch_size: int,
+    codes: np.ndarray,
+    x: np.ndarray,
+    condition: np.ndarray | None,
+) -> dict:
     """Returns inputs for each signature: codes of training images and of the prior, and the images.
 
     Args:

@@ -1,6 +1,7 @@
 """Parity: the signatures of a file are run in its own runtime and compared with the Keras model."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -155,7 +156,7 @@ class Parity:
         if actual.shape != expected.shape:
             raise ExportError(f"`{what}` has shape {actual.shape}, Keras has {expected.shape}")
 
-    def _compare(self, what, actual, expected) -> dict:
+    def _compare(self, what: Any, actual: Any, expected: Any) -> dict:
         self._same_shape(what, actual, expected)
         size = max(1.0, float(np.max(np.abs(expected))))
         difference = np.abs(np.float64(actual) - expected) / size

@@ -24,7 +24,9 @@ EXPORTED = ("decoder.tflite", "model_card.json")
 MARKS = ("index.html", "app.js", "decoder.tflite")
 
 
-def write_site(export_folder, folder, litertjs=None) -> pathlib.Path:
+def write_site(
+    export_folder: str | os.PathLike, folder: str | os.PathLike, litertjs: str | os.PathLike | None = None
+) -> pathlib.Path:
     """Writes the page with the decoder of an export and the LiteRT.js runtime to `folder`; returns that folder.
 
     Args:
@@ -115,7 +117,7 @@ class _Server(http.server.ThreadingHTTPServer):
         logging.log(level, "a request failed: %s: %s", type(error).__name__, error)
 
 
-def make_server(folder, port: int = 0) -> http.server.ThreadingHTTPServer:
+def make_server(folder: str | os.PathLike, port: int = 0) -> http.server.ThreadingHTTPServer:
     """Returns a server of `folder` that listens on 127.0.0.1 and is not yet running.
 
     Args:
@@ -135,7 +137,7 @@ def make_server(folder, port: int = 0) -> http.server.ThreadingHTTPServer:
         raise ValueError(f"`port` must be a free port of this machine, or 0. Received: {port} ({error})") from error
 
 
-def serve(folder, port: int = 8000) -> None:
+def serve(folder: str | os.PathLike, port: int = 8000) -> None:
     """Serves `folder` to this machine's browsers until Ctrl-C; the arguments and errors are those of `make_server`."""
     with make_server(folder, port) as server, contextlib.suppress(KeyboardInterrupt):
         logging.info("the page is at http://127.0.0.1:%d (Ctrl-C ends)", server.server_port)

@@ -9,6 +9,7 @@ import io
 import math
 import os
 import pathlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -56,7 +57,7 @@ class ImageGrids(keras.callbacks.Callback):
         num_samples: PositiveInt = 50,
         columns: PositiveInt = 10,
         seed: NoiseSeed = 0,
-    ):
+    ) -> None:
         super().__init__()
         if folder is None and log_dir is None:
             raise ValueError("`folder` or `log_dir` must be given: where the pictures go. Received: neither")
@@ -69,14 +70,14 @@ class ImageGrids(keras.callbacks.Callback):
         self._columns = checks.positive_int("columns", columns)
         self._seed = seed
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         if self.model.condition_dim is not None and self._labels is None:
             raise ValueError("`images` must be `Images` with labels: the model is conditional. Received: no labels")
         if self._folder is not None:
             make_own(self._folder)  # the mark keeps the package from ever reading these pictures as training data
         self._writer = None if self._log_dir is None else tf.summary.create_file_writer(self._log_dir)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if (epoch + 1) % self._every:
             return
         for name, figure in self._figures().items():
@@ -88,7 +89,7 @@ class ImageGrids(keras.callbacks.Callback):
                 with self._writer.as_default(step=epoch):
                     tf.summary.image(name, tf.io.decode_png(png.getvalue(), channels=3)[None])
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         if self._writer is not None:
             self._writer.close()
 
@@ -121,11 +122,12 @@ class NaNGuard(keras.callbacks.Callback):
       step: the training step after which it was seen; on arrays this is the last step of a block of at most 64.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.term: str | None = None
         self.epoch: int | None = None
         self.step: int | None = None
+        self._kept: Any = None
 
     @property
     def message(self) -> str:
@@ -138,18 +140,18 @@ class NaNGuard(keras.callbacks.Callback):
         }.get(self.term, f"{self.term} not finite")
         return f"training diverged in epoch {self.epoch}, by step {self.step}: {what}"
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self.term = self.epoch = self.step = None
         self._epoch = 0
         # A metric that is infinite while the loss is finite is no term of the loss, and is dropped from the suspects.
         # The KL of a deterministic posterior is one.
-        self._suspects = ("log_likelihood", "kl")
+        self._suspects: tuple[str, ...] = ("log_likelihood", "kl")
         self._keep()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._epoch = epoch + 1
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}
         if math.isfinite(logs.get("loss", 0.0)):
             self._suspects = tuple(name for name in self._suspects if math.isfinite(logs.get(name, 0.0)))
@@ -157,7 +159,7 @@ class NaNGuard(keras.callbacks.Callback):
             terms = [name for name in self._suspects if not math.isfinite(logs.get(name, 0.0))]
             self._stop(" and ".join(terms) or "other")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if self.term is not None:
             return
         if weights_are_finite(self.model):
@@ -165,7 +167,7 @@ class NaNGuard(keras.callbacks.Callback):
         else:
             self._stop("weights")
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         if self.term is not None:
             for variable, value in zip(self._state(), self._kept, strict=True):
                 variable.assign(value)

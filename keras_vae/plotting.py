@@ -13,14 +13,14 @@ from keras_vae.utils.arguments import ArrayLike, Kind, PositiveFloat, PositiveIn
 INCHES_AN_IMAGE = 0.6
 
 
-def _array(shape: str):
+def _array(shape: str) -> Kind:
     rank = shape.count(",") + 1
-    return Annotated[np.ndarray, Kind(f"an array {shape}", "arrays", lambda v: is_array(v) and np.ndim(v) == rank)]
+    return Kind(f"an array {shape}", "arrays", lambda v: is_array(v) and np.ndim(v) == rank)
 
 
-Pictures = _array("(count, height, width, channels)")
-LatentPoints = _array("(count, dimensions)")
-PicturesOfEach = _array("(count, each, height, width, channels)")
+Pictures = Annotated[np.ndarray, _array("(count, height, width, channels)")]
+LatentPoints = Annotated[np.ndarray, _array("(count, dimensions)")]
+PicturesOfEach = Annotated[np.ndarray, _array("(count, each, height, width, channels)")]
 
 
 @checked

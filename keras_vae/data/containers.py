@@ -4,6 +4,7 @@ Each error says what to pass instead, for example how to make a sparse matrix de
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -27,7 +28,7 @@ _BY_KIND = {
 }
 
 
-def as_numbers(name: str, value) -> np.ndarray:
+def as_numbers(name: str, value: Any) -> np.ndarray:
     """Returns a value as an array of real numbers.
 
     Args:
@@ -56,7 +57,7 @@ def as_numbers(name: str, value) -> np.ndarray:
     return array
 
 
-def as_tensor(name: str, value) -> tf.Tensor:
+def as_tensor(name: str, value: Any) -> tf.Tensor:
     """Returns a value as a tensor of real numbers; a tensor is returned unchanged, so that gradients flow through it.
 
     Raises:
@@ -68,7 +69,7 @@ def as_tensor(name: str, value) -> tf.Tensor:
     return tf.convert_to_tensor(as_numbers(name, value))
 
 
-def check_spec(name: str, spec, shape: tuple) -> None:
+def check_spec(name: str, spec: Any, shape: tuple) -> None:
     """Raises `ValueError` unless a part of a data set's `element_spec` is a dense real tensor with a given shape.
 
     Args:
@@ -85,7 +86,7 @@ def check_spec(name: str, spec, shape: tuple) -> None:
         )
 
 
-def is_real(value) -> bool:
+def is_real(value: Any) -> bool:
     """Whether every tensor, array or spec in a structure holds real numbers, as a training step needs them."""
     if isinstance(value, tuple | Mapping):
         return all(map(is_real, value.values() if isinstance(value, Mapping) else value))

@@ -2,6 +2,8 @@
 
 import hashlib
 import math
+import os
+from typing import Any
 
 import numpy as np
 import PIL
@@ -31,7 +33,7 @@ def fingerprint(dataset: Dataset) -> dict:
     }
 
 
-def _of_part(images: Images):
+def _of_part(images: Images) -> Any:
     return {
         "count": len(images),
         "dtype": images.values.dtype.name,
@@ -52,7 +54,7 @@ def _hash(content):
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def check_unchanged(dataset: Dataset, before: dict, run_dir) -> None:
+def check_unchanged(dataset: Dataset, before: dict, run_dir: str | os.PathLike) -> None:
     """Raises `ValueError` if a data set differs from an earlier fingerprint; the message names every difference.
 
     Args:

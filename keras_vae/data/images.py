@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -52,7 +52,7 @@ class Images:
     noise: Literal["bernoulli", "uniform"] | None = None
     levels: PositiveInt | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("values", "weights"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, as_numbers(name, getattr(self, name)))
@@ -82,7 +82,7 @@ class Images:
     def __repr__(self) -> str:
         return f"Images(count={len(self)}, event_shape={self.event_shape}, noise={self.noise!r})"
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self.numpy().astype(dtype or np.float32)
 
     @property
@@ -90,11 +90,12 @@ class Images:
         """Shape of all examples, (count, ...)."""
         return self.values.shape
 
-    def __getitem__(self, index) -> "Images":
+    def __getitem__(self, index: Any) -> "Images":
         """Returns the examples of a slice or an array of indices as `Images`; a single index gives one example."""
         index = slice(index, index + 1 or None) if isinstance(index, int | np.integer) else index
-        picked = {name: getattr(self, name) for name in _PER_EXAMPLE}
-        return dataclasses.replace(self, **{name: a if a is None else a[index] for name, a in picked.items()})
+        picked: dict[str, Any] = {name: getattr(self, name) for name in _PER_EXAMPLE}
+        values: dict[str, Any] = {name: a if a is None else a[index] for name, a in picked.items()}
+        return dataclasses.replace(self, **values)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -245,7 +246,7 @@ def _uniform(shape, seed):
     return np.random.default_rng(seed % 2**32).random(shape, np.float32)
 
 
-def dither(x, uniform, levels: int):
+def dither(x: Any, uniform: Any, levels: Any) -> Any:
     """Returns x in [0, 1] on equally spaced levels with noise, ((levels - 1) x + uniform) / levels, also in [0, 1]."""
     return ((levels - 1) * x + uniform) / levels
 

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -156,7 +156,9 @@ def load(
             return dequantize(images, fixed, seed)
         return binarize(images, "static" if fixed and binarization == "dynamic" else binarization, seed)
 
-    known = {"factor_names": FACTOR_NAMES, "categorical_factors": CATEGORICAL_FACTORS} if name == "sprites" else {}
+    known: dict[str, Any] = {}
+    if name == "sprites":
+        known = {"factor_names": FACTOR_NAMES, "categorical_factors": CATEGORICAL_FACTORS}
     return Dataset(
         name,
         train=presented(train, False, seed),

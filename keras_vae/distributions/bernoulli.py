@@ -1,11 +1,9 @@
 """Bernoulli and continuous Bernoulli distributions, written for speed and for TFLite."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.softplus import softplus_sum
-
-tfd = tfp.distributions
 
 
 class _Bernoullis(tfd.Independent):

@@ -2,10 +2,12 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions import softplus
 from keras_vae.distributions.mixture import in_single_precision
@@ -13,8 +15,6 @@ from keras_vae.distributions.sampling import draw
 from keras_vae.networks import gated
 from keras_vae.utils import checks
 from keras_vae.utils.part import Part
-
-tfd = tfp.distributions
 
 
 class Chain(tfd.Distribution):
@@ -27,7 +27,9 @@ class Chain(tfd.Distribution):
       from_last: whether z holds the layers in the order a_L, ..., a_1, as for a prior that starts at the top layer.
     """
 
-    def __init__(self, first, transitions: Sequence[Callable], sizes: Sequence[int], from_last: bool = False):
+    def __init__(
+        self, first: tfd.Distribution, transitions: Sequence[Callable], sizes: Sequence[int], from_last: bool = False
+    ) -> None:
         parameters = dict(locals())
         self._first, self._transitions, self._sizes, self._from_last = first, transitions, tuple(sizes), from_last
         super().__init__(
@@ -38,7 +40,7 @@ class Chain(tfd.Distribution):
             parameters=parameters,
         )
 
-    def draw(self, noise, sample_shape=()) -> tf.Tensor:
+    def draw(self, noise: Any, sample_shape: Sequence[int] = ()) -> tf.Tensor:
         """Returns z as a function of base noise."""
         layers = [draw(self._first, noise, sample_shape)]
         for transition in self._transitions:
@@ -96,18 +98,25 @@ class Transition(Part):
       min_scale: floor of the standard deviations, positive.
     """
 
-    def __init__(self, size: int, hidden_units: Sequence[int], activation, min_scale: float, **kwargs):
+    def __init__(
+        self,
+        size: int,
+        hidden_units: Sequence[int],
+        activation: str | Callable | dict | None,
+        min_scale: float,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dtype="float32", **kwargs)
         self._size, self._min_scale = size, min_scale
         make = functools.partial(keras.layers.Dense, dtype="float32")
         hidden = [layer for units in hidden_units for layer in gated.layers(make, units, activation)]
         self._network = keras.Sequential([*hidden, make(2 * size, name="parameters")])
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self._network.build(input_shape)
         self.built = True
 
-    def __call__(self, a):
+    def __call__(self, a: tf.Tensor) -> tfd.Distribution:
         # `Chain` calls this with any number of leading dimensions. Keras's layer call would check shapes and record the
         # call, so this method replaces it.
         for layer in self._network.layers:

@@ -1,13 +1,13 @@
 """Normalizing flows of affine coupling layers: invertible maps of z for posteriors and priors."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
 
 from keras_vae.utils import checks
 from keras_vae.utils.part import Part
-
-tfb = tfp.bijectors
 
 
 class CouplingNetwork(Part):
@@ -19,7 +19,7 @@ class CouplingNetwork(Part):
     network, so that a new coupling layer is the identity.
     """
 
-    def __init__(self, size_in: int, size_out: int, hidden_units: int, **kwargs):
+    def __init__(self, size_in: int, size_out: int, hidden_units: int, **kwargs: Any) -> None:
         super().__init__(dtype="float32", **kwargs)
         self.size_in = size_in
         self._from_z = keras.layers.Dense(hidden_units, dtype="float32", name="from_z")
@@ -27,14 +27,14 @@ class CouplingNetwork(Part):
         self._out = keras.layers.Dense(2 * size_out, kernel_initializer="zeros", dtype="float32", name="out")
         self.hidden_units = hidden_units
 
-    def build(self, context_shape=None):
+    def build(self, context_shape: tuple[int | None, ...] | None = None) -> None:
         self._from_z.build((None, self.size_in))
         if context_shape is not None:
             self._from_context.build(context_shape)
         self._out.build((None, self.hidden_units))
         self.built = True
 
-    def __call__(self, z, context=None):
+    def __call__(self, z: tf.Tensor, context: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         # TFP calls this inside a bijector, with any number of leading dimensions. Keras's layer call would check shapes
         # and record the call, so this method replaces it.
         hidden = self._from_z(z)
@@ -57,7 +57,7 @@ class CouplingFlow(Part):
       hidden_units: width of the network in each.
     """
 
-    def __init__(self, latent_dim: int, num_layers: int = 4, hidden_units: int = 64, **kwargs):
+    def __init__(self, latent_dim: int, num_layers: int = 4, hidden_units: int = 64, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if checks.positive_int("latent_dim", latent_dim) < 2:
             raise ValueError(f"`latent_dim` must be at least 2 for a flow of halves. Received: latent_dim={latent_dim}")
@@ -73,7 +73,7 @@ class CouplingFlow(Part):
             for i, mask in enumerate(self._masks)
         ]
 
-    def build(self, context_shape=None):
+    def build(self, context_shape: tuple[int | None, ...] | None = None) -> None:
         for network in self._networks:
             network.build(context_shape)
         super().build(context_shape)

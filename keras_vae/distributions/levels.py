@@ -1,11 +1,11 @@
 """Distributions of values on equally spaced levels, such as those of 8-bit pictures."""
 
+from typing import Any
+
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.softplus import softplus
-
-tfd = tfp.distributions
 
 
 class _LevelCategorical(tfd.Categorical):
@@ -24,7 +24,7 @@ class _LevelCategorical(tfd.Categorical):
 class _DiscretizedLogistic(tfd.Distribution):
     """A logistic rounded to equally spaced levels from 0 to 1; mass below 0 and above 1 goes to the outer levels."""
 
-    def __init__(self, loc, scale, num_levels: int):
+    def __init__(self, loc: Any, scale: Any, num_levels: int) -> None:
         self.loc, self.scale, self.num_levels = loc, scale, num_levels
         super().__init__(
             dtype=tf.float32,

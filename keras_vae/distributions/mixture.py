@@ -2,14 +2,13 @@
 
 import functools
 import math
+from typing import Any
 
 import tensorflow as tf
-import tensorflow_probability as tfp
-
-tfd = tfp.distributions
+from tensorflow_probability import distributions as tfd
 
 
-def is_diagonal_normal(distribution) -> bool:
+def is_diagonal_normal(distribution: tfd.Distribution) -> bool:
     """Whether a distribution is a Gaussian of independent dimensions, `tfd.Independent(tfd.Normal(...))`."""
     return isinstance(distribution, tfd.Independent) and isinstance(distribution.distribution, tfd.Normal)
 
@@ -33,7 +32,7 @@ class MixtureOfNormals(tfd.MixtureSameFamily):
 
 
 @functools.singledispatch
-def in_single_precision(distribution):
+def in_single_precision(distribution: tfd.Distribution) -> tfd.Distribution:
     """Returns the same distribution with densities that are computed without float64, for formats that lack it.
 
     Only `MixtureOfNormals` and distributions that hold one use float64. A class that holds one registers a rule here;
@@ -48,7 +47,7 @@ def _(distribution):
 
 
 @tf.custom_gradient
-def _normal_log_probs(z: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor):
+def _normal_log_probs(z: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor) -> Any:
     """Returns log N(z_n; loc_k, diag(scale_k^2)), `(n, components)`, of z `(n, d)` and loc and scale `(components, d)`.
 
     With p = 1 / scale^2, the sums over the dimensions, and g_nk the gradient with respect to the result:

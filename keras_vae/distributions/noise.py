@@ -16,6 +16,7 @@ A picture's noise therefore does not depend on how many other pictures are drawn
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -27,7 +28,7 @@ EVALUATION_STREAM = 2**31
 MIN_SEED, MAX_SEED = -(2**31), 2**32 - 1
 
 
-def as_word(value, name: str = "seed"):
+def as_word(value: Any, name: str = "seed") -> tf.Tensor:
     """Returns a seed or stream as a `uint32` scalar; a negative Python integer or int32 tensor wraps modulo 2^32.
 
     Raises:
@@ -46,7 +47,7 @@ _WORDS = (tf.TensorSpec(None, tf.uint32),) * 2
 
 
 @tf.function(input_signature=(_WORDS, _WORDS), autograph=False)
-def threefry2x32(key, counter):
+def threefry2x32(key: tuple, counter: tuple) -> tuple[tf.Tensor, tf.Tensor]:
     """Threefry-2x32-20: two random words for each counter.
 
     Args:
@@ -96,7 +97,7 @@ class Noise:
     TensorShape([2, 3])
     """
 
-    def __init__(self, seed, stream=0, part=(0, 1)):
+    def __init__(self, seed: Any, stream: Any = 0, part: tuple[Any, Any] = (0, 1)) -> None:
         self._key = (as_word(seed), as_word(stream, "stream"))
         self._part = part
         self._position = 0
@@ -135,7 +136,7 @@ class Noise:
         return radius * tf.cos(2.0 * math.pi * _to_unit(b))
 
 
-def untempered(noise):
+def untempered(noise: Any) -> tuple:
     """Returns a source without its temperature, and the temperature: None if it has none.
 
     For a rule that draws a choice, which has no temperature, or one that applies the temperature itself.
@@ -156,22 +157,22 @@ class Tempered:
       temperature: T, a number or scalar tensor, at least 0.
     """
 
-    def __init__(self, noise, temperature):
+    def __init__(self, noise: Any, temperature: tf.Tensor | float) -> None:
         self._noise = noise
         self._temperature = temperature
 
-    def normal(self, shape: Sequence, **where) -> tf.Tensor:
+    def normal(self, shape: Sequence, **where: Any) -> tf.Tensor:
         """Returns float32 normals with mean 0 and standard deviation `temperature`; `where` is of the source."""
         return self._temperature * self._noise.normal(shape, **where)
 
-    def uniform(self, shape: Sequence, **where) -> tf.Tensor:
+    def uniform(self, shape: Sequence, **where: Any) -> tf.Tensor:
         """Returns float32 uniforms moved towards 1/2, inside (0, 1); `where` is of the source."""
         u, temperature = self._noise.uniform(shape, **where), tf.cast(self._temperature, tf.float32)
         # At high temperatures a tail would be rounded to 0 or 1, whose logarithms are infinite.
         tail = tf.maximum(0.5 * tf.pow(2.0 * tf.minimum(u, 1.0 - u), temperature), 2.0**-24)
         return tf.where(tf.equal(temperature, 1.0), u, tf.where(u < 0.5, tail, 1.0 - tail))
 
-    def untempered(self):
+    def untempered(self) -> tuple:
         """Returns the source, and T, the product of all temperatures where one is inside another."""
         noise, inner = untempered(self._noise)
         return noise, self._temperature if inner is None else self._temperature * inner
@@ -184,7 +185,7 @@ class MultiSampleNoise:
       noise: the source.
     """
 
-    def __init__(self, noise):
+    def __init__(self, noise: Any) -> None:
         self._noise = noise
 
     def normal(self, shape: Sequence, axis: int = 1) -> tf.Tensor:
@@ -195,7 +196,7 @@ class MultiSampleNoise:
         """Returns uniforms of the source."""
         return self._noise.uniform(shape, axis=axis)
 
-    def untempered(self):
+    def untempered(self) -> tuple:
         """Returns the same of the source without its temperature, and the temperature."""
         noise, temperature = untempered(self._noise)
         return MultiSampleNoise(noise), temperature

@@ -11,17 +11,17 @@ differ only in who supplies the noise. At a temperature below 1 that noise is ne
 """
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.noise import untempered
 
-tfd = tfp.distributions
-
 
 @functools.singledispatch
-def draw(distribution, noise, sample_shape=()):
+def draw(distribution: tfd.Distribution, noise: Any, sample_shape: Sequence[int] = ()) -> tf.Tensor:
     """Draws a sample from `distribution` by transforming base noise.
 
     Args:
@@ -47,7 +47,7 @@ def _rule(cls):
     return draw.register(base if base.__name__ == f"_{cls.__name__}" else cls)
 
 
-def full_shape(distribution, sample_shape=()) -> list:
+def full_shape(distribution: tfd.Distribution, sample_shape: Sequence[int] = ()) -> list:
     """Returns `sample_shape + batch_shape + event_shape` as a list of integers, and tensors where not static."""
     static = distribution.batch_shape + distribution.event_shape
     dynamic = None
@@ -147,7 +147,7 @@ def _(distribution, noise, sample_shape=()):
 class _Shared:
     """Noise that is the same along the axis of a mixture's components."""
 
-    def __init__(self, noise, event_ndims: int):
+    def __init__(self, noise: Any, event_ndims: int) -> None:
         self._noise = noise
         self._axis = -1 - event_ndims
 
@@ -177,7 +177,7 @@ class _Middle:
         return tf.fill(shape, 0.5)
 
 
-def center(distribution) -> tf.Tensor:
+def center(distribution: tfd.Distribution) -> tf.Tensor:
     """Returns what the middle of the base noise becomes: the mean of a normal, the median of a Laplace, of a flow the
     image of its base's mean.
     """

@@ -10,7 +10,8 @@ steps.
 import contextlib
 import functools
 import weakref
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -44,7 +45,10 @@ class ArrayModel(BuiltBefore):
     and the draws of the data continue where they were.
     """
 
-    def __init__(self, *args, **kwargs):
+    train_function: Any
+    test_function: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.train_steps = self.add_weight(
             name="train_steps",
@@ -56,7 +60,7 @@ class ArrayModel(BuiltBefore):
         )
         self._under_strategy = tf.distribute.has_strategy()
         self._auto_jit = self._auto_blocks = True
-        self._functions = {}
+        self._functions: dict[tuple, tuple] = {}
         self.turn = Turn()
 
     @checked
@@ -64,8 +68,8 @@ class ArrayModel(BuiltBefore):
         self,
         optimizer: keras.optimizers.Optimizer | str = "adam",
         jit_compile: bool | Literal["auto"] = "auto",
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Configures training.
 
         Args:
@@ -95,30 +99,30 @@ class ArrayModel(BuiltBefore):
             {"optimizer": self.optimizer, "jit_compile": jit_compile, **kwargs}
         )
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict[str, Any]:
         return self._compile_arguments if self.compiled else {}
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     @one_at_a_time
     @one_error
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        sample_weight=None,
-        initial_epoch=0,
-        validation_batch_size=None,
-        **kwargs,
-    ):
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Literal["auto", 0, 1, 2] = "auto",
+        callbacks: keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        validation_batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Trains the model; the arguments are those of `keras.Model.fit`, and `x` may be a `keras_vae.data.Images`.
 
         The loss is the mean over a batch weighted by `sample_weight`. `y` is the condition of each example; a model
@@ -196,7 +200,16 @@ class ArrayModel(BuiltBefore):
 
     @one_at_a_time
     @one_error
-    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, **kwargs):
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Literal["auto", 0, 1, 2] = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
         """Evaluates the model; the arguments are those of `keras.Model.evaluate`, and `x` may be an `Images`."""
         check_counts(batch_size=batch_size, steps=steps)
         options = dict(verbose=verbose, **kwargs)
@@ -216,7 +229,14 @@ class ArrayModel(BuiltBefore):
             return super().evaluate(feed, steps=steps or all_steps, **options)
 
     @one_at_a_time
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
         """Takes one step on a batch; the arguments are those of `keras.Model.train_on_batch`."""
         if class_weight is not None:
             raise ValueError("`class_weight` must not be given: there are no classes; use `sample_weight`")
@@ -225,12 +245,12 @@ class ArrayModel(BuiltBefore):
         return super().train_on_batch(x, images.labels, images.weights, return_dict=return_dict)
 
     @one_at_a_time
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Evaluates one batch; the arguments are those of `keras.Model.test_on_batch`."""
         images = checked_images(self, x, y, sample_weight)
         return super().test_on_batch(images.numpy(), images.labels, images.weights, return_dict=return_dict)
 
-    def predict(self, x, **kwargs):
+    def predict(self, x: Any, **kwargs: Any) -> Any:
         """Predicts; the arguments are those of `keras.Model.predict`, and `x` may be an `Images`.
 
         A conditional model takes a pair `[x, condition]`, or `Images` with labels.
@@ -246,13 +266,13 @@ class ArrayModel(BuiltBefore):
         if self.test_function is not None:
             self.make_test_function(force=True)
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Callable:
         if self.train_function is None or force:
             super().make_train_function(force=True)
             self.train_function = accept_blocks(self, self.train_function, self.train_step)
         return self.train_function
 
-    def make_test_function(self, force=False):
+    def make_test_function(self, force: bool = False) -> Callable:
         if self.test_function is None or force:
             super().make_test_function(force=True)
             self.test_function = accept_blocks(self, self.test_function, self.test_step)

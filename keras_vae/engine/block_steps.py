@@ -23,7 +23,7 @@ def block_size(batch_bytes: int, num_steps: int) -> int:
 
 def returns_metrics(step_function: Callable) -> Callable:
     """Marks a step that returns the metrics of the model, so that a block computes them only once."""
-    step_function.returns_metrics = True
+    step_function.returns_metrics = True  # type: ignore[attr-defined]
     return step_function
 
 

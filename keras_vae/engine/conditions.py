@@ -1,12 +1,14 @@
 """Conditions, the classes or vectors that a conditional model takes beside x or z: checks and one-hot encoding."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from keras_vae.data.containers import as_numbers, as_tensor
 
 
-def as_condition(condition, condition_dim: int | None):
+def as_condition(condition: Any, condition_dim: int | None) -> tf.Tensor | None:
     """Returns a condition as float32 `(batch, condition_dim)`: class numbers `(batch,)` become one-hot.
 
     Args:
@@ -37,7 +39,7 @@ def as_condition(condition, condition_dim: int | None):
     return tf.cast(condition, tf.float32)
 
 
-def check_condition(name: str, condition, condition_dim: int) -> None:
+def check_condition(name: str, condition: Any, condition_dim: int) -> None:
     """Raises `ValueError` unless a condition is class numbers `(batch,)` or finite numbers `(batch, condition_dim)`."""
     condition = as_numbers(name, condition)
     _check_shape(name, condition, condition_dim)
@@ -59,7 +61,7 @@ def valid_condition(condition: tf.Tensor, condition_dim: int) -> tf.Tensor:
     return (low >= tf.float32.min) & (high <= tf.float32.max)  # both comparisons are False for NaN
 
 
-def for_samples(condition, num_samples: int):
+def for_samples(condition: Any, num_samples: int) -> Any:
     """Returns one condition for each sample: a single condition is repeated, `num_samples` conditions are kept.
 
     Raises:

@@ -5,6 +5,7 @@ finds other mistakes only after an epoch.
 """
 
 import numbers
+from typing import Any
 
 import keras
 
@@ -15,7 +16,7 @@ _FOR_BATCHES = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", 
 _COUNTS = ("batch_size", "validation_batch_size", "steps_per_epoch", "validation_steps")
 
 
-def check_fit(validation_split, arguments: dict) -> None:
+def check_fit(validation_split: float, arguments: dict) -> None:
     """Raises `ValueError` for a number among the arguments of `fit` that is outside its range."""
     for name in ("epochs", "initial_epoch"):  # 0 epochs are allowed and train nothing, as with Keras
         checks.nonnegative_int(name, arguments[name])
@@ -27,7 +28,7 @@ def check_fit(validation_split, arguments: dict) -> None:
     _check_validation_split(validation_split)
 
 
-def acts_on_batches(callbacks) -> bool:
+def acts_on_batches(callbacks: Any) -> bool:
     """Whether a callback that is neither Keras's nor the package's own has a method for training batches."""
     callbacks = getattr(callbacks, "callbacks", callbacks) or []
     return any(map(_acts_on_batches, callbacks if isinstance(callbacks, list | tuple) else [callbacks]))
@@ -39,7 +40,7 @@ def _acts_on_batches(callback):
     return any(name in attributes for attributes in (vars(callback), *own) for name in _FOR_BATCHES)
 
 
-def check_counts(**counts) -> None:
+def check_counts(**counts: Any) -> None:
     """Raises `ValueError` unless all sizes and numbers of steps are positive integers, or None for Keras's default."""
     for name, value in counts.items():
         if value is not None:

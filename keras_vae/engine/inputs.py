@@ -1,7 +1,10 @@
 """The arguments of `fit`, `evaluate` and `log_prob` -> `Images` whose every value has been checked."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_vae.data.containers import as_numbers, is_real
@@ -9,7 +12,7 @@ from keras_vae.data.images import Images
 from keras_vae.engine.conditions import check_condition
 
 
-def as_images(x, y=None, sample_weight=None, names=("x", "y")) -> Images:
+def as_images(x: Any, y: Any = None, sample_weight: Any = None, names: tuple[str, str] = ("x", "y")) -> Images:
     """Returns examples as `Images`.
 
     Args:
@@ -22,7 +25,9 @@ def as_images(x, y=None, sample_weight=None, names=("x", "y")) -> Images:
       ValueError: if one of them is no array of numbers, or is given beside `Images` that already have it.
     """
     fields = {"labels": (names[1], y), "weights": ("sample_weight", sample_weight)}
-    given = {field: as_numbers(name, value) for field, (name, value) in fields.items() if value is not None}
+    given: dict[str, Any] = {
+        field: as_numbers(name, value) for field, (name, value) in fields.items() if value is not None
+    }
     if isinstance(x, Images):
         for field in given:
             if getattr(x, field) is not None:
@@ -47,7 +52,7 @@ def as_images(x, y=None, sample_weight=None, names=("x", "y")) -> Images:
     return Images(x, **given)
 
 
-def checked_images(model, x, y=None, sample_weight=None, name="y") -> Images:
+def checked_images(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None, name: str = "y") -> Images:
     """Returns examples as `Images` after a check that they fit a model.
 
     Args:
@@ -72,7 +77,7 @@ def checked_images(model, x, y=None, sample_weight=None, name="y") -> Images:
     return images
 
 
-def inputs_of(model, x):
+def inputs_of(model: keras.Model, x: Any) -> Any:
     """Returns the input of `predict` in the form that Keras takes: an array, or `[x, condition]` if conditional.
 
     Raises:
@@ -91,12 +96,12 @@ def inputs_of(model, x):
     return [x, as_numbers("condition", condition)]
 
 
-def is_pair(model, x) -> bool:
+def is_pair(model: keras.Model, x: Any) -> bool:
     """Whether x is `[x, condition]`, the form of Keras's models with two inputs, and not a list of two examples."""
     return isinstance(x, list | tuple) and len(x) == 2 and _rank(x[0]) == len(model.event_shape) + 1
 
 
-def separated(model, pair, target=None) -> tuple:
+def separated(model: keras.Model, pair: Sequence, target: Any = None) -> tuple:
     """Returns x and condition of a pair `[x, condition]`; raises `ValueError` for a target other than x."""
     if model.condition_dim is None:
         raise ValueError("`x` must be one array: the model has no condition_dim. Received: a pair [x, condition]")

@@ -1,5 +1,8 @@
 """What a model needs so that Keras and TensorFlow's converter can write files of it."""
 
+import os
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -10,7 +13,14 @@ class KerasFiles(keras.Model):
     A subclass sets `event_shape` and `condition_dim`.
     """
 
-    def export(self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs):
+    def export(
+        self,
+        filepath: str | os.PathLike,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """Exports `call`, the reconstruction, as `keras.Model.export` does; for any batch size.
 
         The file can neither sample nor compute a density. `export.exporter.export_model` writes files that can, with
@@ -38,7 +48,7 @@ class KerasFiles(keras.Model):
             input_signature = inputs if len(inputs) == 1 else [tuple(inputs)]
         super().export(filepath, format=format, verbose=verbose, input_signature=input_signature, **kwargs)
 
-    def save_spec(self, dynamic_batch: bool = True):
+    def save_spec(self, dynamic_batch: bool = True) -> tuple[tuple, dict]:
         """Returns the positional and named inputs of `call`; `tf.lite.TFLiteConverter.from_keras_model` calls this.
 
         The batch size is always free. `dynamic_batch=False` asks for that of the first call, but none was ever fixed.
@@ -46,7 +56,7 @@ class KerasFiles(keras.Model):
         inputs = tuple(tf.TensorSpec((None, *shape), tf.float32) for shape in self._input_shapes())
         return (inputs if len(inputs) == 1 else (inputs,), {})
 
-    def save(self, filepath, *args, **kwargs):
+    def save(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
         """Saves the model as a `.keras` file; the arguments are those of `keras.Model.save`.
 
         Raises:

@@ -11,6 +11,8 @@ import re
 import traceback
 import types
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -27,18 +29,18 @@ from keras_vae.engine.keras_compat import (
     has_no_end,
 )
 
-_KINDS = (tf.data.Dataset, keras.utils.PyDataset, types.GeneratorType, DataAdapter)
+_KINDS: tuple[Any, ...] = (tf.data.Dataset, keras.utils.PyDataset, types.GeneratorType, DataAdapter)
 _KINDS += (tf.distribute.DistributedDataset, tf.distribute.DistributedIterator)
 # TensorFlow turns an error inside a data set into text inside a longer text. The marks find the original text in it.
 _MARKED = re.compile(r"<bad batch: (.*?) :bad batch>", re.DOTALL)
 
 
-def is_stream(x) -> bool:
+def is_stream(x: Any) -> bool:
     """Whether x comes in batches, and not as an array."""
     return isinstance(x, _KINDS) or type(x).__module__.startswith(("torch.utils.data", "grain"))
 
 
-def one_error(method):
+def one_error(method: Callable) -> Callable:
     """Decorates a method of a model: the error of a bad batch in a stream becomes a `ValueError` with its own text."""
 
     @functools.wraps(method)
@@ -59,7 +61,9 @@ def one_error(method):
     return call
 
 
-def checked_stream(model, x, y=None, sample_weight=None, shuffle=False, prefix=""):
+def checked_stream(
+    model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None, shuffle: bool = False, prefix: str = ""
+) -> Any:
     """Returns a stream for Keras's loops whose batches are `(x, y, weight)`, each checked before it is handed over.
 
     Args:
@@ -96,14 +100,14 @@ def checked_stream(model, x, y=None, sample_weight=None, shuffle=False, prefix="
     return check.dataset(as_dataset(x))
 
 
-def check_end(name: str, stream, steps: int | None) -> None:
+def check_end(name: str, stream: Any, steps: int | None) -> None:
     """Raises `ValueError` if a stream is known to be endless and `steps`, the argument `name`, is None."""
     endless = isinstance(stream, tf.data.Dataset) and stream.cardinality() == tf.data.INFINITE_CARDINALITY
     if steps is None and (endless or has_no_end(stream)):
         raise ValueError(f"`{name}` must be given for a data set without an end. Received: {name}=None")
 
 
-def check_first_batch(model, x, prefix) -> None:
+def check_first_batch(model: keras.Model, x: Any, prefix: str) -> None:
     """Raises `ValueError` if the first batch does not fit a model; a stream that can be read only once is skipped."""
     check = _BatchCheck(model, prefix)
     if isinstance(x, tf.data.Dataset):
@@ -123,7 +127,7 @@ class _BatchCheck:
     def _model(self):
         return self._model_reference()
 
-    def batch(self, batch) -> tuple:
+    def batch(self, batch: Any) -> tuple:
         """Returns a batch made in Python as `(x,)`, `(x, y)` or `(x, y, weight)`, with `()` for no y."""
         try:
             x, y, weight = keras.utils.unpack_x_y_sample_weight(_present(batch))

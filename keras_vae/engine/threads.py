@@ -18,7 +18,7 @@ class Turn:
       training: whether a call of `fit` holds it.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.training = False
         self._lock = threading.RLock()
 

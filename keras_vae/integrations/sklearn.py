@@ -4,6 +4,8 @@ import contextlib
 import pathlib
 import random
 import tempfile
+from collections.abc import Sequence
+from typing import Any, Literal, Self
 
 import keras
 import numpy as np
@@ -25,7 +27,11 @@ LIKELIHOODS = {
 }
 
 
-class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin, base.BaseEstimator):
+class VAETransformer(
+    base.ClassNamePrefixFeaturesOutMixin,  # type: ignore[name-defined]
+    base.TransformerMixin,  # type: ignore[name-defined]
+    base.BaseEstimator,  # type: ignore[name-defined]
+):
     """Maps rows to the centers of q(z|x), and scores them by log p(x) in nats, with scikit-learn's methods.
 
     Args:
@@ -48,16 +54,16 @@ class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
 
     def __init__(
         self,
-        n_components=2,
+        n_components: int = 2,
         *,
-        likelihood="gaussian",
-        hidden_units=(128,),
-        epochs=100,
-        batch_size=100,
-        learning_rate=1e-3,
-        num_importance_samples=100,
-        random_state=None,
-    ):
+        likelihood: Literal["gaussian", "bernoulli"] = "gaussian",
+        hidden_units: Sequence[int] = (128,),
+        epochs: int = 100,
+        batch_size: int = 100,
+        learning_rate: float = 1e-3,
+        num_importance_samples: int = 100,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_components = n_components
         self.likelihood = likelihood
         self.hidden_units = hidden_units
@@ -67,7 +73,7 @@ class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
         self.num_importance_samples = num_importance_samples
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Trains on X `(n_samples, n_features)`, finite numbers; y is ignored. Returns the transformer.
 
         Raises:
@@ -92,28 +98,28 @@ class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
         self.history_ = self.model_.fit(X, epochs=epochs, batch_size=batch_size, verbose=0).history
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray:
         """Returns the center of q(z|x) of each row, `(n_samples, n_components)`."""
         return posterior_centers(self._model(), self._validated(X))
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z: Any) -> np.ndarray:
         """Returns the mean of p(x|z) for each row of Z `(n_samples, n_components)`: `(n_samples, n_features)`."""
         return self._model().decode(validation.check_array(Z, dtype=np.float32)).mean().numpy()
 
-    def score_samples(self, X):
+    def score_samples(self, X: Any) -> np.ndarray:
         """Returns the importance-weighted bound of log p(x) of each row in nats, `(n_samples,)`, by `VAE.log_prob`."""
         return self._model().log_prob(self._validated(X), self.num_importance_samples, self._seed)
 
-    def score(self, X, y=None):
+    def score(self, X: Any, y: Any = None) -> float:
         """Returns the mean of `score_samples`; y is ignored."""
         return float(self.score_samples(X).mean())
 
     @checked
-    def sample(self, n_samples: PositiveInt = 1):
+    def sample(self, n_samples: PositiveInt = 1) -> np.ndarray:
         """Returns draws of x, `(n_samples, n_features)`; with an integer `random_state` each call returns the same."""
         return self._model().sample(n_samples, self._drawn_seed(), output="sample").numpy()
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
@@ -138,7 +144,7 @@ class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
             validation.check_is_fitted(self)
         return validation.validate_data(self, X, dtype=np.float32, reset=reset)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         if "model_" not in state:
             return state
@@ -147,7 +153,7 @@ class VAETransformer(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
             state["model_"].save(path)
             return {**state, "model_": path.read_bytes()}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         if "model_" in state:
             with tempfile.TemporaryDirectory() as folder:
                 path = pathlib.Path(folder) / "model.keras"

@@ -2,12 +2,10 @@
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.bernoulli import _Bernoullis, _ContinuousBernoulliLogits
 from keras_vae.likelihoods.head import Likelihood, inner_mean, invert, register
-
-tfd = tfp.distributions
 
 
 @register
@@ -25,11 +23,11 @@ class Bernoulli(Likelihood):
     support = (0.0, 1.0)
     mean_range = (0.0, 1.0)
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         each = tfd.Bernoulli(logits=tf.squeeze(parameters, -1), dtype=tf.float32)
         return _Bernoullis(each, len(self.event_shape))
 
-    def initial_parameters(self, mean):
+    def initial_parameters(self, mean: np.ndarray) -> np.ndarray:
         p = inner_mean(mean)
         return (np.log(p) - np.log1p(-p))[..., None]
 
@@ -48,10 +46,10 @@ class ContinuousBernoulli(Likelihood):
     support = (0.0, 1.0)
     mean_range = (0.0, 1.0)
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         return self._independent(_ContinuousBernoulliLogits(logits=tf.squeeze(parameters, -1)))
 
-    def initial_parameters(self, mean):
+    def initial_parameters(self, mean: np.ndarray) -> np.ndarray:
         def mean_of(logits):
             size = np.maximum(np.abs(logits), 1e-3)
             above = -1.0 / np.expm1(-size) - 1.0 / size

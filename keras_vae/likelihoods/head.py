@@ -2,21 +2,21 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import PositiveInt, Shape, checked
 from keras_vae.utils.part import Part
 
-tfd = tfp.distributions
 register = keras.saving.register_keras_serializable(package="keras_vae.likelihoods")
 
 
-def invert(mean_of, mean: np.ndarray, bound: float) -> np.ndarray:
+def invert(mean_of: Callable[[np.ndarray], np.ndarray], mean: np.ndarray, bound: float) -> np.ndarray:
     """Returns the parameter at which the increasing function `mean_of` is `mean`, by bisection on [-bound, bound]."""
     low, high = np.full(mean.shape, -bound), np.full(mean.shape, bound)
     for _ in range(60):
@@ -31,7 +31,7 @@ def inner_mean(mean: np.ndarray) -> np.ndarray:
 
     A pixel that is 0 in all examples would otherwise start with an infinite logit, where its gradient is 0.
     """
-    return 0.01 + 0.98 * np.clip(np.float64(mean), 0.0, 1.0)
+    return 0.01 + 0.98 * np.clip(np.asarray(mean, np.float64), 0.0, 1.0)
 
 
 class Likelihood(Part):
@@ -57,7 +57,7 @@ class Likelihood(Part):
     learns_scale = False
 
     @checked
-    def __init__(self, event_shape: Shape, *, kernel_size: PositiveInt = 3, **kwargs):
+    def __init__(self, event_shape: Shape, *, kernel_size: PositiveInt = 3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.event_shape = checks.shape("event_shape", event_shape)
         self.kernel_size = checks.positive_int("kernel_size", kernel_size)
@@ -72,7 +72,7 @@ class Likelihood(Part):
         """Shape of one draw for each input, `(None, *event_shape)`, which `keras.Model.summary` shows."""
         return (None, *self.event_shape)
 
-    def distribution(self, parameters: tf.Tensor):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """Returns p(x|z) with event shape `event_shape`.
 
         Args:
@@ -84,7 +84,7 @@ class Likelihood(Part):
         """Returns parameters `(*event_shape, num_parameters)` at which p(x|z) has about the mean `mean`."""
         raise NotImplementedError
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         # The head computes in float32 under mixed precision too, because a density in half precision overflows.
         self._is_map = len(input_shape) == 4 and tuple(input_shape[1:3]) == self.event_shape[:2]
         options = {"dtype": "float32", "name": "parameters"}
@@ -100,7 +100,7 @@ class Likelihood(Part):
             self._projection.build(self._flatten.compute_output_shape(input_shape))
         super().build(input_shape)
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> tfd.Distribution:
         if not self._is_map:
             features = self._flatten(features)
         parameters = self._projection(tf.cast(features, tf.float32))
@@ -158,5 +158,5 @@ class Likelihood(Part):
     def _independent(self, distribution):
         return tfd.Independent(distribution, len(self.event_shape))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "event_shape": list(self.event_shape), "kernel_size": self.kernel_size}

@@ -1,8 +1,10 @@
 """Likelihoods of values on equally spaced levels, such as those of 8-bit images."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.levels import _DiscretizedLogistic, _LevelCategorical
 from keras_vae.distributions.sampling import draw, full_shape
@@ -10,9 +12,6 @@ from keras_vae.distributions.softplus import UNIT, softplus
 from keras_vae.likelihoods.head import Likelihood, inner_mean, invert, register
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import PositiveFloat, PositiveInt, Shape, checked
-
-tfd = tfp.distributions
-
 
 # Scale of a new logistic mixture, in units of x.
 START_SCALE = 0.1
@@ -46,13 +45,13 @@ class Levels(Likelihood):
     validates_each_value = True
 
     @checked
-    def __init__(self, event_shape: Shape, num_levels: PositiveInt = 256, **kwargs):
+    def __init__(self, event_shape: Shape, num_levels: PositiveInt = 256, **kwargs: Any) -> None:
         super().__init__(event_shape, **kwargs)
         self.num_levels = checks.positive_int("num_levels", num_levels)
         if num_levels < 2:
             raise ValueError(f"`num_levels` must be at least 2. Received: num_levels={num_levels!r}")
 
-    def validate(self, x):
+    def validate(self, x: np.ndarray) -> None:
         super().validate(x)
         position = np.asarray(x, np.float64) * (self.num_levels - 1)
         if np.abs(position - np.round(position)).max() > 1e-3:
@@ -62,11 +61,11 @@ class Levels(Likelihood):
                 "Quantize the data, change num_levels, or choose a likelihood with a density"
             )
 
-    def in_support(self, x):
+    def in_support(self, x: tf.Tensor) -> tf.Tensor:
         position = tf.cast(x, tf.float32) * (self.num_levels - 1)
         return self._in_range(x) & (tf.reduce_max(tf.abs(position - tf.round(position))) <= 1e-3)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_levels": self.num_levels}
 
 
@@ -89,10 +88,10 @@ class Categorical(Levels):
     def num_parameters(self) -> int:
         return self.num_levels
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         return self._independent(_LevelCategorical(logits=parameters, dtype=tf.float32))
 
-    def initial_parameters(self, mean):
+    def initial_parameters(self, mean: np.ndarray) -> np.ndarray:
         return exponential_logits(mean, np.linspace(0.0, 1.0, self.num_levels))
 
 
@@ -127,8 +126,8 @@ class DiscretizedLogisticMixture(Levels):
         num_levels: PositiveInt = 256,
         num_components: PositiveInt = 5,
         min_scale: PositiveFloat = 1e-3,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(event_shape, num_levels, **kwargs)
         self.num_components = checks.positive_int("num_components", num_components)
         self.min_scale = checks.positive_float("min_scale", min_scale)
@@ -137,7 +136,7 @@ class DiscretizedLogisticMixture(Levels):
     def num_parameters(self) -> int:
         return 3 * self.num_components
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         logits, raw_loc, raw_scale = tf.split(parameters, 3, axis=-1)
         # Locations start spread over [0, 1], so that the components divide the range among themselves from the start.
         spread = (tf.range(self.num_components, dtype=tf.float32) + 0.5) / self.num_components
@@ -145,7 +144,7 @@ class DiscretizedLogisticMixture(Levels):
         components = _DiscretizedLogistic(raw_loc + spread, scale, self.num_levels)
         return self._independent(tfd.MixtureSameFamily(tfd.Categorical(logits=logits), components))
 
-    def initial_parameters(self, mean):
+    def initial_parameters(self, mean: np.ndarray) -> np.ndarray:
         # Only the weights of the components are set, as an exponential function of their means. Locations and scales
         # keep the values that they start with.
         loc, scale = (np.arange(self.num_components) + 0.5) / self.num_components, START_SCALE
@@ -153,5 +152,5 @@ class DiscretizedLogisticMixture(Levels):
         logits = exponential_logits(mean, means)
         return np.concatenate([logits, np.zeros_like(logits), np.zeros_like(logits)], axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_components": self.num_components, "min_scale": self.min_scale}

@@ -1,18 +1,17 @@
 """Likelihoods of real values, with a location and a scale."""
 
 import math
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions import softplus
 from keras_vae.likelihoods.head import Likelihood, register
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import PositiveFloat, Shape, checked
-
-tfd = tfp.distributions
 
 # In each training step a shared scale goes this share of the way to its best value on the batch.
 FOLLOW_RATE = 0.25
@@ -53,8 +52,8 @@ class ScaledLikelihood(Likelihood):
         event_shape: Shape,
         scale: PositiveFloat | Literal["shared", "per_value"] = 1.0,
         min_scale: PositiveFloat = 1e-3,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(event_shape, **kwargs)
         self.scale = scale if scale in ("shared", "per_value") else checks.positive_float("scale", scale)
         self.min_scale = checks.positive_float("min_scale", min_scale)
@@ -64,10 +63,10 @@ class ScaledLikelihood(Likelihood):
         return 2 if self.scale == "per_value" else 1
 
     @property
-    def learns_scale(self) -> bool:
+    def learns_scale(self) -> bool:  # type: ignore[override]
         return self.scale in ("shared", "per_value")
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         if self.scale == "shared":
             self.raw_scale = self.add_weight(
                 name="raw_scale",
@@ -80,14 +79,14 @@ class ScaledLikelihood(Likelihood):
             )
         super().build(input_shape)
 
-    def loc_and_scale(self, parameters):
+    def loc_and_scale(self, parameters: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns location `(batch, *event_shape)` and scale, which is a scalar unless it is "per_value"."""
         if self.scale == "per_value":
             return parameters[..., 0], softplus.scale(parameters[..., 1], self.min_scale)
         shared = self.scale == "shared"
         return tf.squeeze(parameters, -1), softplus.scale(self.raw_scale, self.min_scale) if shared else self.scale
 
-    def initial_parameters(self, mean):
+    def initial_parameters(self, mean: np.ndarray) -> np.ndarray:
         return np.stack([mean] + [np.zeros_like(mean)] * (self.num_parameters - 1), axis=-1)
 
     def adapt(self, mean: np.ndarray, deviation: np.ndarray | None = None) -> None:
@@ -117,7 +116,9 @@ class ScaledLikelihood(Likelihood):
     def _raw_of_variance(self, variance):
         return softplus.raw_of_scale(np.sqrt(variance) / self.unit_deviation, self.min_scale).numpy()
 
-    def closed_form(self, gradient_of):
+    def closed_form(
+        self, gradient_of: Callable[[tf.Variable], tf.Tensor | None]
+    ) -> list[tuple[tf.Variable, tf.Tensor]]:
         gradient = gradient_of(self.raw_scale) if self.scale == "shared" else None
         return [] if gradient is None else [(self.raw_scale, self._followed(gradient))]
 
@@ -138,7 +139,7 @@ class ScaledLikelihood(Likelihood):
         # Training may go on after a gradient that is not finite, as it does under float16, so the scale is then kept.
         return tf.where(tf.math.is_finite(followed), softplus.raw_of_scale(followed, self.min_scale), raw)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scale": self.scale, "min_scale": self.min_scale}
 
 
@@ -156,7 +157,7 @@ class Gaussian(ScaledLikelihood):
       min_scale: floor of a learned scale, positive.
     """
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         return self._independent(tfd.Normal(*self.loc_and_scale(parameters)))
 
 
@@ -173,5 +174,5 @@ class Laplace(ScaledLikelihood):
     power = 1
     unit_deviation = math.sqrt(2.0)
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         return self._independent(tfd.Laplace(*self.loc_and_scale(parameters)))

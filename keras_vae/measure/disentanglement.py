@@ -126,15 +126,15 @@ def dci(
     codes, factors = _checked(codes, factors)
     ensemble = scikit_learn("ensemble")
     train, test = held_out(len(codes), test_fraction, seed)
-    importance, accuracy = [], []
+    importances, accuracy = [], []
     for factor in factors.T:
         forest = ensemble.RandomForestClassifier(
             checks.positive_int("num_trees", num_trees), max_features=None, max_depth=DEPTH, random_state=seed
         )
         forest.fit(codes[train], factor[train])
-        importance.append(forest.feature_importances_)
+        importances.append(forest.feature_importances_)
         accuracy.append(forest.score(codes[test], factor[test]))
-    importance = np.stack(importance, axis=1)
+    importance = np.stack(importances, axis=1)
     weight = importance.sum(axis=1) / max(importance.sum(), 1.0)
     disentanglement, completeness = float(weight @ _purity(importance, 1)), float(_purity(importance, 0).mean())
     return DCI(disentanglement, completeness, float(np.mean(accuracy)), importance)

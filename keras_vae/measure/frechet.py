@@ -30,7 +30,9 @@ class ClassifierFeatures:
     """
 
     @checked
-    def __init__(self, event_shape: Shape, num_classes: PositiveInt, num_features: PositiveInt = 64, seed: Seed = 0):
+    def __init__(
+        self, event_shape: Shape, num_classes: PositiveInt, num_features: PositiveInt = 64, seed: Seed = 0
+    ) -> None:
         self.event_shape = checks.shape("event_shape", event_shape)
         if len(self.event_shape) != 3:
             raise ValueError(f"`event_shape` must be (height, width, channels). Received: event_shape={event_shape!r}")

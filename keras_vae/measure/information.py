@@ -2,13 +2,11 @@
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import ArrayLike, PositiveInt, Seed, checked
 from keras_vae.utils.statistics import standard_error
-
-tfd = tfp.distributions
 
 # All pairs are computed in blocks of this many numbers, which take 64 MB.
 PAIRS = 16_000_000

@@ -20,7 +20,7 @@ def batches(vae: VAE, images: Images) -> Iterator[tuple]:
     values = images.numpy()
     for start in range(0, len(values), BATCH_SIZE):
         part = slice(start, start + BATCH_SIZE)
-        condition = None if vae.condition_dim is None else vae.as_condition(images.labels[part])
+        condition = None if vae.condition_dim is None else vae.as_condition(images.labels[part])  # type: ignore[index]
         yield tf.constant(values[part]), condition
 
 

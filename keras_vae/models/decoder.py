@@ -1,7 +1,10 @@
 """Decoder: z -> p(x|z)."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.likelihoods import Likelihood
 from keras_vae.models.stack import Stack
@@ -32,20 +35,20 @@ class Decoder(Stack):
         likelihood: Likelihood,
         condition_dim: PositiveInt | None = None,
         latent_dim: PositiveInt | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(trunk, likelihood, condition_dim, **kwargs)
         self.latent_dim = None if latent_dim is None else checks.positive_int("latent_dim", latent_dim)
 
-    def trunk_shape(self, input_shape):
+    def trunk_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return (*input_shape[:-1], (self.latent_dim or input_shape[-1]) + (self.condition_dim or 0))
 
-    def call(self, z, condition=None, training=None):
+    def call(self, z: tf.Tensor, condition: tf.Tensor | None = None, training: bool | None = None) -> tfd.Distribution:
         # A slice of all is an operation more in every exported file.
         return super().call(z if self.latent_dim is None else z[:, : self.latent_dim], condition, training=training)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "latent_dim": self.latent_dim}
 
-    def join(self, inputs, condition):
+    def join(self, inputs: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
         return tf.concat([inputs, condition], axis=-1)

@@ -1,10 +1,12 @@
 """Encoder: x -> q(z|x)."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.models.stack import Stack
 from keras_vae.posteriors import Posterior
@@ -30,11 +32,11 @@ class Encoder(Stack):
 
     @checked
     def __init__(
-        self, trunk: keras.layers.Layer, posterior: Posterior, condition_dim: PositiveInt | None = None, **kwargs
-    ):
+        self, trunk: keras.layers.Layer, posterior: Posterior, condition_dim: PositiveInt | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(trunk, posterior, condition_dim, **kwargs)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         event_shape = tuple(input_shape[1:])
         self.input_mean = self.add_weight(name="input_mean", shape=event_shape, initializer="zeros", trainable=False)
         if self.condition_dim is not None:
@@ -42,10 +44,10 @@ class Encoder(Stack):
             self._condition_image.build((None, self.condition_dim))
         super().build(input_shape)
 
-    def join(self, inputs, condition):
+    def join(self, inputs: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
         return inputs + tf.reshape(self._condition_image(condition), (-1, *inputs.shape[1:]))
 
-    def call(self, x, condition=None, training=None):
+    def call(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool | None = None) -> tfd.Distribution:
         return super().call(x - self.input_mean, condition, training=training)
 
     @checked

@@ -1,5 +1,8 @@
 """The settings of a model that may be changed after its construction, and when a change takes effect."""
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from keras_vae import objectives
@@ -17,7 +20,10 @@ class Settings:
     read from a variable once it has been set: a callback may set one in each epoch, which costs one trace in all.
     """
 
-    def __setattr__(self, name, value):
+    _check_parts: Callable[[objectives.Objective], None]
+    renew_steps: Callable[[], None]
+
+    def __setattr__(self, name: str, value: Any) -> None:
         if name in _FIXED and hasattr(self, name):
             raise AttributeError(
                 f"`{name}` of a model must not be replaced: its other parts were made for it. Make a new model"
@@ -31,7 +37,7 @@ class Settings:
 
     @kl_weight.setter
     @checked
-    def kl_weight(self, kl_weight: NonNegativeFloat | Schedule):
+    def kl_weight(self, kl_weight: NonNegativeFloat | Schedule) -> None:
         schedule = as_schedule("kl_weight", kl_weight).mark_in_use()
         if not hasattr(self, "_kl_weight"):
             first = tf.VariableAggregation.ONLY_FIRST_REPLICA
@@ -46,7 +52,7 @@ class Settings:
         if not (before and self._reads_number):
             self.renew_steps()
 
-    def kl_weight_at(self, step) -> tf.Tensor:
+    def kl_weight_at(self, step: tf.Tensor) -> tf.Tensor:
         """Returns the KL weight of a training step, in a graph too."""
         return self._kl_number.read_value() if self._reads_number else self._kl_weight(step)
 
@@ -57,7 +63,7 @@ class Settings:
 
     @objective.setter
     @checked
-    def objective(self, objective: objectives.Objective):
+    def objective(self, objective: objectives.Objective) -> None:
         self._check_parts(objective)
         self._objective = objective.mark_in_use()
         self.renew_steps()
@@ -69,6 +75,6 @@ class Settings:
 
     @seed.setter
     @checked
-    def seed(self, seed: NoiseSeed):
+    def seed(self, seed: NoiseSeed) -> None:
         self._seed = seed
         self.renew_steps()

@@ -1,7 +1,10 @@
 """Trunk + head, the common shape of `Encoder` and `Decoder`."""
 
+from typing import Any, Self
+
 import keras
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.utils import checks
 from keras_vae.utils.part import Part
@@ -15,7 +18,9 @@ class Stack(Part):
 
     head_name: str
 
-    def __init__(self, trunk: keras.layers.Layer, head: keras.layers.Layer, condition_dim: int | None = None, **kwargs):
+    def __init__(
+        self, trunk: keras.layers.Layer, head: keras.layers.Layer, condition_dim: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.trunk = checks.instance("trunk", trunk, keras.layers.Layer)
         setattr(self, self.head_name, checks.instance(self.head_name, head, keras.layers.Layer))
@@ -36,15 +41,15 @@ class Stack(Part):
         """Shape of one draw of the head's distribution for each input, which `keras.Model.summary` shows."""
         return self.head.output_shape
 
-    def join(self, inputs, condition):
+    def join(self, inputs: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
         """Returns what the trunk sees of the inputs and a condition `(batch, condition_dim)`."""
         raise NotImplementedError
 
-    def trunk_shape(self, input_shape):
+    def trunk_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the shape of what the trunk sees."""
         return input_shape
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         # A symbolic call: a trunk of one's own need have neither `build` nor `compute_output_shape`.
         features = self.trunk(keras.KerasTensor(self.trunk_shape(input_shape)))
         if not isinstance(features, keras.KerasTensor):
@@ -56,7 +61,9 @@ class Stack(Part):
             self.head.build(features.shape)
         super().build(input_shape)
 
-    def call(self, inputs, condition=None, training=None):
+    def call(
+        self, inputs: tf.Tensor, condition: tf.Tensor | None = None, training: bool | None = None
+    ) -> tfd.Distribution:
         if (condition is None) != (self.condition_dim is None):
             expected = "no condition" if self.condition_dim is None else f"shape (batch, {self.condition_dim})"
             received = "none" if condition is None else tuple(condition.shape)
@@ -65,13 +72,13 @@ class Stack(Part):
             inputs = self.join(inputs, tf.cast(condition, inputs.dtype))
         return self.head(self.trunk(inputs, training=training))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         parts = {"trunk": serialize(self.trunk), self.head_name: serialize(self.head)}
         return {**super().get_config(), **parts, "condition_dim": self.condition_dim}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         deserialize = keras.saving.deserialize_keras_object
         parts = {name: deserialize(config[name]) for name in ("trunk", cls.head_name)}
         return cls(**{**config, **parts})

@@ -2,12 +2,13 @@
 
 import math
 import random
-from typing import Literal
+from typing import Any, Literal, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
+from tensorflow_probability import distributions as tfd
 
 from keras_vae import objectives
 from keras_vae.data.containers import as_tensor
@@ -76,8 +77,8 @@ class VAE(Settings, KerasFiles, ArrayModel):
         objective: Objective | None = None,
         kl_weight: NonNegativeFloat | Schedule = 1.0,
         seed: NoiseSeed | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         check_precision()
         super().__init__(**kwargs)
         self.encoder = encoder
@@ -131,7 +132,12 @@ class VAE(Settings, KerasFiles, ArrayModel):
         # Not by way of `build`, after which a subclass could add no layer of its own.
         self.built = True
 
-    def call(self, x, condition=None, training=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        condition: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> tf.Tensor:
         """Returns the reconstruction: the mean of p(x|z) at the centre of q(z|x), `(batch, *event_shape)`."""
         if isinstance(x, tuple | list):
             x, condition = x
@@ -142,7 +148,7 @@ class VAE(Settings, KerasFiles, ArrayModel):
     # Training.
 
     @returns_metrics
-    def train_step(self, data):
+    def train_step(self, data: tuple) -> dict[str, tf.Tensor]:
         noise = Noise(self.seed, self.train_steps + 1, strategies.replica())
         if strategies.replica()[1] > 1 and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             # It looks for infinities in the gradients of one replica alone.
@@ -173,23 +179,23 @@ class VAE(Settings, KerasFiles, ArrayModel):
             variable.assign(value)
 
     @returns_metrics
-    def test_step(self, data):
+    def test_step(self, data: tuple) -> dict[str, tf.Tensor]:
         noise = Noise(self.seed, EVALUATION_STREAM + self._test_steps, strategies.replica())
         self._test_steps.assign_add(1)
         _, update = self._loss(data, noise, training=False)
         update()
         return self.get_metrics_result()
 
-    def predict_step(self, data):
+    def predict_step(self, data: tuple) -> tf.Tensor:
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
         return self(x, y if self.condition_dim is not None else None, training=False)
 
-    def reset_metrics(self):
+    def reset_metrics(self) -> None:
         super().reset_metrics()
         # Each evaluation starts with the same noise: two of the same model give the same number.
         self._test_steps.assign(0)
 
-    def fit(self, *args, **kwargs):
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         history = super().fit(*args, **kwargs)
         self._log_divergence(history)
         steps = int(keras.ops.convert_to_numpy(self.train_steps))
@@ -249,11 +255,19 @@ class VAE(Settings, KerasFiles, ArrayModel):
         likelihood = self.decoder.likelihood
         likelihood.validate(images.numpy() if likelihood.validates_each_value else images.limits())
 
-    def as_condition(self, condition):
+    def as_condition(self, condition: Any) -> tf.Tensor | None:
         """Returns a condition as float `(batch, condition_dim)`: class numbers `(batch,)` become one-hot."""
         return as_condition(condition, self.condition_dim)
 
-    def encode_batch(self, x, condition=None, noise=None, training=False, weight=None, step=0) -> LatentBatch:
+    def encode_batch(
+        self,
+        x: tf.Tensor,
+        condition: tf.Tensor | None = None,
+        noise: Any = None,
+        training: bool = False,
+        weight: tf.Tensor | None = None,
+        step: tf.Tensor | int = 0,
+    ) -> LatentBatch:
         """Encodes a batch; returns what an objective draws from and decodes with. `condition` is float."""
         x = tf.cast(x, tf.float32)
         # The prior first: a VampPrior calls the encoder, and what Keras keeps of a call is to be of the data's.
@@ -313,12 +327,12 @@ class VAE(Settings, KerasFiles, ArrayModel):
         )
 
     @checked
-    def encode(self, x: Images | ArrayLike, condition: ArrayLike | None = None):
+    def encode(self, x: Images | ArrayLike, condition: ArrayLike | None = None) -> tfd.Distribution:
         """Returns q(z|x) for x `(batch, *event_shape)`, a distribution over `(latent_dim,)`."""
         return self.encoder(self._as_tensor(x), self.as_condition(condition), training=False)
 
     @checked
-    def decode(self, z: ArrayLike, condition: ArrayLike | None = None):
+    def decode(self, z: ArrayLike, condition: ArrayLike | None = None) -> tfd.Distribution:
         """Returns p(x|z) for z `(batch, latent_dim)`."""
         z = tf.convert_to_tensor(z)
         if z.shape.rank != 2 or z.shape[-1] != self.latent_dim:
@@ -365,7 +379,7 @@ class VAE(Settings, KerasFiles, ArrayModel):
         num_samples: PositiveInt = 1,
         seed: NoiseSeed | tf.Tensor | tf.Variable | None = None,
         temperature: NonNegativeFloat | tf.Tensor | tf.Variable = 1.0,
-    ):
+    ) -> tuple[tf.Tensor, Any]:
         """Draws z `(num_samples, latent_dim)` from the prior; returns z, and the noise that follows it."""
         checks.positive_int("num_samples", num_samples)
         if not tf.is_tensor(temperature):
@@ -373,7 +387,7 @@ class VAE(Settings, KerasFiles, ArrayModel):
         noise = Noise(random.getrandbits(32) if seed is None else seed)
         return draw(self.prior(self.encoder), Tempered(noise, temperature), (num_samples,)), noise
 
-    def quantize(self, mode=None, config=None, **kwargs):
+    def quantize(self, mode: Any = None, config: Any = None, **kwargs: Any) -> None:
         """Raises `ValueError`: the heads compute densities in float32, and a file could not say that they do not.
 
         The exported files have variants with int8 weights, each measured in nats.
@@ -428,7 +442,7 @@ class VAE(Settings, KerasFiles, ArrayModel):
             self.as_condition(condition)
         return self._importance.bounds(checked_images(self, x, condition, name="condition"), num_samples, seed)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         parts = {name: serialize(getattr(self, name)) for name in self._PARTS}
         # Keras keeps the state of the layers that have a configuration of their own, not of those that these make.
@@ -436,7 +450,7 @@ class VAE(Settings, KerasFiles, ArrayModel):
         return {**super().get_config(), **parts, "seed": self.seed, **frozen}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
         deserialize = keras.saving.deserialize_keras_object
         parts = {name: deserialize(config[name], custom_objects) for name in cls._PARTS}
         others = dict(config)
@@ -449,7 +463,7 @@ class VAE(Settings, KerasFiles, ArrayModel):
     _PARTS = ("encoder", "decoder", "prior", "objective", "kl_weight")
 
 
-def _repeated(tensor, copies: int):
+def _repeated(tensor: Any, copies: int) -> Any:
     # Along an axis of its own: at a free batch size TFLite's converter takes a tile of the batch for a broadcast.
     tiled = tf.tile(tensor[None], [copies] + [1] * tensor.shape.rank)
     return tf.reshape(tiled, (-1, *tensor.shape[1:]))

@@ -1,12 +1,14 @@
 """Objectives of a batch as a whole: the aggregate posterior against the prior, or no prior at all."""
 
 import math
+from typing import Any
 
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.sampling import draw
 from keras_vae.objectives import terms
-from keras_vae.objectives.objective import Objective, Terms, register
+from keras_vae.objectives.objective import LatentBatch, Objective, Terms, register
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, checked
 
@@ -25,11 +27,11 @@ class BetaTCVAE(Objective):
     """
 
     @checked
-    def __init__(self, dataset_size: PositiveInt, beta: NonNegativeFloat = 6.0):
+    def __init__(self, dataset_size: PositiveInt, beta: NonNegativeFloat = 6.0) -> None:
         self.dataset_size = checks.positive_int("dataset_size", dataset_size, checks.MAX_INT64)
         self.beta = checks.nonnegative_float("beta", beta)
 
-    def __call__(self, batch, kl_weight):
+    def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:
         terms.kl_per_dimension(batch.posterior, batch.prior)  # raises if they do not factorise
         z = batch.draw()
         log_likelihood = batch.log_likelihood(z)
@@ -40,7 +42,7 @@ class BetaTCVAE(Objective):
         kl = terms.kl_divergence(batch.posterior, batch.prior, z)
         return Terms(log_likelihood - kl_weight * penalty, log_likelihood, kl)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"dataset_size": self.dataset_size, "beta": self.beta}
 
 
@@ -56,10 +58,10 @@ class WAE(Objective):
     """
 
     @checked
-    def __init__(self, weight: PositiveFloat = 100.0):
+    def __init__(self, weight: PositiveFloat = 100.0) -> None:
         self.weight = checks.positive_float("weight", weight)
 
-    def __call__(self, batch, kl_weight):
+    def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:
         z = batch.draw()
         log_likelihood = batch.log_likelihood(z)
         prior_z = draw(batch.prior, batch.noise, (z.shape[0] or tf.shape(z)[0],))
@@ -67,7 +69,7 @@ class WAE(Objective):
         kl = terms.kl_divergence(batch.posterior, batch.prior, z)
         return Terms(log_likelihood - kl_weight * self.weight * penalty, log_likelihood, kl)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"weight": self.weight}
 
 
@@ -78,7 +80,7 @@ class Reconstruction(Objective):
     The KL is still reported, and with it the ELBO: of a `Deterministic` posterior they are infinite.
     """
 
-    def __call__(self, batch, kl_weight):
+    def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:
         z = batch.draw()
         log_likelihood = batch.log_likelihood(z)
         if terms.is_deterministic(batch.posterior):
@@ -87,5 +89,5 @@ class Reconstruction(Objective):
             kl = terms.kl_divergence(batch.posterior, batch.prior, z)
         return Terms(log_likelihood, log_likelihood, kl)
 
-    def kl_method(self, posterior, prior):
+    def kl_method(self, posterior: tfd.Distribution, prior: tfd.Distribution) -> str:
         return "none"

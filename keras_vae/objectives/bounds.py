@@ -1,12 +1,13 @@
 """Lower bounds of log p(x), and the ELBO with a bent KL term."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.objectives import terms
-from keras_vae.objectives.objective import Objective, Terms, register
+from keras_vae.objectives.objective import LatentBatch, Objective, Terms, register
 from keras_vae.objectives.schedules import Schedule, as_schedule
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, checked
@@ -27,10 +28,10 @@ class ELBO(Objective):
     """
 
     @checked
-    def __init__(self, kl: Literal["analytic", "monte_carlo", "path_derivative"] = "analytic"):
+    def __init__(self, kl: Literal["analytic", "monte_carlo", "path_derivative"] = "analytic") -> None:
         self.kl = checks.one_of("kl", kl, KL_ESTIMATORS)
 
-    def __call__(self, batch, kl_weight):
+    def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:
         z = batch.draw()
         log_likelihood = batch.log_likelihood(z)
         if self.kl == "analytic":
@@ -40,10 +41,10 @@ class ELBO(Objective):
             kl = posterior.log_prob(z) - batch.prior.log_prob(z)
         return Terms(terms.elbo(log_likelihood, kl, kl_weight), log_likelihood, kl)
 
-    def kl_method(self, posterior, prior):
+    def kl_method(self, posterior: tfd.Distribution, prior: tfd.Distribution) -> str:
         return super().kl_method(posterior, prior) if self.kl == "analytic" else "monte_carlo"
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"kl": self.kl}
 
 
@@ -61,16 +62,16 @@ class FreeBits(Objective):
     """
 
     @checked
-    def __init__(self, nats: NonNegativeFloat = 0.1):
+    def __init__(self, nats: NonNegativeFloat = 0.1) -> None:
         self.nats = checks.nonnegative_float("nats", nats)
 
-    def __call__(self, batch, kl_weight):
+    def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:
         log_likelihood = batch.log_likelihood(batch.draw())
         kl = terms.kl_per_dimension(batch.posterior, batch.prior)
         paid = tf.reduce_sum(tf.maximum(self.nats, batch.mean(kl)))
         return Terms(log_likelihood - kl_weight * paid, log_likelihood, tf.reduce_sum(kl, axis=-1))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"nats": self.nats}
 
 
@@ -87,18 +88,18 @@ class Capacity(Objective):
     """
 
     @checked
-    def __init__(self, capacity: NonNegativeFloat | Schedule, weight: PositiveFloat = 100.0):
+    def __init__(self, capacity: NonNegativeFloat | Schedule, weight: PositiveFloat = 100.0) -> None:
         self.capacity = as_schedule("capacity", capacity)
         self.weight = checks.positive_float("weight", weight)
 
-    def __call__(self, batch, kl_weight):
+    def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:
         z = batch.draw()
         log_likelihood = batch.log_likelihood(z)
         kl = terms.kl_divergence(batch.posterior, batch.prior, z)
         distance = tf.abs(kl - self.capacity(batch.step))
         return Terms(log_likelihood - kl_weight * self.weight * distance, log_likelihood, kl)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"capacity": keras.saving.serialize_keras_object(self.capacity), "weight": self.weight}
 
 
@@ -113,14 +114,14 @@ class IWAE(Objective):
     """
 
     @checked
-    def __init__(self, num_samples: PositiveInt = 5):
+    def __init__(self, num_samples: PositiveInt = 5) -> None:
         self.num_samples = checks.positive_int("num_samples", num_samples)
 
-    def __call__(self, batch, kl_weight):
+    def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:
         z = batch.draw(self.num_samples)
         return self._terms(batch, z, batch.log_likelihood(z), batch.posterior, kl_weight)[0]
 
-    def kl_method(self, posterior, prior):
+    def kl_method(self, posterior: tfd.Distribution, prior: tfd.Distribution) -> str:
         return "monte_carlo"
 
     def _terms(self, batch, z, log_likelihood, posterior, kl_weight):
@@ -130,7 +131,7 @@ class IWAE(Objective):
         bound = terms.importance_weighted_bound(log_weights)
         return Terms(bound, tf.reduce_mean(log_likelihood, axis=0), kl), log_weights
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"num_samples": self.num_samples}
 
 
@@ -147,7 +148,7 @@ class DReG(IWAE):
       num_samples: K, a positive integer.
     """
 
-    def __call__(self, batch, kl_weight):
+    def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:
         normalised = []
 
         @tf.custom_gradient

@@ -1,9 +1,11 @@
 """What the objectives have in common."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
 
 import keras
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.noise import MultiSampleNoise
 from keras_vae.distributions.sampling import draw
@@ -34,7 +36,15 @@ class LatentBatch:
       total_weight: the sum of the weights over the batch, in all replicas.
     """
 
-    def __init__(self, posterior, prior, noise, log_likelihood, weight=None, step=0):
+    def __init__(
+        self,
+        posterior: tfd.Distribution,
+        prior: tfd.Distribution,
+        noise: Any,
+        log_likelihood: Callable[[tf.Tensor], tf.Tensor],
+        weight: tf.Tensor | None = None,
+        step: tf.Tensor | int = 0,
+    ) -> None:
         self.posterior = posterior
         self.prior = prior
         self.noise = noise
@@ -64,11 +74,11 @@ class LatentBatch:
 class Objective(InUse):
     """Base of the objectives: called with a `LatentBatch` and the KL weight it returns `Terms`."""
 
-    def __call__(self, batch: LatentBatch, kl_weight) -> Terms:
+    def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:
         """Returns the terms of each example."""
         raise NotImplementedError
 
-    def kl_method(self, posterior, prior) -> str:
+    def kl_method(self, posterior: tfd.Distribution, prior: tfd.Distribution) -> str:
         """Returns how the KL in the objective is computed: "analytic", "monte_carlo" or "none"."""
         return kl_method(posterior, prior)
 
@@ -77,7 +87,7 @@ class Objective(InUse):
         return {}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """Returns the objective with these arguments."""
         deserialize = keras.saving.deserialize_keras_object
         return cls(**{k: deserialize(v) if isinstance(v, dict) else v for k, v in config.items()})

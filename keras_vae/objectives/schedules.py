@@ -1,6 +1,7 @@
 """Schedules of the KL weight or of a capacity: training step -> number."""
 
 import math
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
@@ -21,7 +22,7 @@ class Schedule(InUse):
 
     num_steps = 0
 
-    def __call__(self, step) -> tf.Tensor:
+    def __call__(self, step: tf.Tensor | int) -> tf.Tensor:
         """Returns the value at `step`."""
         raise NotImplementedError
 
@@ -30,13 +31,13 @@ class Schedule(InUse):
         raise NotImplementedError
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """Returns the schedule with these arguments."""
         return cls(**config)
 
 
 @checked
-def as_schedule(name: str, value) -> Schedule:
+def as_schedule(name: str, value: Any) -> Schedule:
     """Returns a `Schedule` as it is and a number of at least 0 as a `Constant`; else raises `ValueError`."""
     if isinstance(value, Schedule):
         return value
@@ -52,19 +53,19 @@ class Constant(Schedule):
     """
 
     @checked
-    def __init__(self, value: NonNegativeFloat):
+    def __init__(self, value: NonNegativeFloat) -> None:
         self.value = checks.nonnegative_float("value", value)
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor | int) -> tf.Tensor:
         return tf.constant(self.value, tf.float32)
 
-    def __float__(self):
+    def __float__(self) -> float:
         return self.value
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Constant({self.value:g})"
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"value": self.value}
 
 
@@ -78,7 +79,7 @@ class _Ramp(Schedule):
     """
 
     @checked
-    def __init__(self, num_steps: PositiveInt, start: NonNegativeFloat = 0.0, end: NonNegativeFloat = 1.0):
+    def __init__(self, num_steps: PositiveInt, start: NonNegativeFloat = 0.0, end: NonNegativeFloat = 1.0) -> None:
         self.num_steps = checks.positive_int("num_steps", num_steps)
         self.start = checks.nonnegative_float("start", start)
         self.end = checks.nonnegative_float("end", end)
@@ -100,7 +101,7 @@ class Linear(_Ramp):
       end: last value, at least 0.
     """
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor | int) -> tf.Tensor:
         return self._between(tf.minimum(tf.cast(step, tf.float32) / self.num_steps, 1.0))
 
 
@@ -114,7 +115,7 @@ class Cosine(_Ramp):
       end: last value, at least 0.
     """
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor | int) -> tf.Tensor:
         fraction = tf.minimum(tf.cast(step, tf.float32) / self.num_steps, 1.0)
         return self._between(0.5 - 0.5 * tf.cos(math.pi * fraction))
 
@@ -137,16 +138,16 @@ class Cyclic(_Ramp):
         start: NonNegativeFloat = 0.0,
         end: NonNegativeFloat = 1.0,
         rise: PositiveFloat = 0.5,
-    ):
+    ) -> None:
         super().__init__(num_steps, start, end)
         self.rise = checks.positive_float("rise", rise)
         if rise > 1:
             raise ValueError(f"`rise` must be at most 1. Received: rise={rise!r}")
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor | int) -> tf.Tensor:
         # The remainder in integers: a float32 step is exact only up to 2^24.
         position = tf.cast(tf.math.floormod(tf.cast(step, tf.int64), self.num_steps), tf.float32) / self.num_steps
         return self._between(tf.minimum(position / self.rise, 1.0))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rise": self.rise}

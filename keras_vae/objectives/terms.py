@@ -1,11 +1,9 @@
 """The terms of the objectives as pure functions: distributions in, `(batch,)` nats out."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.mixture import is_diagonal_normal
-
-tfd = tfp.distributions
 
 
 def _analytic_kl(posterior, prior):
@@ -19,17 +17,17 @@ def _analytic_kl(posterior, prior):
         return None
 
 
-def is_deterministic(distribution) -> bool:
+def is_deterministic(distribution: tfd.Distribution) -> bool:
     """Whether all mass is at one point, so that there is no density."""
     return isinstance(distribution, tfd.Independent) and isinstance(distribution.distribution, tfd.Deterministic)
 
 
-def kl_method(posterior, prior) -> str:
+def kl_method(posterior: tfd.Distribution, prior: tfd.Distribution) -> str:
     """Returns "analytic" where TFP has a closed form of KL(posterior || prior), else "monte_carlo"."""
     return "monte_carlo" if _analytic_kl(posterior, prior) is None else "analytic"
 
 
-def kl_divergence(posterior, prior, z: tf.Tensor) -> tf.Tensor:
+def kl_divergence(posterior: tfd.Distribution, prior: tfd.Distribution, z: tf.Tensor) -> tf.Tensor:
     """KL(q(z|x) || p(z)) in nats, at least 0 when analytic.
 
     The closed form of `tfd.kl_divergence` where there is one, else the estimate `log q(z|x) - log p(z)`.
@@ -49,7 +47,7 @@ def kl_divergence(posterior, prior, z: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(estimate, axis=0) if estimate.shape.rank == 2 else estimate
 
 
-def kl_per_dimension(posterior, prior) -> tf.Tensor:
+def kl_per_dimension(posterior: tfd.Distribution, prior: tfd.Distribution) -> tf.Tensor:
     """KL of each latent dimension in nats, `(batch, latent_dim)`, for a posterior and a prior that factorise.
 
     Raises:
@@ -65,7 +63,7 @@ def kl_per_dimension(posterior, prior) -> tf.Tensor:
     )
 
 
-def elbo(log_likelihood: tf.Tensor, kl: tf.Tensor, kl_weight=1.0) -> tf.Tensor:
+def elbo(log_likelihood: tf.Tensor, kl: tf.Tensor, kl_weight: tf.Tensor | float = 1.0) -> tf.Tensor:
     """Evidence lower bound `log p(x|z) - kl_weight * KL(q(z|x) || p(z))` in nats, higher is better.
 
     Kingma and Welling, "Auto-encoding variational Bayes" (2013), equation 3; a `kl_weight` other than 1 is the
@@ -82,7 +80,9 @@ def elbo(log_likelihood: tf.Tensor, kl: tf.Tensor, kl_weight=1.0) -> tf.Tensor:
     return log_likelihood - kl_weight * kl
 
 
-def log_weight(log_likelihood: tf.Tensor, posterior, prior, z: tf.Tensor) -> tf.Tensor:
+def log_weight(
+    log_likelihood: tf.Tensor, posterior: tfd.Distribution, prior: tfd.Distribution, z: tf.Tensor
+) -> tf.Tensor:
     """Log importance weight `log p(x|z) + log p(z) - log q(z|x)` in nats; its mean over q is the ELBO.
 
     Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders" (2016), equation 8.
@@ -99,7 +99,7 @@ def log_weight(log_likelihood: tf.Tensor, posterior, prior, z: tf.Tensor) -> tf.
     return log_likelihood + prior.log_prob(z) - posterior.log_prob(z)
 
 
-def stop_parameters(distribution):
+def stop_parameters(distribution: tfd.Distribution) -> tfd.Distribution:
     """Returns the distribution with constant parameters: its density has no gradient but through z.
 
     Raises:
@@ -118,7 +118,9 @@ def importance_weighted_bound(log_weights: tf.Tensor) -> tf.Tensor:
     return tf.reduce_logsumexp(log_weights, axis=0) - tf.math.log(tf.cast(tf.shape(log_weights)[0], tf.float32))
 
 
-def total_correlation_terms(posterior, prior, z, dataset_size: int, weight) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def total_correlation_terms(
+    posterior: tfd.Distribution, prior: tfd.Distribution, z: tf.Tensor, dataset_size: int, weight: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Splits KL(q(z|x) || p(z)), averaged over the data, into three terms by minibatch-weighted sampling.
 
         I(z; n) = E[log q(z|x) - log q(z)],  TC = E[log q(z) - sum_d log q(z_d)],  sum_d E[log q(z_d) - log p(z_d)]

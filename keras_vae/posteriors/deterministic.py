@@ -1,10 +1,9 @@
 """The posterior of a plain autoencoder, which is a single point."""
 
-import tensorflow_probability as tfp
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.posteriors.head import Posterior, register
-
-tfd = tfp.distributions
 
 
 @register
@@ -21,5 +20,5 @@ class Deterministic(Posterior):
     def num_parameters(self) -> int:
         return self.latent_dim
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         return tfd.Independent(tfd.Deterministic(parameters), reinterpreted_batch_ndims=1)

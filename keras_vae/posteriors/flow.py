@@ -1,14 +1,14 @@
 """A posterior made by a normalizing flow."""
 
+from typing import Any
+
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.coupling_flow import CouplingFlow
 from keras_vae.posteriors.gaussian import DiagonalGaussian
 from keras_vae.posteriors.head import register
 from keras_vae.utils.arguments import PositiveFloat, PositiveInt, checked
-
-tfd = tfp.distributions
 
 
 @register
@@ -34,21 +34,21 @@ class Flow(DiagonalGaussian):
         min_scale: PositiveFloat = 1e-4,
         num_layers: PositiveInt = 4,
         hidden_units: PositiveInt = 64,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(latent_dim, min_scale, **kwargs)
         self.num_layers = num_layers
         self.hidden_units = hidden_units
         self._flow = CouplingFlow(latent_dim, num_layers, hidden_units, name="flow")
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         self._flow.build(self._flatten.compute_output_shape(input_shape))
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> tfd.Distribution:
         features = tf.cast(self._flatten(features), tf.float32)
         base = self.distribution(self._projection(features))
         return tfd.TransformedDistribution(base, self._flow.bijector(features))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_layers": self.num_layers, "hidden_units": self.hidden_units}

@@ -2,10 +2,9 @@
 
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.posteriors.head import ScaledPosterior, register
-
-tfd = tfp.distributions
 
 
 @register
@@ -21,7 +20,7 @@ class DiagonalGaussian(ScaledPosterior):
     def num_parameters(self) -> int:
         return 2 * self.latent_dim
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         loc, raw_scale = self.divide(parameters)
         return tfd.Independent(tfd.Normal(loc, self.scale(raw_scale)), reinterpreted_batch_ndims=1)
 
@@ -39,7 +38,7 @@ class IsotropicGaussian(ScaledPosterior):
     def num_parameters(self) -> int:
         return self.latent_dim + 1
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         loc, raw_scale = self.divide(parameters)
         return tfd.Independent(tfd.Normal(loc, self.scale(raw_scale) * tf.ones_like(loc)), reinterpreted_batch_ndims=1)
 
@@ -64,7 +63,7 @@ class FullGaussian(ScaledPosterior):
     def num_parameters(self) -> int:
         return self.latent_dim + self.latent_dim * (self.latent_dim + 1) // 2
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         loc, raw = self.divide(parameters)
         raw, eye = tfp.math.fill_triangular(raw), tf.eye(self.latent_dim)
         # The diagonal is taken and set by products with the unit matrix, because TFLite has no built-in for either.

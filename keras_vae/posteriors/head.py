@@ -1,7 +1,10 @@
 """`Posterior` and `ScaledPosterior`, the bases of the posterior heads."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions import softplus
 from keras_vae.utils import checks
@@ -21,7 +24,7 @@ class Posterior(Part):
     """
 
     @checked
-    def __init__(self, latent_dim: PositiveInt, **kwargs):
+    def __init__(self, latent_dim: PositiveInt, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.latent_dim = checks.positive_int("latent_dim", latent_dim)
 
@@ -35,21 +38,21 @@ class Posterior(Part):
         """Shape of one draw for each input, `(None, latent_dim)`, which `keras.Model.summary` shows."""
         return (None, self.latent_dim)
 
-    def distribution(self, parameters: tf.Tensor):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """Returns q(z|x) with event shape `(latent_dim,)` from float32 `parameters` `(batch, num_parameters)`."""
         raise NotImplementedError
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         # The head computes in float32 under mixed precision too, because a density in half precision overflows.
         self._flatten = keras.layers.Flatten(data_format="channels_last")
         self._projection = keras.layers.Dense(self.num_parameters, dtype="float32", name="parameters")
         self._projection.build(self._flatten.compute_output_shape(input_shape))
         super().build(input_shape)
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> tfd.Distribution:
         return self.distribution(self._projection(tf.cast(self._flatten(features), tf.float32)))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "latent_dim": self.latent_dim}
 
 
@@ -62,7 +65,7 @@ class ScaledPosterior(Posterior):
     """
 
     @checked
-    def __init__(self, latent_dim: PositiveInt, min_scale: PositiveFloat = 1e-4, **kwargs):
+    def __init__(self, latent_dim: PositiveInt, min_scale: PositiveFloat = 1e-4, **kwargs: Any) -> None:
         super().__init__(latent_dim, **kwargs)
         self.min_scale = checks.positive_float("min_scale", min_scale)
 
@@ -75,5 +78,5 @@ class ScaledPosterior(Posterior):
         """Returns positive scales, 1 + min_scale for `raw` = 0."""
         return softplus.scale(raw, self.min_scale)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "min_scale": self.min_scale}

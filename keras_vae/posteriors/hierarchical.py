@@ -1,6 +1,10 @@
 """A posterior over several stochastic layers."""
 
 from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.chain import Chain, Transition, check_latent_dims
 from keras_vae.networks.gated import Activation
@@ -31,8 +35,8 @@ class Hierarchical(ScaledPosterior):
         min_scale: PositiveFloat = 1e-4,
         hidden_units: Shape = (100, 100),
         activation: Activation = "tanh",
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         latent_dims = check_latent_dims(latent_dims)
         super().__init__(sum(latent_dims), min_scale, **kwargs)
         self.latent_dims = latent_dims
@@ -44,16 +48,16 @@ class Hierarchical(ScaledPosterior):
             for i, size in enumerate(self.latent_dims[1:])
         ]
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self._first.build(input_shape)
         for transition, size in zip(self._transitions, self.latent_dims, strict=False):
             transition.build((None, size))
         self.built = True
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> tfd.Distribution:
         return Chain(self._first(features), self._transitions, self.latent_dims)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["latent_dim"]
         own = {"latent_dims": list(self.latent_dims), "hidden_units": list(self.hidden_units)}

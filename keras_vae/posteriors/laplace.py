@@ -1,10 +1,9 @@
 """The Laplace posterior."""
 
-import tensorflow_probability as tfp
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.posteriors.head import ScaledPosterior, register
-
-tfd = tfp.distributions
 
 
 @register
@@ -20,6 +19,6 @@ class Laplace(ScaledPosterior):
     def num_parameters(self) -> int:
         return 2 * self.latent_dim
 
-    def distribution(self, parameters):
+    def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         loc, raw_scale = self.divide(parameters)
         return tfd.Independent(tfd.Laplace(loc, self.scale(raw_scale)), reinterpreted_batch_ndims=1)

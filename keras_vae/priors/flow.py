@@ -1,13 +1,13 @@
 """A prior made by a normalizing flow."""
 
-import tensorflow_probability as tfp
+from typing import Any
+
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.coupling_flow import CouplingFlow
 from keras_vae.priors.normal import StandardNormal
 from keras_vae.priors.prior import Prior, register
 from keras_vae.utils.arguments import PositiveInt, checked
-
-tfd = tfp.distributions
 
 
 @register
@@ -23,18 +23,20 @@ class Flow(Prior):
     """
 
     @checked
-    def __init__(self, latent_dim: PositiveInt, num_layers: PositiveInt = 6, hidden_units: PositiveInt = 64, **kwargs):
+    def __init__(
+        self, latent_dim: PositiveInt, num_layers: PositiveInt = 6, hidden_units: PositiveInt = 64, **kwargs: Any
+    ) -> None:
         super().__init__(latent_dim, **kwargs)
         self.num_layers = num_layers
         self.hidden_units = hidden_units
         self._flow = CouplingFlow(latent_dim, num_layers, hidden_units, name="flow")
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         self._flow.build(None)
         super().build(input_shape)
 
-    def distribution(self):
+    def distribution(self) -> tfd.Distribution:
         return tfd.TransformedDistribution(StandardNormal(self.latent_dim)(), self._flow.bijector())
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_layers": self.num_layers, "hidden_units": self.hidden_units}

@@ -1,8 +1,10 @@
 """A prior over several stochastic layers."""
 
 from collections.abc import Sequence
+from typing import Any, Self
 
 import keras
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.chain import Chain, Transition, check_latent_dims
 from keras_vae.networks.gated import Activation
@@ -36,8 +38,8 @@ class Hierarchical(Prior):
         hidden_units: Shape = (100, 100),
         activation: Activation = "tanh",
         min_scale: PositiveFloat = 1e-4,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         latent_dims = check_latent_dims(latent_dims)
         super().__init__(sum(latent_dims), **kwargs)
         self.latent_dims = latent_dims
@@ -55,17 +57,17 @@ class Hierarchical(Prior):
             for i, size in enumerate(self.latent_dims[-2::-1])
         ]
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         if not self.top.built:
             self.top.build(None)
         for transition, size in zip(self._transitions, self.latent_dims[:0:-1], strict=True):
             transition.build((None, size))
         super().build(input_shape)
 
-    def distribution(self):
+    def distribution(self) -> tfd.Distribution:
         return Chain(self.top(), self._transitions, self.latent_dims[::-1], from_last=True)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["latent_dim"]
         own = {"latent_dims": list(self.latent_dims), "hidden_units": list(self.hidden_units)}
@@ -73,5 +75,5 @@ class Hierarchical(Prior):
         return {**config, **own, "top": top, "activation": self.activation, "min_scale": self.min_scale}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**{**config, "top": keras.saving.deserialize_keras_object(config["top"])})

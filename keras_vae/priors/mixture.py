@@ -1,17 +1,17 @@
 """A mixture of Gaussians as the prior."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions import softplus
 from keras_vae.distributions.mixture import MixtureOfNormals
 from keras_vae.priors.prior import Prior, register
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import ArrayLike, PositiveFloat, PositiveInt, checked
-
-tfd = tfp.distributions
 
 
 @register
@@ -26,13 +26,13 @@ class MixtureOfGaussians(Prior):
 
     @checked
     def __init__(
-        self, latent_dim: PositiveInt, num_components: PositiveInt = 10, min_scale: PositiveFloat = 1e-3, **kwargs
-    ):
+        self, latent_dim: PositiveInt, num_components: PositiveInt = 10, min_scale: PositiveFloat = 1e-3, **kwargs: Any
+    ) -> None:
         super().__init__(latent_dim, **kwargs)
         self.num_components = checks.positive_int("num_components", num_components)
         self.min_scale = checks.positive_float("min_scale", min_scale)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         shape = (self.num_components, self.latent_dim)
         self.logits = self.add_weight(name="logits", shape=shape[:1], initializer="zeros", dtype="float32")
         self.loc = self.add_weight(
@@ -41,7 +41,7 @@ class MixtureOfGaussians(Prior):
         self.raw_scale = self.add_weight(name="raw_scale", shape=shape, initializer="zeros", dtype="float32")
         super().build(input_shape)
 
-    def distribution(self):
+    def distribution(self) -> tfd.Distribution:
         scale = softplus.scale(self.raw_scale, self.min_scale)
         components = tfd.Independent(tfd.Normal(tf.convert_to_tensor(self.loc), scale), reinterpreted_batch_ndims=1)
         return MixtureOfNormals(tfd.Categorical(logits=tf.convert_to_tensor(self.logits)), components)
@@ -53,5 +53,5 @@ class MixtureOfGaussians(Prior):
         self.loc.assign(loc)
         self.raw_scale.assign(softplus.raw_of_scale(scale, self.min_scale))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_components": self.num_components, "min_scale": self.min_scale}

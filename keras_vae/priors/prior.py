@@ -1,7 +1,11 @@
 """`Prior`, the base of the priors."""
 
-import keras
+from typing import Any
 
+import keras
+from tensorflow_probability import distributions as tfd
+
+from keras_vae.data.images import Images
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import PositiveInt, checked
 from keras_vae.utils.part import Part
@@ -31,11 +35,11 @@ class Prior(Part):
     needs_encoder = False
 
     @checked
-    def __init__(self, latent_dim: PositiveInt, **kwargs):
+    def __init__(self, latent_dim: PositiveInt, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.latent_dim = checks.positive_int("latent_dim", latent_dim)
 
-    def distribution(self):
+    def distribution(self) -> tfd.Distribution:
         """Returns p(z) with batch shape `()` and event shape `(latent_dim,)`.
 
         If the prior has `needs_encoder`, the method has one argument, the encoder.
@@ -47,13 +51,14 @@ class Prior(Part):
         """Shape of one draw, `(latent_dim,)`, which `keras.Model.summary` shows."""
         return (self.latent_dim,)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         super().build(input_shape)
 
-    def __call__(self, encoder=None):
+    def __call__(self, encoder: keras.layers.Layer | None = None) -> tfd.Distribution:
         """Returns p(z); `encoder` is the model's, for the priors that are made of it."""
         # Most priors have no input, and Keras's layer call needs one, so this method replaces it.
-        distribution = self.distribution(encoder) if self.needs_encoder else self.distribution()
+        arguments = (encoder,) if self.needs_encoder else ()
+        distribution = self.distribution(*arguments)
         shapes = distribution.batch_shape, distribution.event_shape
         if not (shapes[0].is_compatible_with(()) and shapes[1].is_compatible_with((self.latent_dim,))):
             # Without this check, densities would be broadcast without an error, and the KL would be wrong.
@@ -63,8 +68,8 @@ class Prior(Part):
             )
         return distribution
 
-    def adapt(self, images) -> None:
+    def adapt(self, images: Images) -> None:
         """Starts the prior from training examples, `keras_vae.data.Images`; most priors do nothing here."""
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "latent_dim": self.latent_dim}

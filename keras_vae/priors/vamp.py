@@ -1,16 +1,17 @@
 """The VampPrior: a mixture of posteriors at learned inputs."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
+from keras_vae.data.images import Images
 from keras_vae.distributions.mixture import MixtureOfNormals, is_diagonal_normal
 from keras_vae.priors.prior import Prior, register
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import PositiveInt, Shape, checked
-
-tfd = tfp.distributions
 
 
 @register
@@ -38,8 +39,8 @@ class VampPrior(Prior):
         num_components: PositiveInt = 100,
         low: float = 0.0,
         high: float = 1.0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(latent_dim, **kwargs)
         self.event_shape = checks.shape("event_shape", event_shape)
         self.num_components = checks.positive_int("num_components", num_components)
@@ -47,7 +48,7 @@ class VampPrior(Prior):
         if self.low >= self.high:
             raise ValueError(f"`low` must be below `high`. Received: low={low!r} and high={high!r}")
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         self.pseudo_inputs = self.add_weight(
             name="pseudo_inputs",
             shape=(self.num_components, *self.event_shape),
@@ -56,12 +57,12 @@ class VampPrior(Prior):
         )
         super().build(input_shape)
 
-    def adapt(self, images):
+    def adapt(self, images: Images) -> None:
         # The pseudo-inputs are spread over the data, and repeat if there are fewer examples than components.
         index = np.arange(self.num_components) * max(1, len(images) // self.num_components) % len(images)
         self.pseudo_inputs.assign(images[index].numpy())
 
-    def distribution(self, encoder=None):
+    def distribution(self, encoder: keras.layers.Layer | None = None) -> tfd.Distribution:
         """Returns p(z), made of the model's `encoder`.
 
         Raises:
@@ -76,6 +77,6 @@ class VampPrior(Prior):
         mixture = MixtureOfNormals if is_diagonal_normal(components) else tfd.MixtureSameFamily
         return mixture(tfd.Categorical(logits=tf.zeros(self.num_components)), components)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"event_shape": list(self.event_shape), "num_components": self.num_components}
         return {**super().get_config(), **own, "low": self.low, "high": self.high}

@@ -23,7 +23,7 @@ TRUSTED = ". A file that you trust is loaded by keras.saving.load_model"
 class _Account:
     """Counts what a model that is being loaded has cost so far."""
 
-    def __init__(self, weights: Weights):
+    def __init__(self, weights: Weights) -> None:
         self._most = {
             "numbers in weights": weights.numbers,
             "layers and metrics": weights.arrays + _FREE_LAYERS,

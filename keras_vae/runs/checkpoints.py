@@ -6,7 +6,7 @@ import pathlib
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import tensorflow as tf
@@ -20,7 +20,7 @@ _KEPT = 2
 
 
 @contextlib.contextmanager
-def lock_run_dir(run_dir: pathlib.Path):
+def lock_run_dir(run_dir: pathlib.Path) -> Iterator[None]:
     """Within this context no other process may write to the folder; the lock goes with the process.
 
     Raises:
@@ -83,8 +83,8 @@ def restore(
         except ValueError as error:
             troubles[path_of(folder, epoch)] = error
             continue
-        for path, error in troubles.items():
-            logging.warning("this checkpoint is passed over: %s", error)
+        for path, trouble in troubles.items():
+            logging.warning("this checkpoint is passed over: %s", trouble)
             if rename:
                 path.rename(path.with_suffix(".damaged"))
         return model, epoch
@@ -128,18 +128,18 @@ class Checkpoints(keras.callbacks.Callback):
       before: seconds of training that an interrupted part of the run took.
     """
 
-    def __init__(self, run_dir: pathlib.Path, seconds: float = 30.0, before: float = 0.0):
+    def __init__(self, run_dir: pathlib.Path, seconds: float = 30.0, before: float = 0.0) -> None:
         super().__init__()
         self._run_dir, self._times = run_dir, run_dir / "seconds.csv"
         self._seconds, self._before = seconds, before
         self._ended = self._saved = 0
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self._start = self._saved_at = time.perf_counter()
         if not self._times.is_file() or not self._times.stat().st_size:
             self._times.write_text("epoch,seconds\n", encoding="utf-8")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         now = time.perf_counter()
         with self._times.open("a", encoding="utf-8") as file:
             file.write(f"{epoch},{self._before + now - self._start:.3f}\n")
@@ -147,7 +147,7 @@ class Checkpoints(keras.callbacks.Callback):
         if now - self._saved_at >= self._seconds:
             self._save()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         if self._ended > self._saved:
             self._save()
 

@@ -16,7 +16,15 @@ from keras_vae.utils.json_files import check_links, read_json
 from keras_vae.utils.text import written
 
 
-def _option(default: Any, text: str, choices: tuple = (), low=None, high=None, open_ends=False, acts_with=None):
+def _option(
+    default: Any,
+    text: str,
+    choices: tuple = (),
+    low: Any = None,
+    high: Any = None,
+    open_ends: Any = False,
+    acts_with: Any = None,
+) -> Any:
     """Returns a field.
 
     Args:
@@ -223,10 +231,10 @@ class Config:
     )
     export: bool = _option(True, "write the SavedModel and the TFLite decoder when done")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in FIELDS:
             check(name, getattr(self, name))
-        if self.image_size and not (_SIZE.fullmatch(self.image_size) and max(self.size()) <= _MAX_PIXELS):
+        if self.image_size and not (_SIZE.fullmatch(self.image_size) and max(self.size() or (0,)) <= _MAX_PIXELS):
             raise ValueError(
                 f"`image_size` must be HEIGHTxWIDTH or one number, in pixels, each from 1 to {_MAX_PIXELS:,}. "
                 f"Received: {self.image_size!r}"
@@ -351,7 +359,8 @@ class Config:
           TypeError: if there is none of a name.
           ValueError: if a value is bad.
         """
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()})
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
+        return cls(**values)
 
 
 # A run may go on with other values of these than it began with.
@@ -415,7 +424,7 @@ def _may_be(field, item):
     return low is None or (low < item < high if field.metadata["open_ends"] else low <= item <= high)
 
 
-def _is(kind, value) -> bool:
+def _is(kind: Any, value: Any) -> bool:
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, int | float) if kind is float else isinstance(value, kind)

@@ -6,6 +6,7 @@ import math
 import numbers
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 # The methods of Keras are those of all threads. A thread may count in a count of its own.
 _one_at_a_time = threading.RLock()
@@ -40,7 +41,7 @@ def _with_call_before(method, function):
     return call
 
 
-def numbers_in_weight(_, shape=None, *__, **___) -> int:
+def numbers_in_weight(_: Any, shape: Any = None, *__: Any, **___: Any) -> int:
     """Returns how many numbers a call of `keras.layers.Layer.add_weight` makes, from its arguments."""
     dimensions = shape if isinstance(shape, list | tuple) else [shape]
     return math.prod(abs(int(d)) for d in dimensions if isinstance(d, numbers.Integral))

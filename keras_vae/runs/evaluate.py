@@ -7,16 +7,19 @@ a traversal, and samples beside their nearest training images.
 
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 from absl import logging
 
 from keras_vae import plotting
+from keras_vae.data import Dataset
 from keras_vae.measure import evaluation, latent
 from keras_vae.measure.disentanglement import disentanglement_scores
 from keras_vae.measure.frechet import MIN_REAL, ClassifierFeatures, sample_quality
 from keras_vae.measure.information import split_kl
 from keras_vae.models import codes
+from keras_vae.models.vae import VAE
 from keras_vae.posteriors import Deterministic, Flow
 from keras_vae.runs.config import Config
 from keras_vae.runs.run_dir import load_config, load_model, write_json
@@ -55,7 +58,7 @@ def evaluate_run(run_dir: Path, num_importance_samples: PositiveInt = 500, overw
     return folder
 
 
-def measure(vae, config: Config, dataset, num_importance_samples: int) -> dict:
+def measure(vae: VAE, config: Config, dataset: Dataset, num_importance_samples: int) -> dict:
     """Returns the numbers, plain values for a JSON file, in nats unless their name says otherwise."""
     report = evaluation.evaluate(vae, dataset.test, num_importance_samples, config.seed)
     part = dataset.test[:NUM_SPLIT_EXAMPLES]
@@ -72,23 +75,24 @@ def measure(vae, config: Config, dataset, num_importance_samples: int) -> dict:
     return report
 
 
-def _has_classes(dataset) -> bool:
+def _has_classes(dataset: Any) -> bool:
     """Returns whether training and test images have class numbers, of at least two classes."""
     labels = [part.labels for part in (dataset.train, dataset.test)]
     known = all(y is not None and y.ndim == 1 and y.min() >= 0 for y in labels)  # -1 stands for none in some data sets
     return known and labels[0].max() > 0 and len(dataset.event_shape) == 3
 
 
-def classifier_quality(vae, config: Config, dataset) -> dict:
+def classifier_quality(vae: VAE, config: Config, dataset: Dataset) -> dict:
     """Returns the quality of samples by a classifier of the training images, and its accuracy on the test images."""
-    num_classes = 1 + int(max(part.labels.max() for part in (dataset.train, dataset.test)))  # a rare one may be in one
+    labels: list[Any] = [part.labels for part in (dataset.train, dataset.test)]
+    num_classes = 1 + int(max(each.max() for each in labels))  # a rare one may be in one
     classifier = ClassifierFeatures(dataset.event_shape, num_classes, seed=config.seed).fit(dataset.train)
     count = min(len(dataset.test), 5000)
     # Binary images are compared with drawn pixels, grey ones with means.
     output = "mean" if dataset.binarization == "none" else "sample"
     samples = [
         vae.sample(len(c), config.seed + i, output=output, condition=None if vae.condition_dim is None else c)
-        for i, c in enumerate(np.array_split(dataset.test.labels[:count], -(-count // 500)))
+        for i, c in enumerate(np.array_split(labels[1][:count], -(-count // 500)))
     ]
     quality = sample_quality(np.concatenate(samples), dataset.test[:count], classifier, seed=config.seed)
     return {**quality, "classifier_accuracy": classifier.accuracy(dataset.test)}
@@ -113,7 +117,7 @@ def log_measures(report: dict) -> None:
         logging.info("Frechet distance of samples %.4g", report["classifier_frechet"]["frechet_distance"])
 
 
-def factor_scores(vae, dataset, seed: int) -> dict:
+def factor_scores(vae: VAE, dataset: Dataset, seed: int) -> dict:
     """Returns the disentanglement scores of the centres of q(z|x) against the known factors of all examples."""
     parts = (dataset.train, dataset.validation, dataset.test)
     codes = np.concatenate([codes.posterior_centers(vae, part) for part in parts])
@@ -125,7 +129,7 @@ def factor_scores(vae, dataset, seed: int) -> dict:
     }
 
 
-def draw(vae, dataset, report: dict) -> dict:
+def draw(vae: VAE, dataset: Dataset, report: dict) -> dict:
     """Returns the figures by name."""
     test = dataset.test[:NUM_PICTURES]
     condition = None if vae.condition_dim is None else test.labels

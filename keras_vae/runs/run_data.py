@@ -1,5 +1,6 @@
 """The data set of a run: read by its settings, and the same as when it began."""
 
+import os
 import pathlib
 
 from keras_vae import data
@@ -40,7 +41,7 @@ def load_data(config: Config) -> data.Dataset:
     )
 
 
-def load_data_of(run_dir, config: Config) -> data.Dataset:
+def load_data_of(run_dir: str | os.PathLike, config: Config) -> data.Dataset:
     """Returns the data set of a run, for which they are as they were when it began, if it has.
 
     Raises:

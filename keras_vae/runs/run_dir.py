@@ -67,7 +67,7 @@ def load_config(run_dir: Path) -> Config:
 
 def write_json(path: Path, content: dict) -> None:
     """Writes a dict as indented JSON; the file gets its name when it is whole."""
-    with file_written_whole(path) as work:
+    with file_written_whole(pathlib.Path(path)) as work:
         work.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

@@ -30,7 +30,7 @@ _MAX_INTEGER = 1 << 16
 _FREE_INTEGERS = {"dataset_size", "num_samples", "num_steps", "seed", "shared_object_id"}
 
 # Losses and metrics are not among them: the model computes its own.
-_MODULES = ("activations", "constraints", "dtype_policies", "initializers", "layers", "optimizers")
+_MODULES: tuple[str, ...] = ("activations", "constraints", "dtype_policies", "initializers", "layers", "optimizers")
 _MODULES += ("optimizers.schedules", "regularizers")
 _FROM_KERAS = {"DTypePolicy", "Functional", "Model", "Sequential"}
 # Code, other runtimes, files beside the model, and loops in Python.

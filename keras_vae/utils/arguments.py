@@ -41,12 +41,12 @@ class Kind(NamedTuple):
     accepts: Callable[[Any], bool]
 
 
-def is_int(value) -> bool:
+def is_int(value: Any) -> bool:
     """Whether a value is an integer of Python or NumPy, but not True or False."""
     return type(value) is int or (isinstance(value, numbers.Integral) and not isinstance(value, bool))
 
 
-def is_float(value) -> bool:
+def is_float(value: Any) -> bool:
     """Whether a value is a finite real number of Python or NumPy, but not True or False."""
     if type(value) is not float and (not isinstance(value, numbers.Real) or isinstance(value, bool)):
         return False
@@ -56,7 +56,7 @@ def is_float(value) -> bool:
         return False
 
 
-def is_numeric(value) -> bool:
+def is_numeric(value: Any) -> bool:
     """Whether a value is an array, tensor or list of real numbers or truth values, with at least one entry."""
     try:
         dtype = np.dtype(getattr(value.dtype, "as_numpy_dtype", value.dtype))
@@ -72,17 +72,17 @@ def is_numeric(value) -> bool:
     return not empty and (dtype.kind in "biuf" or dtype.name == "bfloat16")
 
 
-def is_array(value) -> bool:
+def is_array(value: Any) -> bool:
     """Whether a value is numeric and has at least one axis."""
     return is_numeric(value) and getattr(value, "shape", None) != ()
 
 
-def is_path(value) -> bool:
+def is_path(value: Any) -> bool:
     """Whether a value is text that is not empty, or a path of `pathlib`."""
     return isinstance(value, os.PathLike) or (isinstance(value, str) and value != "")
 
 
-def kind_of(annotation) -> Kind:
+def kind_of(annotation: Any) -> Kind:
     """Returns the `Kind` of an annotation; raises `TypeError` for one that this module does not know."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
@@ -142,6 +142,7 @@ _PLAIN = {
     str: Kind("a string", "strings", lambda value: isinstance(value, str)),
     type(None): Kind("None", "Nones", lambda value: value is None),
     Callable: Kind("a function", "functions", callable),
+    Any: Kind("anything", "things", lambda value: True),
 }
 
 # A kind that several functions ask for has an alias here.
@@ -171,7 +172,7 @@ Path = Annotated[str | os.PathLike, Kind("a path", "paths", is_path)]
 Shape = Annotated[Sequence[int], Kind("a tuple of positive integers", "shapes", kind_of(Sequence[PositiveInt]).accepts)]
 
 
-def checked(function):
+def checked(function: Callable) -> Callable:
     """Makes a function, a method or the constructor of a class check its arguments against its annotations.
 
     The annotations are read at the first call, when all names in them are known. Arguments without an annotation and
@@ -181,11 +182,12 @@ def checked(function):
       ValueError: if a call passes a value that an annotation does not accept; it names argument, kind and value.
     """
     if isinstance(function, type):
-        function.__init__ = checked(function.__init__)
+        function.__init__ = checked(function.__init__)  # type: ignore[misc]
         return function
     signature = inspect.signature(function)
     positional = [name for name, each in signature.parameters.items() if each.kind <= each.POSITIONAL_OR_KEYWORD]
-    kinds, tests = {}, {}
+    kinds: dict[str, Kind] = {}
+    tests: dict[str, Callable[[Any], bool]] = {}
 
     @functools.wraps(function)
     def call(*args, **kwargs):
@@ -200,7 +202,7 @@ def checked(function):
         return function(*args, **kwargs)
 
     # Keras and scikit-learn read the arguments of a constructor without following `__wrapped__`.
-    call.__signature__ = signature
+    call.__signature__ = signature  # type: ignore[attr-defined]
     return call
 
 
@@ -213,7 +215,7 @@ def _kinds(function, signature):
     return {name: kind_of(hints[name]) for name in single if name in hints}
 
 
-def shown(value) -> str:
+def shown(value: Any) -> str:
     """Returns a value as an error shows it: an array by its type and shape, other things in at most 200 characters."""
     if hasattr(value, "dtype") and not isinstance(value, type) and getattr(value, "shape", ()) != ():
         return f"<{type(value).__name__} of {getattr(value.dtype, 'name', value.dtype)} with shape {value.shape}>"

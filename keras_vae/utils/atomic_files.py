@@ -9,7 +9,7 @@ from collections.abc import Iterator
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 MARKER = ".keras_vae"
 _MARKER_TEXT = "keras_vae wrote this folder. While this file is here, nothing in the folder is read as training data.\n"

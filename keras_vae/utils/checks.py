@@ -3,7 +3,7 @@
 import math
 import numbers
 from collections.abc import Collection
-from typing import Literal
+from typing import Any, Literal
 
 from keras_vae.utils.arguments import Shape, kind_of, shown
 
@@ -11,30 +11,30 @@ from keras_vae.utils.arguments import Shape, kind_of, shown
 MAX_INT32, MAX_INT64, MAX_FLOAT32 = 2**31 - 1, 2**63 - 1, 3.4028234663852886e38
 
 
-def positive_int(name: str, value, high: int = MAX_INT32) -> int:
+def positive_int(name: str, value: Any, high: int = MAX_INT32) -> int:
     """Returns `value` as an int, or raises `ValueError` unless it is an integer from 1 to `high`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise ValueError(f"`{name}` must be a positive integer. Received: {name}={shown(value)}")
     return int(_at_most(high, name, value))
 
 
-def nonnegative_int(name: str, value, high: int = MAX_INT64) -> int:
+def nonnegative_int(name: str, value: Any, high: int = MAX_INT64) -> int:
     """Returns `value` as an int, or raises `ValueError` unless it is an integer from 0 to `high`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 0:
         raise ValueError(f"`{name}` must be an integer of at least 0. Received: {name}={shown(value)}")
     return int(_at_most(high, name, value))
 
 
-def positive_float(name: str, value) -> float:
+def positive_float(name: str, value: Any) -> float:
     """Returns `value` as a float, or raises `ValueError` unless it is a number above 0 that float32 can hold."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < math.inf:  # type: ignore[operator]
         raise ValueError(f"`{name}` must be a positive number. Received: {name}={shown(value)}")
     return float(_at_most(MAX_FLOAT32, name, value))
 
 
-def nonnegative_float(name: str, value) -> float:
+def nonnegative_float(name: str, value: Any) -> float:
     """Returns `value` as a float, or raises `ValueError` unless it is a number of at least 0 that float32 can hold."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < math.inf:  # type: ignore[operator]
         raise ValueError(f"`{name}` must be a number of at least 0. Received: {name}={shown(value)}")
     return float(_at_most(MAX_FLOAT32, name, value))
 
@@ -45,21 +45,21 @@ def _at_most(high, name, value):
     return value
 
 
-def one_of(name: str, value, choices: Collection):
+def one_of(name: str, value: Any, choices: Collection) -> Any:
     """Returns `value`, or raises `ValueError` unless it is one of `choices`."""
     if not kind_of(Literal[tuple(choices)]).accepts(value):
         raise ValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}. Received: {name}={shown(value)}")
     return value
 
 
-def instance(name: str, value, kind: type):
+def instance(name: str, value: Any, kind: type) -> Any:
     """Returns `value`, or raises `ValueError` unless it is an instance of `kind`."""
     if not isinstance(value, kind):
         raise ValueError(f"`{name}` must be a {kind.__name__}. Received: {name}={shown(value)}")
     return value
 
 
-def shape(name: str, value) -> tuple[int, ...]:
+def shape(name: str, value: Any) -> tuple[int, ...]:
     """Returns `value` as a tuple, or raises `ValueError` unless it is a sequence of positive integers."""
     kind = kind_of(Shape)
     if not kind.accepts(value):
@@ -67,7 +67,7 @@ def shape(name: str, value) -> tuple[int, ...]:
     return tuple(map(int, value))
 
 
-def image_shape(name: str, value) -> tuple[int, int, int]:
+def image_shape(name: str, value: Any) -> tuple[int, int, int]:
     """Returns `value` as a tuple, or raises `ValueError` unless it is (height, width, channels)."""
     dimensions = shape(name, value)
     if len(dimensions) != 3:

@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 from absl import flags, logging
 
@@ -23,10 +24,10 @@ _MAX_LINE = 2000
 class Parser(argparse.ArgumentParser):
     """A parser whose usage errors are one line and exit code 2."""
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         fail(message)
 
-    def print_help(self, file=None):
+    def print_help(self, file: Any = None) -> None:
         show(self.format_help())
 
 
@@ -38,7 +39,7 @@ def escaped(value: object) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
 
 
-def fail(message: object) -> None:
+def fail(message: object) -> NoReturn:
     """Ends the program with one line of explanation and exit code 2."""
     line = escaped(message)
     if len(line) > _MAX_LINE:
@@ -101,16 +102,17 @@ def begin() -> None:
 
 
 @contextlib.contextmanager
-def one_line_errors(*mistakes: type, hint: Callable[[], str] = str) -> Iterator[None]:
+def one_line_errors(*mistakes: type[Exception], hint: Callable[[], str] = str) -> Iterator[None]:
     """Within this context `ValueError`, `ImportError`, `mistakes` and a full disk or memory end in `fail`.
 
     Args:
       *mistakes: further classes of errors that say what was wrong.
       hint: called when disk or memory are full; returns text for the end of the line, for example how to go on.
     """
+    kinds: tuple[type[Exception], ...] = (ValueError, ImportError, *mistakes)
     try:
         yield
-    except (ValueError, ImportError, *mistakes) as error:
+    except kinds as error:
         fail(error)
     except machine_errors() as error:
         fail(f"{cause(error)}{hint()}")
@@ -144,7 +146,7 @@ def whole_lines() -> Iterator[None]:
             raise
 
 
-def machine_errors() -> tuple[type, ...]:
+def machine_errors() -> tuple[type[Exception], ...]:
     """Returns the classes of errors that a full disk or memory raises, with TensorFlow's own if it is imported."""
     errors = getattr(sys.modules.get("tensorflow"), "errors", None)
     return (OSError, MemoryError, *([errors.OpError] if errors else []))
@@ -157,8 +159,9 @@ def cause(error: Exception) -> str:
     line = next((line for line in lines if not _AROUND.match(line)), type(error).__name__)
     if type(error) is MemoryError and not said:
         line = "out of memory"
-    if getattr(error, "filename", None) is not None:
-        line = f"{line}: {error.filename}"
+    filename = getattr(error, "filename", None)
+    if filename is not None:
+        line = f"{line}: {filename}"
     return _NAMES.sub("", line)
 
 
@@ -207,12 +210,12 @@ def stderr_held_back() -> Iterator[None]:
             os.close(stderr)
 
 
-def _escape_names(record) -> bool:
+def _escape_names(record: Any) -> bool:
     """Escapes the values in a log message, which may come from a file, and leaves the program's own text alone."""
     if isinstance(record.args, tuple):
         record.args = tuple(arg if isinstance(arg, int | float) else escaped(arg) for arg in record.args)
     return True
 
 
-def _is_news(record) -> bool:
+def _is_news(record: Any) -> bool:
     return "tensorflow" not in record.pathname or record.levelno >= std_logging.WARNING

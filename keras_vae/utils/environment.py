@@ -1,6 +1,7 @@
 """Checks of how Keras is set up: its backend, its precision, and objects that come from the Keras before 3."""
 
 import os
+from typing import Any
 
 
 def check_backend() -> None:
@@ -35,7 +36,7 @@ def check_precision() -> None:
         )
 
 
-def whose(value) -> str:
+def whose(value: Any) -> str:
     """Returns a sentence for an error if `value` was made by Keras 2 (`tf_keras`, or `tf.keras` on it), else ""."""
     if not any(base.__module__.startswith(("tf_keras.", "tensorflow.python.keras.")) for base in type(value).__mro__):
         return ""

@@ -1,6 +1,7 @@
 """Objects whose arguments can no longer be changed once a model uses them."""
 
 import inspect
+from typing import Any, Self
 
 
 class InUse:
@@ -11,7 +12,7 @@ class InUse:
 
     _in_use = False
 
-    def mark_in_use(self):
+    def mark_in_use(self) -> Self:
         """Forbids changes to the arguments of this object and of the objects in it; returns the object."""
         for part in vars(self).values():
             if isinstance(part, InUse):
@@ -19,7 +20,7 @@ class InUse:
         self._in_use = True
         return self
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         if self._in_use and name in inspect.signature(type(self)).parameters:
             raise AttributeError(
                 f"`{name}` of {type(self).__name__} must not be changed while a model uses it: "

@@ -5,7 +5,7 @@ import os
 import pathlib
 
 
-def run_file(run_dir, name: str) -> pathlib.Path:
+def run_file(run_dir: str | os.PathLike, name: str) -> pathlib.Path:
     """Returns the path of a file in a run directory, after a check that it is safe to open.
 
     Raises:
@@ -18,7 +18,7 @@ def run_file(run_dir, name: str) -> pathlib.Path:
     return path
 
 
-def check_links(run_dir) -> None:
+def check_links(run_dir: str | os.PathLike[str]) -> None:
     """Raises `ValueError` unless all in a run directory are folders in it or pass `run_file`.
 
     A run that goes on writes to these files, and must not follow a link to a file elsewhere.
@@ -31,7 +31,7 @@ def check_links(run_dir) -> None:
                 run_file(run_dir, str(path.relative_to(run_dir)))
 
 
-def _is_inside(path, folder) -> bool:
+def _is_inside(path: pathlib.Path, folder: str | os.PathLike) -> bool:
     try:
         return path.resolve().is_relative_to(pathlib.Path(folder).resolve())
     except (OSError, RuntimeError):  # the links form a circle

@@ -7,7 +7,7 @@ import pathlib
 try:
     import resource
 except ImportError:  # Windows
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 # Deflate cannot compress by more than this (zlib's technical notes): a header that claims more is damaged or malicious.
 DEFLATE_RATIO = 1032

@@ -1,5 +1,7 @@
 """Frozen parts: `trainable = False` reaches every layer inside, and comes back from a file as it was."""
 
+from typing import Any
+
 import keras
 
 
@@ -11,7 +13,7 @@ class Part(keras.layers.Layer):
     is made with `trainable=False`.
     """
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         # Keras's own __init__ sets attributes before there is a `trainable`.
         if not getattr(self, "trainable", True):

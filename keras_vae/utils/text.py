@@ -1,7 +1,9 @@
 """Values as text for errors."""
 
+from typing import Any
 
-def written(value) -> str:
+
+def written(value: Any) -> str:
     """Returns `repr(value)`, or a description if Python refuses to write the value."""
     try:
         return repr(value)

@@ -6,7 +6,7 @@ import json
 import math
 import pathlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import logging
@@ -68,8 +68,8 @@ def read(
     transparent = sum(header.alpha for _, header in known)
     if transparent:
         logging.info("%d of %d images with transparent pixels laid on %s", transparent, len(known), background)
-    names = sorted({picture.label for picture in found} - {None})
-    parts = {}
+    names = sorted({picture.label for picture in found if picture.label is not None})
+    parts: dict[str, Any] = {}
     for split in dict.fromkeys(picture.split for picture in found):
         members = [picture for picture, _ in known if picture.split == split]
         parts[split] = _decode(members, shape, color, names, bad)
@@ -80,7 +80,7 @@ def read(
             raise ValueError(message)
         logging.warning("%s", message)
     return Splits(
-        parts.get("train", parts.get("")),
+        parts["train"] if "train" in parts else parts[""],
         parts.get("test"),
         parts.get("validation"),
         class_names=tuple(names),
@@ -121,7 +121,7 @@ def find(folder: pathlib.Path) -> tuple[list[Picture], int]:
     return found, ignored
 
 
-def _files(folder, seen, own) -> Iterator[pathlib.Path]:
+def _files(folder: Any, seen: Any, own: Any) -> Iterator[pathlib.Path]:
     """Yields the files below a folder, and hidden folders as if they were files; reads each folder once.
 
     Folders that have been read are added to `seen`. Folders that the package wrote are added to `own`, and nothing in

@@ -5,7 +5,7 @@ import math
 import pathlib
 import re
 import zlib
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -88,7 +88,7 @@ def read(path: pathlib.Path, rank: int) -> np.ndarray:
     try:
         size = path.stat().st_size
         with (gzip.open if packed else open)(path, "rb") as file:
-            array = parse(file, inflated(size) if packed else size)
+            array = parse(cast(BinaryIO, file), inflated(size) if packed else size)
         if array.ndim != rank:
             raise ValueError(f"it must have {rank} dimensions, and has {array.ndim}")
     except (OSError, EOFError, zlib.error, ValueError) as error:

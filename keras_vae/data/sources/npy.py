@@ -47,7 +47,7 @@ def from_file(path: pathlib.Path) -> Array:
 
 def from_archive(archive: zipfile.ZipFile, key: str) -> Array:
     """Returns the array `key` of an .npz file, to be read while the archive is open; raises as `from_file` does."""
-    info, size = archive.getinfo(f"{key}.npy"), pathlib.Path(archive.filename).stat().st_size
+    info, size = archive.getinfo(f"{key}.npy"), pathlib.Path(str(archive.filename)).stat().st_size
     where = f"{archive.filename} [{key}]"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{where} must be stored or deflated, as NumPy does. Received: type {info.compress_type}")

@@ -47,7 +47,8 @@ def as_color(background: str) -> tuple[int, int, int]:
       ValueError: if it is neither.
     """
     try:
-        red, green, blue = ImageColor.getrgb(background)
+        channels: tuple[int, ...] = ImageColor.getrgb(background)
+        red, green, blue = channels
     except (ValueError, AttributeError, TypeError):
         raise ValueError(
             "`background` must be a color: a name of CSS, for example 'white', or '#RRGGBB'. "

@@ -1,6 +1,6 @@
 """Trains a variational autoencoder: `python train.py --dataset=mnist`.
 
-Writes a run directory with the model, its test log likelihood in nats, figures, and a decoder for TensorFlow Lite.
+It writes a run directory with the model, its test log likelihood in nats, figures, and a decoder for TensorFlow Lite.
 """
 
 import os
@@ -45,19 +45,20 @@ def define_flags() -> None:
 
 
 def help_text() -> str:
-    """Returns what --help prints above the flags."""
+    """Returns the text that --help prints above the flags."""
     lines = "\n".join(f"  {name}: {preset.description}" for name, preset in presets.PRESETS.items())
     return f"{__doc__}\nPresets:\n{lines}"
 
 
 def make_config() -> Config:
-    """Returns the settings: the preset's, then every flag given on the command line."""
+    """Returns the settings of the preset, changed by every flag on the command line."""
     given: dict[str, Any] = {name: flags.FLAGS[name].value for name in FIELDS if flags.FLAGS[name].present}
     for name, value in given.items():
         if isinstance(value, list):
             given[name] = tuple(_integer(name, item) for item in value)
     if "run_dir" in given:
-        given["run_dir"] = os.path.expanduser(given["run_dir"])  # a shell does so for a word that begins with ~ only
+        # A shell only expands ~ at the beginning of a word, and here it comes after --run_dir=.
+        given["run_dir"] = os.path.expanduser(given["run_dir"])
     return Config(**{**presets.PRESETS[flags.FLAGS.preset].settings, **given})
 
 
@@ -69,7 +70,7 @@ def _integer(name: str, text: str) -> int:
 
 
 def main(_: list[str]) -> None:
-    """Trains, and exports."""
+    """Trains a model and exports it."""
     go_on = ""
 
     def begun(run_dir):
@@ -83,10 +84,10 @@ def main(_: list[str]) -> None:
     ):
         config, resume = make_config(), flags.FLAGS.resume
         awaits_export = False
-        if config.strategy != "multi_worker":  # there the chief looks, when all workers are there
+        if config.strategy != "multi_worker":  # with several workers the chief checks, when all of them are there
             awaits_export = resume and config.awaits_export()
             if not awaits_export:
-                config.run_folder(resume)  # raises early if it exists
+                config.run_folder(resume)  # a folder that exists is an error before TensorFlow is imported
         logging.set_verbosity(logging.INFO)
         console.quiet_tensorflow(config.strategy != "multi_worker")
         from export import exporter
@@ -103,7 +104,7 @@ def main(_: list[str]) -> None:
 
 
 def cli() -> None:
-    """The entry point."""
+    """Runs the command."""
     define_flags()
     run(main, help_text())
 

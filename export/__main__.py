@@ -105,7 +105,7 @@ def main(argv: list[str]) -> None:
 
 
 def cli() -> None:
-    """The entry point."""
+    """Runs the command."""
     define_flags()
     run(main, __doc__, positional="RUN_DIR")
 

@@ -1,1 +1,1 @@
-"""Runs: settings, the run directory, training, checkpoints, evaluation."""
+"""Runs: from a `Config` to a run directory with a trained model, its checkpoints, report and figures."""

@@ -1,4 +1,7 @@
-"""Builds a model from a configuration that may be hostile within bounds that the weights of its file set."""
+"""Limits on what a model may cost while it is built from a configuration that may be hostile.
+
+The limits follow from the weights in the same file: an honest model has about as many parts as its weights need.
+"""
 
 import contextlib
 import math
@@ -11,17 +14,17 @@ from keras_vae.engine.keras_compat import add_layer, layers_of, outputs_of
 from keras_vae.runs.counting import before_each, numbers_in_weight
 from keras_vae.runs.weights_file import Weights
 
-# A model may have so many beside those with weights. A graph is at most 950 layers deep, where Keras reaches Python's
-# limit of recursion.
+# A model may have this many layers beside those with weights. A graph can be at most 950 layers deep, because Keras
+# then reaches Python's limit of recursion.
 _FREE_LAYERS = 1000
 _FREE_CALLS = 3000
 _MAX_FEATURES = 1 << 26
-# Each refusal by a bound ends with it: an honest file may be beyond one.
+# Each error of a limit ends with this text, because an honest file may be beyond a limit too.
 TRUSTED = ". A file that you trust is loaded by keras.saving.load_model"
 
 
 class _Account:
-    """Counts what a model that is being loaded has cost so far."""
+    """Counts the weights, layers and calls of a model that is being loaded."""
 
     def __init__(self, weights: Weights) -> None:
         self._most = {
@@ -32,7 +35,7 @@ class _Account:
         self._spent = dict.fromkeys(self._most, 0)
 
     def adding(self, what, size):
-        """Returns a function that adds `size` of its arguments to the account."""
+        """Returns a function that adds `size(...)` of its arguments to the count of `what`."""
         return lambda owner, *args, **kwargs: self._spend(what, size(owner, *args, **kwargs), owner)
 
     def _spend(self, what, count, owner):
@@ -46,14 +49,14 @@ class _Account:
 
 @contextlib.contextmanager
 def bounded(weights: Weights) -> Iterator[None]:
-    """Within this context a model that this thread makes is bounded by the weights of its file.
+    """Within this context the weights of its file limit the cost of a model that this thread makes.
 
-    Numbers in weights, layers, metrics and calls of layers are counted before they cost anything, and `ValueError` ends
-    what goes beyond them. A `Sequential` is built once and not, as Keras does, anew for each of its layers.
+    Numbers in weights, layers, metrics and calls of layers are counted before they are made, and `ValueError` stops a
+    model that goes beyond a limit. A `Sequential` is built once; Keras would build it anew for each of its layers.
     """
     layer, metric, account = keras.layers.Layer, keras.metrics.Metric, _Account(weights)
     counts = (
-        # Layers are counted in `__new__`, since Keras looks at the signature of `Layer.__init__`.
+        # Layers are counted in `__new__`, because Keras inspects the signature of `Layer.__init__`.
         (layer, "__new__", account.adding("layers and metrics", _made)),
         (metric, "__init__", account.adding("layers and metrics", _made)),
         (layer, "__call__", account.adding("calls of layers", _calls)),
@@ -93,17 +96,20 @@ def _built_once(from_config):
 
 
 def _made(owner, *_, **__):
-    return owner is not keras.layers.Layer  # Keras makes a plain one beside each that it loads, to compare
+    return owner is not keras.layers.Layer  # Keras makes a plain `Layer` for comparison with each layer that it loads
 
 
 def _calls(layer, inputs=None, *_, **__):
-    """Returns how many calls a call is: a recurrent layer may be unrolled, one call of its cell a step."""
+    """Returns how many calls a call of a layer counts as: an unrolled recurrent layer calls its cell once a step."""
     shape = getattr(inputs, "shape", ())
     return 1 if not getattr(layer, "unroll", False) or len(shape) < 2 else shape[1] or 1
 
 
 def check_features(model: keras.Model) -> None:
-    """Raises `ValueError` if a layer gives too much for one example: what copies, pads or repeats has no weights."""
+    """Raises `ValueError` if a layer returns too many numbers for one example.
+
+    Layers that copy, pad or repeat have no weights, so the weights of the file do not limit them.
+    """
     for layer in layers_of(model):
         for output in outputs_of(layer):
             if (size := math.prod(d or 1 for d in output.shape)) > _MAX_FEATURES:

@@ -1,4 +1,4 @@
-"""A `Config` -> a model: the one place where the names of the command line become parts."""
+"""`build_model` makes the model of a `Config`; only this file turns the names of the command line into parts."""
 
 import contextlib
 import dataclasses
@@ -35,10 +35,10 @@ SCHEDULES = {"linear": schedules.Linear, "cosine": schedules.Cosine, "cyclic": s
 
 
 def build_model(config: Config, dataset: data.Dataset) -> VAE:
-    """Returns the model of a run, adapted to the data if it is to be, but neither compiled nor trained.
+    """Returns the model of a run, neither compiled nor trained; it is adapted to the data if `config.adapt` says so.
 
     Raises:
-      ValueError: if the parts do not fit together or the data, or the weights not in memory.
+      ValueError: if the parts do not fit together, or do not fit the data, or the weights do not fit in memory.
     """
     with _weights_fit_in_memory():
         vae = _make(config, dataset)
@@ -49,9 +49,9 @@ def build_model(config: Config, dataset: data.Dataset) -> VAE:
 
 @contextlib.contextmanager
 def _weights_fit_in_memory():
-    """Within this context a weight is refused, before it is made, with which a training step needs too much memory.
+    """Within this context `ValueError` is raised before a weight is made with which training needs too much memory.
 
-    A step holds four numbers for each: the weight, its gradient and the two averages of Adam.
+    A training step holds four numbers for each number in a weight: itself, its gradient and the two averages of Adam.
     """
     made = 0
 
@@ -87,7 +87,7 @@ def _condition_dim(config, dataset):
         return None
     if dataset.train.labels is None:
         raise ValueError(f"`conditional` needs labels. Received: data set {dataset.name!r} without labels")
-    # A class may be so rare that only one of the sets has it.
+    # A class may be so rare that only one of the three sets has it.
     labels = np.concatenate([part.labels for part in (dataset.train, dataset.validation, dataset.test)])
     return max(int(labels.max()) + 1, len(dataset.class_names))
 
@@ -154,7 +154,7 @@ def _objective(config, dataset_size):
 
 
 def _ramp(config, end):
-    """Returns a schedule from 0 to `end` in the warm-up, or `end` when there is none."""
+    """Returns a schedule from 0 to `end` over the warm-up, or `end` if there is no warm-up."""
     if not config.kl_warmup_steps:
         return end
     return SCHEDULES[config.kl_schedule](config.kl_warmup_steps, end=end)

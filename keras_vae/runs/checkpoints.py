@@ -1,4 +1,4 @@
-"""Checkpoints of a run: what a killed training goes on from."""
+"""Checkpoints of a run, from which a killed training continues."""
 
 import contextlib
 import math
@@ -21,10 +21,10 @@ _KEPT = 2
 
 @contextlib.contextmanager
 def lock_run_dir(run_dir: pathlib.Path) -> Iterator[None]:
-    """Within this context no other process may write to the folder; the lock goes with the process.
+    """Within this context no other process may write to the folder; the lock also ends when the process is killed.
 
     Raises:
-      ValueError: if another process has it.
+      ValueError: if another process has the lock.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -35,26 +35,26 @@ def lock_run_dir(run_dir: pathlib.Path) -> Iterator[None]:
 
 
 def epochs_saved(folder: pathlib.Path) -> list[int]:
-    """Returns after which epochs `folder` holds a checkpoint, newest first."""
+    """Returns the epochs after which `folder` holds a checkpoint, newest first."""
     names = (_NAME.fullmatch(path.name) for path in folder.glob("epoch-*.keras"))
     return sorted((int(name[1]) for name in names if name), reverse=True)
 
 
 def path_of(folder: pathlib.Path, epoch: int) -> pathlib.Path:
-    """Returns where the checkpoint after `epoch` epochs lies."""
+    """Returns the path of the checkpoint after `epoch` epochs."""
     return folder / f"epoch-{epoch:06d}.keras"
 
 
 def save(model: keras.Model, folder: pathlib.Path, epoch: int) -> None:
-    """Writes model, optimiser and counters after `epoch` epochs; the last two are kept.
+    """Writes model, optimizer and counters after `epoch` epochs, and removes all checkpoints but the last two.
 
-    The file gets its name when it is whole and on the disk.
+    The file gets its name only when it is whole and on the disk.
 
     Raises:
-      OSError: if it cannot be written; what was there before is still there.
+      OSError: if it cannot be written; earlier checkpoints are then unchanged.
     """
     folder.mkdir(exist_ok=True)
-    remove_unfinished(folder)  # each epoch has a name of its own, so no other file would take its place
+    remove_unfinished(folder)  # the next file has the name of another epoch, and would not overwrite them
     with file_written_whole(path_of(folder, epoch)) as work:
         model.save(work)
     for old in epochs_saved(folder)[_KEPT:]:
@@ -64,17 +64,17 @@ def save(model: keras.Model, folder: pathlib.Path, epoch: int) -> None:
 def restore(
     folder: pathlib.Path, load: Callable[[pathlib.Path], keras.Model], rename: bool = True
 ) -> tuple[keras.Model | None, int]:
-    """Returns the newest model that can be read and its number of epochs; None and 0 if there is none.
+    """Returns the newest model that can be read and its number of epochs; None and 0 if there is no checkpoint.
 
-    Newer ones that cannot be read are renamed to end in ".damaged".
+    Newer checkpoints that cannot be read are renamed to end in ".damaged".
 
     Args:
-      folder: where the checkpoints are; need not exist.
-      load: path -> model; raises `ValueError` if it cannot.
-      rename: whether to rename those that cannot be read; of several workers, one does.
+      folder: folder of the checkpoints, which need not exist.
+      load: path -> model; raises `ValueError` if the file cannot be read.
+      rename: whether to rename files that cannot be read; only one of several workers does.
 
     Raises:
-      ValueError: if there are checkpoints and none can be read.
+      ValueError: if there are checkpoints, but none can be read.
     """
     troubles = {}
     for epoch in epochs_saved(folder):
@@ -95,7 +95,7 @@ def restore(
 
 
 def cut_events(folder: pathlib.Path, epochs: int, iterations: int) -> None:
-    """Takes the points of epochs from `epochs` on, or of steps after `iterations`, out of TensorBoard's files."""
+    """Removes points from TensorBoard's files: those of epochs from `epochs` on, and of steps after `iterations`."""
     for path in folder.rglob("events.out.tfevents.*"):
         kept = [event for event in _events(path) if not _is_after(event, epochs, iterations)]
         with file_written_whole(path) as work, tf.io.TFRecordWriter(str(work)) as writer:
@@ -107,12 +107,12 @@ def _events(path):
     try:
         for record in tf.data.TFRecordDataset(str(path)):
             yield tf.compat.v1.Event.FromString(record.numpy())
-    except tf.errors.DataLossError:  # the last one was cut short
+    except tf.errors.DataLossError:  # a kill has cut the last record short
         return
 
 
 def _is_after(event, epochs, iterations):
-    # Keras counts epochs from 0, and validation in steps.
+    # Keras numbers most points by the epoch, counted from 0, and those of validation also by the step.
     return any(
         event.step > iterations if value.tag.endswith("_vs_iterations") else event.step >= epochs
         for value in event.summary.value
@@ -120,12 +120,12 @@ def _is_after(event, epochs, iterations):
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves the model at the end of an epoch, and writes `seconds.csv`: seconds of training after each.
+    """Saves the model at the end of an epoch, and writes the seconds of training after each epoch to `seconds.csv`.
 
     Args:
-      run_dir: folder of the run; checkpoints go to its folder `checkpoints`.
-      seconds: how far apart two checkpoints are at least; the last epoch has one always.
-      before: seconds of training that an interrupted part of the run took.
+      run_dir: folder of the run; checkpoints are written to its folder `checkpoints`.
+      seconds: least number of seconds between two checkpoints; the last epoch always has one.
+      before: seconds of training before the run was interrupted.
     """
 
     def __init__(self, run_dir: pathlib.Path, seconds: float = 30.0, before: float = 0.0) -> None:
@@ -152,7 +152,7 @@ class Checkpoints(keras.callbacks.Callback):
             self._save()
 
     def _save(self):
-        # A model that has diverged is nothing to go on from.
+        # A model that has diverged is not saved, because nothing good could continue from it.
         if not (math.isfinite(self._loss) and weights_are_finite(self.model)):
             return
         for path in (self._times, self._run_dir / "metrics.csv"):

@@ -1,6 +1,6 @@
 """The settings of a run: one frozen dataclass and its checks.
 
-This file imports nothing but the standard library, so that `train.py --help` and a wrong flag answer at once.
+This file imports no library that is slow to import, so that `train.py --help` and a wrong flag answer at once.
 """
 
 import dataclasses
@@ -25,17 +25,17 @@ def _option(
     open_ends: Any = False,
     acts_with: Any = None,
 ) -> Any:
-    """Returns a field.
+    """Returns a field of `Config`.
 
     Args:
-      default: what it is when nothing is said.
-      text: what it is for.
-      choices: the values that it may have, empty for any.
-      low: least number.
-      high: largest number; far from what anybody means, so that a slip of the keyboard is found before it costs hours.
-      open_ends: whether the number must be between the two, and not one of them.
-      acts_with: the name of another field and the values of that without which this one does nothing; no values stand
-        for all but its default.
+      default: value of the field if none is given.
+      text: purpose of the field, for --help.
+      choices: all values that the field may have; empty allows any.
+      low: smallest number allowed.
+      high: largest number allowed; it is far above any sensible one, and catches typing errors before they cost hours.
+      open_ends: whether `low` and `high` themselves are excluded.
+      acts_with: name of another field, and the values of that field with which this one has an effect; an empty tuple
+        stands for all values but its default.
     """
     limits = {"low": low, "high": high, "open_ends": open_ends}
     return dataclasses.field(
@@ -48,7 +48,7 @@ _MANY, _MOST = 10**6, 10**9
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Settings of a run; a bad value raises `ValueError` that names the field."""
+    """Settings of a run; a value that is not allowed raises `ValueError` that names the field."""
 
     dataset: str = _option(
         "mnist",
@@ -265,10 +265,10 @@ class Config:
         """Returns the folder for the results.
 
         Args:
-          resume: whether it may hold a run of these settings that did not end.
+          resume: whether the folder may hold an unfinished run of these settings.
 
         Raises:
-          ValueError: if it exists otherwise (nothing is ever overwritten) or cannot be created.
+          ValueError: if the folder cannot be created, or exists and is no such run: nothing is ever overwritten.
         """
         folder = pathlib.Path(self.run_dir) if self.run_dir else next(self.default_folders())
         if folder.exists():
@@ -285,18 +285,18 @@ class Config:
         return folder
 
     def default_folders(self) -> Iterator[pathlib.Path]:
-        """Yields where the results go without a `run_dir`: the first that is still free when they begin."""
-        # A data set may be a path: its end tells most.
+        """Yields folders for the results if there is no `run_dir`; the run takes the first that nobody has made."""
+        # The data set may be a path, whose end says the most about it.
         name = re.sub(r"[^\w.-]+", "-", self.dataset)[-60:].strip("-.")
         default = f"runs/{name or 'data'}-{time.strftime('%Y%m%d-%H%M%S')}"
         names = itertools.chain([default], (f"{default}-{i}" for i in itertools.count(2)))
         return (folder for folder in map(pathlib.Path, names) if not folder.exists())
 
     def awaits_export(self) -> bool:
-        """Returns whether `run_dir` holds a run of these settings that ended, and was to be exported and is not.
+        """Returns whether `run_dir` holds a finished run of these settings whose export is still missing.
 
         Raises:
-          ValueError: if it is a run of other settings.
+          ValueError: if it holds a run of other settings.
         """
         folder = pathlib.Path(self.run_dir)
         ended = bool(self.run_dir) and (folder / "report.json").exists()
@@ -330,7 +330,7 @@ class Config:
             )
 
     def without_effect(self) -> list[str]:
-        """Returns what was set other than by default and does nothing with the other settings, as sentences."""
+        """Returns a sentence for each setting that is not at its default and has no effect with the other settings."""
         fields = {field.name: field for field in dataclasses.fields(self)}
         sentences = []
         for name, field in fields.items():
@@ -343,7 +343,7 @@ class Config:
         return sentences
 
     def size(self) -> tuple[int, int] | None:
-        """Returns `image_size` as (height, width), None if it is empty."""
+        """Returns `image_size` as (height, width), or None if it is empty."""
         numbers = [int(number) for number in self.image_size.split("x") if number]
         return (numbers[0], numbers[-1]) if numbers else None
 
@@ -356,14 +356,14 @@ class Config:
         """Returns the settings of `to_dict`.
 
         Raises:
-          TypeError: if there is none of a name.
-          ValueError: if a value is bad.
+          TypeError: if there is a name that is no setting.
+          ValueError: if a value is not allowed.
         """
         values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
         return cls(**values)
 
 
-# A run may go on with other values of these than it began with.
+# An unfinished run may be continued with other values of these settings.
 _FREE_ON_RESUME = ("run_dir", "export", "strategy", "image_grid_epochs")
 _SIZE = re.compile("[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})?")
 _MAX_PIXELS = 65_535
@@ -376,13 +376,13 @@ def _is_scale(text: str) -> bool:
         return False
 
 
-# A run's model must be read again, and a file that may be hostile is not read with any number of parts.
+# The number of layers is limited, because the loading of a run limits the parts of a model, in case it is hostile.
 _MOST_WIDTHS = 100
 _KINDS = {str: "text", bool: "True or False", int: "an integer", float: "a number", tuple: "a tuple of integers"}
 
 
 def expected(field: dataclasses.Field) -> str:
-    """Returns what the value of a field of `Config` must be, as text: "an integer from 1 to 1,000,000"."""
+    """Returns what the value of a field of `Config` must be, for example "an integer from 1 to 1,000,000"."""
     kind, low, high = type(field.default), field.metadata["low"], field.metadata["high"]
     if field.metadata["choices"]:
         return f"one of {', '.join(field.metadata['choices'])}"
@@ -397,7 +397,7 @@ FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 
 def check(name: str, value: Any) -> None:
-    """Raises `ValueError` unless the field of `Config` of that name may have the value, whatever the others have."""
+    """Raises `ValueError` unless the field of `Config` with that name may have the value, apart from other fields."""
     field = FIELDS[name]
     kind = type(field.default)
     if not _is(kind, value) or (value == () and field.default != ()):
@@ -414,13 +414,13 @@ def _refuse(field, value):
 
 
 def _may_be(field, item):
-    """Returns whether a field of a fitting type may have a value, or a tuple of it."""
+    """Returns whether a value, or an entry of a tuple, is allowed in a field; its type was checked before."""
     low, high = field.metadata["low"], field.metadata["high"]
     if field.metadata["choices"]:
         return item in field.metadata["choices"]
     if type(field.default) is tuple and not _is(int, item):
         return False
-    # NaN is neither below nor above.
+    # All these comparisons are False for NaN.
     return low is None or (low < item < high if field.metadata["open_ends"] else low <= item <= high)
 
 

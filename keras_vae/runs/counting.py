@@ -1,4 +1,4 @@
-"""Counts what Keras is about to make in this thread, so that too much can be refused before it costs anything."""
+"""Hooks before methods of Keras, which count what this thread makes and can stop it before it costs anything."""
 
 import contextlib
 import functools
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-# The methods of Keras are those of all threads. A thread may count in a count of its own.
+# The methods are replaced for all threads, so only one thread may do it at a time. It may do it again inside itself.
 _one_at_a_time = threading.RLock()
 
 
@@ -16,11 +16,11 @@ _one_at_a_time = threading.RLock()
 def before_each(*counted: tuple) -> Iterator[None]:
     """Within this context a function is called before each call that this thread makes of a method.
 
-    One thread at a time can be in such a context; another waits until it is left.
+    Only one thread at a time can be in such a context; others wait.
 
     Args:
-      counted: triples of a class, the name of its method, and a function that takes the arguments of a call, `self`
-        first, and raises an error to refuse it.
+      *counted: triples of a class, the name of its method, and a function that takes the arguments of the call, `self`
+        first, and raises an error to stop it.
     """
     with _one_at_a_time, contextlib.ExitStack() as stack:
         for owner, name, function in counted:
@@ -42,6 +42,6 @@ def _with_call_before(method, function):
 
 
 def numbers_in_weight(_: Any, shape: Any = None, *__: Any, **___: Any) -> int:
-    """Returns how many numbers a call of `keras.layers.Layer.add_weight` makes, from its arguments."""
+    """Returns how many numbers a call of `keras.layers.Layer.add_weight` with these arguments makes."""
     dimensions = shape if isinstance(shape, list | tuple) else [shape]
     return math.prod(abs(int(d)) for d in dimensions if isinstance(d, numbers.Integral))

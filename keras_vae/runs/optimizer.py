@@ -12,8 +12,8 @@ def learning_rate(config: Config, num_images: int) -> float | keras.optimizers.s
     if config.learning_rate_schedule == "constant":
         return config.learning_rate
     if config.learning_rate_schedule == "stages":
-        # Burda, Grosse and Salakhutdinov (2016), section 5: stage i of 0..7 has 3^i of 3,280 parts, rate 10^(-i/7).
-        # Keras counts the step at a boundary to the stage before it.
+        # In Burda, Grosse and Salakhutdinov (2016), section 5, stage i of 0..7 has 3^i of 3,280 parts of the steps and
+        # 10^(-i/7) of the rate. The boundaries are one less, because for Keras the step at a boundary is before it.
         ends = [round(steps * (3 ** (i + 1) - 1) / (3**8 - 1)) - 1 for i in range(7)]
         rates = [config.learning_rate * 10 ** (-i / 7) for i in range(8)]
         return keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)

@@ -1,8 +1,8 @@
-"""Reading a `.keras` file that may be hostile: nothing in it runs, and it costs no more than its own size.
+"""Safe reading of a `.keras` file that may be hostile: no code in it runs, and its cost is in proportion to its size.
 
-Keras's safe mode refuses Python code, links out of the weights file and some functions. It builds whatever layers the
-configuration asks for before it looks at the weights, so that a file of one kilobyte may ask for all memory; these
-checks come first, and `bounded_building` counts what they let through.
+Keras's safe mode refuses Python code, links out of the weights file and some functions. But it builds all layers that
+the configuration asks for before it looks at the weights, so that a file of one kilobyte may ask for all memory. The
+checks of this file come first, and `bounded_building` then limits what is built.
 """
 
 import json
@@ -22,18 +22,18 @@ _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 _MAX_CONFIG_BYTES = 1 << 20
 _MAX_DEPTH = 9
 _MAX_PARTS = 10_000
-# Keras looks through a whole graph again for each layer that comes before its inputs, as a shared one may.
+# Keras searches the whole graph again for each layer that is listed before its inputs. Only shared layers may be.
 _MAX_AHEAD = 50
-# No integer may be larger than this or the file's size in bytes: a layer of so many units has a larger file.
+# An integer may be at most this or the file's size in bytes: a layer of more units would need a larger file.
 _MAX_INTEGER = 1 << 16
-# The integers that nothing is made of; those of optimizers are left alone too.
+# These integers may be larger, because no array has such a size. Those of optimizers may be too.
 _FREE_INTEGERS = {"dataset_size", "num_samples", "num_steps", "seed", "shared_object_id"}
 
-# Losses and metrics are not among them: the model computes its own.
+# Losses and metrics are not among these modules, because a model of this package computes its own.
 _MODULES: tuple[str, ...] = ("activations", "constraints", "dtype_policies", "initializers", "layers", "optimizers")
 _MODULES += ("optimizers.schedules", "regularizers")
 _FROM_KERAS = {"DTypePolicy", "Functional", "Model", "Sequential"}
-# Code, other runtimes, files beside the model, and loops in Python.
+# These layers run code, use other runtimes, read files beside the model or loop in Python.
 _NO_LAYERS = {"FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup", "TFSMLayer", "TextVectorization"}
 _NO_LAYERS |= {"AugMix", "HashedCrossing", "RandAugment", "TorchModuleWrapper"}
 _MARKS = {"__ellipsis__", "__keras_tensor__", "__slice__", "__tensor__"}
@@ -45,7 +45,7 @@ def load(path: pathlib.Path) -> keras.Model:
     Only parts of Keras and registered classes are made, and no more weights than the file holds.
 
     Raises:
-      ValueError: if that cannot be; the message names the file and is one line.
+      ValueError: if the file is refused or damaged; the message is one line and names the file.
     """
     if not (path.is_file() and zipfile.is_zipfile(path)):
         raise ValueError(f"{path} is damaged: it is no zip archive, as a Keras file is. Train again")
@@ -55,17 +55,18 @@ def load(path: pathlib.Path) -> keras.Model:
             model = keras.saving.load_model(path, safe_mode=True)
         check_features(model)
         return model
-    except Exception as error:  # Keras, HDF5 and zipfile raise whatever the broken part raises
-        # Keras wraps the error of a part in those of all around it.
+    except Exception as error:  # Keras, HDF5 and zipfile raise errors of many classes for a damaged file
+        # Keras wraps the error of a part in one of each part around it. Only the innermost tells the cause.
         cause = (str(error).rpartition(ERROR_OF_A_CALL)[2].strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"{path} is damaged or was not written by keras_vae: {cause[:400]}") from error
 
 
 def check(path: pathlib.Path) -> weights_file.Weights:
-    """Returns how much the weights of a `.keras` file are.
+    """Returns the size of the weights of a `.keras` file after a check of the whole file.
 
     Raises:
-      Exception: if it holds what `load` does not read; `ValueError` for all but damage that zipfile and HDF5 find.
+      ValueError: if the file holds anything that `load` refuses.
+      Exception: if zipfile or HDF5 find that the file is damaged.
     """
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
@@ -73,7 +74,7 @@ def check(path: pathlib.Path) -> weights_file.Weights:
         if len(names) != len(_MEMBERS) or set(names) != _MEMBERS:
             raise ValueError(f"a Keras file must hold {', '.join(sorted(_MEMBERS))}. Received: {sorted(names)[:5]}")
         for member in members:
-            # Keras stores; what unpacks to more than the file is a bomb.
+            # Keras never compresses. A compressed member could unpack to far more than the size of the file.
             if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
                 raise ValueError(f"{member.filename} must be stored, not compressed")
             most, hint = (path.stat().st_size, "") if member.filename.endswith(".h5") else (_MAX_CONFIG_BYTES, TRUSTED)
@@ -88,7 +89,7 @@ def check_parts(text: bytes, size: int) -> None:
 
     Args:
       text: the configuration, JSON.
-      size: of the file that it is from, in bytes, which bounds its integers.
+      size: size in bytes of the file that holds the configuration, which limits its integers.
     """
     try:
         left = [("", json.loads(text, parse_constant=_no_constant), 0, False)]
@@ -120,12 +121,12 @@ def check_parts(text: bytes, size: int) -> None:
 
 
 def _check_graph(layers):
-    """Raises `ValueError` unless each call in a graph is of tensors, which others made before."""
+    """Raises `ValueError` unless each call in a graph has tensors as inputs, and nearly all come after their inputs."""
     known, ahead = set(), 0
     for layer in layers:
         for node in (layer.get("inbound_nodes") or ()) if isinstance(layer, dict) else ():
             sources = set(_sources([node.get("args"), node.get("kwargs")])) if isinstance(node, dict) else ()
-            if not sources:  # it would be computed at once
+            if not sources:  # Keras would compute such a call while it loads
                 raise ValueError("a node of a model must have a tensor as its input")
             ahead += not known.issuperset(sources)
         known.add(str(layer.get("name")) if isinstance(layer, dict) else "")
@@ -162,9 +163,9 @@ def _check_part(part):
 
 def _is_part_of_keras(module, name):
     if name == "function":
-        return module == "builtins"  # of a fixed list, by name
+        return module == "builtins"  # Keras then looks the function up by its name in a fixed list
     if module.startswith(OPERATIONS):
-        return True  # Keras takes only its operations there
+        return True  # Keras accepts only its own operations under this name
     if (module, name) in SAVED_BY_PLACE:
         return True
     if module == "keras":

@@ -1,4 +1,4 @@
-"""metrics.csv and seconds.csv of a run: a header, then a row of numbers for each epoch."""
+"""Reading of metrics.csv and seconds.csv of a run, which have a header and a row of numbers for each epoch."""
 
 import pathlib
 
@@ -11,11 +11,11 @@ def read(path: pathlib.Path, epochs: int | None = None) -> dict[str, list[float]
     """Returns the columns of a table by their names.
 
     Args:
-      path: the file: a header that begins with `epoch`, then rows for the epochs 0, 1, 2, ...
-      epochs: how many rows there must be; None takes any number from 1 on.
+      path: the file, with a header that begins with `epoch` and rows for the epochs 0, 1, 2, ...
+      epochs: number of rows that there must be; None accepts any number from 1 on.
 
     Raises:
-      ValueError: if it is missing or something else; the message names file and row.
+      ValueError: if the file is missing or is no such table; the message names file and row.
     """
     names, rows = _parsed(path, _lines(path))
     if not rows or epochs not in (None, len(rows)):
@@ -25,7 +25,7 @@ def read(path: pathlib.Path, epochs: int | None = None) -> dict[str, list[float]
 
 
 def cut(path: pathlib.Path, epochs: int) -> None:
-    """Takes what follows the rows of the first `epochs` epochs out of a table, a last line cut short too.
+    """Removes all lines after the rows of the first `epochs` epochs, including a last line that a kill has cut short.
 
     Raises:
       ValueError: if rows of these epochs are missing or damaged; the message names file and row.

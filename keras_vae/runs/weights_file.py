@@ -1,4 +1,4 @@
-"""Checks an HDF5 file of weights that may be hostile, at a cost in proportion to its size."""
+"""Checks of an HDF5 file of weights that may be hostile, at a cost in proportion to its size."""
 
 import io
 import math
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import h5py
 
-# Keras makes two groups for a layer inside another one, and `safe_loading` reads nine layers inside each other.
+# Keras makes two groups for each layer inside another one, and `safe_loading` reads up to nine levels of layers.
 _MAX_DEPTH = 50
 
 
 class Weights(NamedTuple):
-    """How much a file of weights holds."""
+    """The size of a file of weights: how many numbers and how many arrays it holds."""
 
     numbers: int
     arrays: int
@@ -21,12 +21,13 @@ def count(content: bytes) -> Weights:
     """Returns how many numbers and arrays an HDF5 file holds.
 
     Raises:
-      Exception: what h5py raises of a damaged file; `ValueError` if the arrays are not all in it, as plain numbers.
+      ValueError: if an array is not stored in the file itself, as plain numbers.
+      Exception: if h5py finds that the file is damaged.
     """
     with h5py.File(io.BytesIO(content), "r") as file:
         arrays = _arrays(file)
         for array in arrays:
-            # HDF5 has no bfloat16: Keras writes its two bytes, and says so beside them.
+            # HDF5 has no bfloat16. Keras writes such a number as two bytes, and names the type in an attribute.
             is_number = array.dtype.kind in "biuf" or (
                 array.dtype == "V2" and array.attrs.get("dtype") in ("bfloat16", b"bfloat16")
             )
@@ -39,7 +40,10 @@ def count(content: bytes) -> Weights:
 
 
 def _arrays(file):
-    """Returns the arrays of a file, each once. h5py's own visit takes time that is quadratic in the depth."""
+    """Returns the arrays of a file, each once.
+
+    h5py's own `visititems` would take time that grows with the square of the depth.
+    """
     arrays, seen, left = [], set(), [(file["/"], 0)]
     while left:
         group, depth = left.pop()
@@ -51,7 +55,7 @@ def _arrays(file):
                 raise ValueError(f"the weights must not have links. Received: {name} is a {type(link).__name__}")
             item = group[name]
             address = h5py.h5o.get_info(item.id).addr
-            if address in seen:  # links may lead in a circle
+            if address in seen:  # hard links may form a circle
                 continue
             seen.add(address)
             if isinstance(item, h5py.Group):

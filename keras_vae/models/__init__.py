@@ -1,6 +1,6 @@
 """The models: encoder, decoder, and the variational autoencoder made of them."""
 
-# ruff: noqa: E402 - without TensorFlow under Keras the imports below fail in words that do not say why.
+# ruff: noqa: E402 - the check comes first, because without TensorFlow under Keras the imports below fail obscurely.
 
 from keras_vae.utils.environment import check_backend
 

@@ -1,8 +1,9 @@
-"""The plain autoencoder, and how it is made to generate afterwards.
+"""The plain autoencoder, and a density of its codes that makes it generate.
 
-A plain autoencoder is a `VAE` of other parts: the posterior `Deterministic` and the objective `Reconstruction`. The
-distribution of its codes is unknown, so decoding N(0, I) gives no pictures of the data; a density that is fitted to the
-codes afterwards does (Ghosh et al., "From variational to deterministic autoencoders", 2020, section 5).
+A plain autoencoder is a `VAE` with other parts: the posterior `Deterministic` and the objective `Reconstruction`. The
+distribution of its codes is unknown, so that decoding N(0, I) gives no pictures like the data. Samples of a density
+that is fitted to the codes after training do (Ghosh et al., "From variational to deterministic autoencoders", 2020,
+section 5).
 """
 
 import numpy as np
@@ -20,14 +21,14 @@ from keras_vae.utils.optional import scikit_learn
 def with_fitted_density(model: VAE, data: Images | ArrayLike, num_components: PositiveInt = 10, seed: Seed = 0) -> VAE:
     """Returns a model with the encoder and decoder of `model`, whose prior is a mixture fitted to the codes of `data`.
 
-    The mixture of diagonal Gaussians is fitted by expectation maximisation (scikit-learn). Nothing is trained again,
-    and encoder and decoder are shared with `model`.
+    The mixture of diagonal Gaussians is fitted by scikit-learn's expectation maximization. Encoder and decoder are not
+    trained again, and are shared with `model`.
 
     Args:
       model: an autoencoder or a VAE without condition.
       data: training examples, an array `(count, *event_shape)` or `keras_vae.data.Images`.
       num_components: number of components, at most `count`.
-      seed: seed of the start of the fit.
+      seed: seed of the values from which the fit starts.
 
     Raises:
       ImportError: if scikit-learn is not installed.

@@ -16,7 +16,7 @@ BATCH_SIZE = 1000
 
 @checked
 def batches(vae: VAE, images: Images) -> Iterator[tuple]:
-    """Yields x and condition (None without one) of up to `BATCH_SIZE` examples at a time, as tensors."""
+    """Yields tensors x and condition of up to `BATCH_SIZE` examples at a time; condition is None if there is none."""
     values = images.numpy()
     for start in range(0, len(values), BATCH_SIZE):
         part = slice(start, start + BATCH_SIZE)
@@ -26,6 +26,6 @@ def batches(vae: VAE, images: Images) -> Iterator[tuple]:
 
 @checked
 def posterior_centers(vae: VAE, data: Images | ArrayLike) -> np.ndarray:
-    """Returns the centre of q(z|x) of each example, `(count, latent_dim)`: the mean of a Gaussian."""
+    """Returns the center of q(z|x) of each example, `(count, latent_dim)`, which is the mean for a Gaussian."""
     images = as_images(data, names=("data", "y"))
     return np.concatenate([center(vae.encode(x, c)).numpy() for x, c in batches(vae, images)])

@@ -1,4 +1,4 @@
-"""Decoder: z -> p(x|z)."""
+"""`Decoder`, which maps z to p(x|z)."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from keras_vae.utils.arguments import PositiveInt, checked
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class Decoder(Stack):
-    """Maps z to the distribution p(x|z), or z and a condition c to p(x|z, c); the trunk then sees both.
+    """Maps z to the distribution p(x|z), or z and a condition c, which the trunk sees side by side, to p(x|z, c).
 
     Calling it returns a `tfd` distribution with batch shape `(batch,)` and event shape `likelihood.event_shape`.
 
@@ -22,8 +22,8 @@ class Decoder(Stack):
       trunk: Keras layer or model, (batch, latent_dim + condition_dim) -> features.
       likelihood: `keras_vae.likelihoods.Likelihood`, features -> p(x|z).
       condition_dim: size of the condition vector, None for no condition.
-      latent_dim: how many of the first dimensions of z the trunk sees, the lowest layer of a hierarchical z; None is
-        all of them.
+      latent_dim: number of the first dimensions of z that the trunk sees, which are the lowest layer of a hierarchical
+        z; None is all of them.
     """
 
     head_name = "likelihood"
@@ -44,7 +44,7 @@ class Decoder(Stack):
         return (*input_shape[:-1], (self.latent_dim or input_shape[-1]) + (self.condition_dim or 0))
 
     def call(self, z: tf.Tensor, condition: tf.Tensor | None = None, training: bool | None = None) -> tfd.Distribution:
-        # A slice of all is an operation more in every exported file.
+        # A slice of all dimensions would be one more operation in every exported file.
         return super().call(z if self.latent_dim is None else z[:, : self.latent_dim], condition, training=training)
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Encoder: x -> q(z|x)."""
+"""`Encoder`, which maps x to q(z|x)."""
 
 import math
 from typing import Any
@@ -17,8 +17,8 @@ from keras_vae.utils.arguments import ArrayLike, PositiveInt, checked
 class Encoder(Stack):
     """Maps x to the distribution q(z|x), or x and a condition c to q(z|x, c).
 
-    The trunk sees x minus `input_mean`, which is 0 until `adapt` sets it. A condition is added to that as its image
-    under a learned linear map: the trunk keeps its input shape, and for a dense one it is the same as appending c to x.
+    The trunk sees x minus `input_mean`, which is 0 until `adapt` sets it. To this is added a learned linear function of
+    the condition, so that the input of the trunk keeps its shape. For a dense trunk it is as good as appending c to x.
 
     Calling it returns a `tfd` distribution with batch shape `(batch,)` and event shape `(latent_dim,)`.
 
@@ -52,5 +52,5 @@ class Encoder(Stack):
 
     @checked
     def adapt(self, mean: ArrayLike) -> None:
-        """Centres the input: sets `input_mean` to the mean of the training set, shape of one x."""
+        """Centers the input: sets `input_mean` to the mean of the training set, which has the shape of one x."""
         self.input_mean.assign(np.reshape(mean, self.input_mean.shape))

@@ -13,13 +13,13 @@ from keras_vae.engine.array_model import has_convolutions
 from keras_vae.objectives import log_weight
 from keras_vae.utils import checks
 
-# Above this number of decoded samples the loop is compiled by XLA.
+# From this number of decoded samples on, XLA saves more time than it takes to compile the loop.
 MIN_DECODES_FOR_XLA = 200_000
 BATCH_SIZE, CHUNK = 100, 10
 
 
 class ImportanceSampler:
-    """Computes bounds of log p(x) for a model; keeps the compiled loops.
+    """Computes bounds of log p(x) for a model, and keeps the compiled loops for the next call.
 
     Args:
       vae: the model.
@@ -39,7 +39,7 @@ class ImportanceSampler:
         compute = self._function(len(values) * num_samples)
         results = []
         for number, start in enumerate(range(0, len(values), batch_size)):
-            # The last batch is filled up, so that one compiled shape serves all.
+            # The last batch is filled up, so that all batches have the compiled shape.
             index = np.minimum(np.arange(start, start + batch_size), len(values) - 1)
             condition = None if self._vae.condition_dim is None else self._vae.as_condition(labels[index])
             means = compute(

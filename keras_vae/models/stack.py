@@ -1,4 +1,4 @@
-"""Trunk + head, the common shape of `Encoder` and `Decoder`."""
+"""`Stack`, a trunk followed by a head, the base of `Encoder` and `Decoder`."""
 
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ from keras_vae.utils.part import Part
 class Stack(Part):
     """A trunk (tensor -> features) followed by a head (features -> distribution), with an optional condition.
 
-    A subclass sets `head_name`, the name under which its head is an argument and an attribute, and implements `join`.
+    A subclass sets `head_name`, which is the name of its head as an argument and an attribute, and implements `join`.
     """
 
     head_name: str
@@ -50,7 +50,7 @@ class Stack(Part):
         return input_shape
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        # A symbolic call: a trunk of one's own need have neither `build` nor `compute_output_shape`.
+        # The trunk is called symbolically, because a user's own trunk may have no `build` or `compute_output_shape`.
         features = self.trunk(keras.KerasTensor(self.trunk_shape(input_shape)))
         if not isinstance(features, keras.KerasTensor):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Schedules of the KL weight or of a capacity: training step -> number."""
+"""Schedules of the KL weight or of a capacity, which are functions of the training step."""
 
 import math
 from typing import Any, Self
@@ -17,7 +17,7 @@ class Schedule(InUse):
     """Base of the schedules: called with a step (integer tensor, 0 for the first) it returns a float32 scalar.
 
     Attributes:
-      num_steps: the step after which it has reached its last value (for a cyclic one, the end of its first cycle).
+      num_steps: number of steps until the last value is reached, or for a cyclic schedule until the first cycle ends.
     """
 
     num_steps = 0
@@ -70,7 +70,7 @@ class Constant(Schedule):
 
 
 class _Ramp(Schedule):
-    """From `start` to `end` in `num_steps` steps.
+    """Base of the schedules that go from `start` to `end` in `num_steps` steps.
 
     Args:
       num_steps: length of the ramp, a positive integer.
@@ -93,7 +93,7 @@ class _Ramp(Schedule):
 
 @register
 class Linear(_Ramp):
-    """A straight ramp: warm-up of the KL weight (Bowman et al., 2016; Sonderby et al., 2016).
+    """A straight ramp, for example for the warm-up of the KL weight (Bowman et al., 2016; Sonderby et al., 2016).
 
     Args:
       num_steps: length of the ramp, a positive integer.
@@ -107,7 +107,7 @@ class Linear(_Ramp):
 
 @register
 class Cosine(_Ramp):
-    """Half a cosine: slow at both ends.
+    """A ramp in the form of half a cosine, which is slow at both ends.
 
     Args:
       num_steps: length of the ramp, a positive integer.
@@ -122,13 +122,13 @@ class Cosine(_Ramp):
 
 @register
 class Cyclic(_Ramp):
-    """Ramps that repeat: each cycle rises for a part of its steps and stays (Fu et al., "Cyclical annealing", 2019).
+    """Ramps that repeat: in each cycle the value rises, and then stays at its end (Fu et al., 2019).
 
     Args:
       num_steps: length of a cycle, a positive integer.
       start: value at the beginning of a cycle, at least 0.
       end: value at its end, at least 0.
-      rise: part of the cycle in which the value rises, above 0 and at most 1.
+      rise: share of the cycle in which the value rises, above 0 and at most 1.
     """
 
     @checked
@@ -145,7 +145,7 @@ class Cyclic(_Ramp):
             raise ValueError(f"`rise` must be at most 1. Received: rise={rise!r}")
 
     def __call__(self, step: tf.Tensor | int) -> tf.Tensor:
-        # The remainder in integers: a float32 step is exact only up to 2^24.
+        # The remainder is taken in integers, because a step as float32 is exact only up to 2^24.
         position = tf.cast(tf.math.floormod(tf.cast(step, tf.int64), self.num_steps), tf.float32) / self.num_steps
         return self._between(tf.minimum(position / self.rise, 1.0))
 

@@ -1,4 +1,4 @@
-"""The terms of the objectives as pure functions: distributions in, `(batch,)` nats out."""
+"""The terms of the objectives as pure functions, from distributions to nats `(batch,)`."""
 
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -7,9 +7,9 @@ from keras_vae.distributions.mixture import is_diagonal_normal
 
 
 def _analytic_kl(posterior, prior):
-    """Returns TFP's closed form of KL(posterior || prior), or None where it has none."""
+    """Returns KL(posterior || prior) in TFP's closed form, or None if TFP has none."""
     if isinstance(posterior, tfd.MultivariateNormalTriL) and is_diagonal_normal(prior):
-        # The same distribution in the family that TFP has a closed form for.
+        # TFP has a closed form of the KL from this family, which is the same distribution.
         prior = tfd.MultivariateNormalDiag(prior.distribution.loc, prior.distribution.scale)
     try:
         return tfd.kl_divergence(posterior, prior)
@@ -23,19 +23,21 @@ def is_deterministic(distribution: tfd.Distribution) -> bool:
 
 
 def kl_method(posterior: tfd.Distribution, prior: tfd.Distribution) -> str:
-    """Returns "analytic" where TFP has a closed form of KL(posterior || prior), else "monte_carlo"."""
+    """Returns "analytic" if TFP has a closed form of KL(posterior || prior), else "monte_carlo"."""
     return "monte_carlo" if _analytic_kl(posterior, prior) is None else "analytic"
 
 
 def kl_divergence(posterior: tfd.Distribution, prior: tfd.Distribution, z: tf.Tensor) -> tf.Tensor:
-    """KL(q(z|x) || p(z)) in nats, at least 0 when analytic.
+    """KL(q(z|x) || p(z)) in nats, in closed form or as an estimate.
 
-    The closed form of `tfd.kl_divergence` where there is one, else the estimate `log q(z|x) - log p(z)`.
+    The closed form is that of `tfd.kl_divergence`, and is at least 0. Without one the estimate is
+    `log q(z|x) - log p(z)`, which may be negative.
 
     Args:
       posterior: q(z|x), batch shape `(batch,)`.
       prior: p(z), batch shape `()`.
-      z: samples of `posterior`, `(batch, latent_dim)` or `(num_samples, batch, latent_dim)`; for the estimate only.
+      z: samples of `posterior`, `(batch, latent_dim)` or `(num_samples, batch, latent_dim)`; only the estimate uses
+        them.
 
     Returns:
       Tensor of shape `(batch,)`.
@@ -48,10 +50,10 @@ def kl_divergence(posterior: tfd.Distribution, prior: tfd.Distribution, z: tf.Te
 
 
 def kl_per_dimension(posterior: tfd.Distribution, prior: tfd.Distribution) -> tf.Tensor:
-    """KL of each latent dimension in nats, `(batch, latent_dim)`, for a posterior and a prior that factorise.
+    """KL of each latent dimension in nats, `(batch, latent_dim)`, for a posterior and a prior that factorize.
 
     Raises:
-      ValueError: if one of them does not factorise over the dimensions, or TFP knows no closed form.
+      ValueError: if one of them does not factorize over the dimensions, or TFP knows no closed form.
     """
     if isinstance(posterior, tfd.Independent) and isinstance(prior, tfd.Independent):
         kl = _analytic_kl(posterior.distribution, prior.distribution)
@@ -64,7 +66,7 @@ def kl_per_dimension(posterior: tfd.Distribution, prior: tfd.Distribution) -> tf
 
 
 def elbo(log_likelihood: tf.Tensor, kl: tf.Tensor, kl_weight: tf.Tensor | float = 1.0) -> tf.Tensor:
-    """Evidence lower bound `log p(x|z) - kl_weight * KL(q(z|x) || p(z))` in nats, higher is better.
+    """Evidence lower bound `log p(x|z) - kl_weight * KL(q(z|x) || p(z))` in nats; higher is better.
 
     Kingma and Welling, "Auto-encoding variational Bayes" (2013), equation 3; a `kl_weight` other than 1 is the
     beta-VAE of Higgins et al. (2017), equation 4.
@@ -100,10 +102,10 @@ def log_weight(
 
 
 def stop_parameters(distribution: tfd.Distribution) -> tfd.Distribution:
-    """Returns the distribution with constant parameters: its density has no gradient but through z.
+    """Returns the distribution with constant parameters, so that its density only has a gradient through z.
 
     Raises:
-      ValueError: if its parameters cannot be reached (a flow's are inside a network).
+      ValueError: if the parameters cannot be reached, as those of a flow, which are inside a network.
     """
     if isinstance(distribution, tfd.Independent | tfd.MultivariateNormalTriL):
         return tf.nest.map_structure(tf.stop_gradient, distribution, expand_composites=True)
@@ -114,7 +116,7 @@ def stop_parameters(distribution: tfd.Distribution) -> tfd.Distribution:
 
 
 def importance_weighted_bound(log_weights: tf.Tensor) -> tf.Tensor:
-    """log 1/K sum_k w_k in nats, from log weights `(num_samples, batch)`; Burda et al. (2016), equation 8."""
+    """Returns log 1/K sum_k w_k in nats for log weights `(num_samples, batch)`; Burda et al. (2016), equation 8."""
     return tf.reduce_logsumexp(log_weights, axis=0) - tf.math.log(tf.cast(tf.shape(log_weights)[0], tf.float32))
 
 
@@ -132,17 +134,18 @@ def total_correlation_terms(
       prior: p(z), `tfd.Independent` over the dimensions.
       z: samples `(batch, latent_dim)`.
       dataset_size: number of training examples.
-      weight: `(batch,)`, 0 for examples that only fill the batch up.
+      weight: weight of each example, `(batch,)`; it is 0 for rows that only fill the batch up.
 
     Returns:
       Mutual information, total correlation and dimension-wise KL, each `(batch,)`.
     """
     pairs = posterior.distribution.log_prob(z[:, None, :])  # [i, j, d] = log q(z_i,d | x_j)
-    # An absent example counts nothing, and a batch of nothing but absent ones is no NaN.
+    # A row of weight 0 gets a very negative finite number instead of log 0, so that a batch with no other rows, which a
+    # replica may have, gives finite numbers.
     present = tf.where(weight > 0.0, tf.math.log(tf.maximum(weight, 1e-30)), -1e9)[None, :]
-    normaliser = tf.math.log(tf.maximum(tf.reduce_sum(weight), 1e-30) * dataset_size)
-    log_joint = tf.reduce_logsumexp(tf.reduce_sum(pairs, axis=-1) + present, axis=1) - normaliser
-    log_marginals = tf.reduce_sum(tf.reduce_logsumexp(pairs + present[..., None], axis=1) - normaliser, axis=-1)
+    normalizer = tf.math.log(tf.maximum(tf.reduce_sum(weight), 1e-30) * dataset_size)
+    log_joint = tf.reduce_logsumexp(tf.reduce_sum(pairs, axis=-1) + present, axis=1) - normalizer
+    log_marginals = tf.reduce_sum(tf.reduce_logsumexp(pairs + present[..., None], axis=1) - normalizer, axis=-1)
     return posterior.log_prob(z) - log_joint, log_joint - log_marginals, log_marginals - prior.log_prob(z)
 
 
@@ -155,11 +158,11 @@ def maximum_mean_discrepancy(z: tf.Tensor, prior_z: tf.Tensor, weight: tf.Tensor
 
     Args:
       z: samples of the posteriors of a batch `(batch, latent_dim)`.
-      prior_z: samples of the prior, as many.
-      weight: `(batch,)`, weights of the examples.
+      prior_z: as many samples of the prior.
+      weight: weight of each example, `(batch,)`.
 
     Returns:
-      Scalar; without bias, so it can be below 0.
+      Scalar. An unbiased estimate of a number of at least 0 can be below 0.
     """
 
     def kernel(a, b):

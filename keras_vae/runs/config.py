@@ -72,7 +72,7 @@ class Config:
     )
     binarization: str = _option(
         "auto",
-        "how grey images become binary: a fresh Bernoulli draw at each presentation, one fixed draw, a threshold at "
+        "how gray images become binary: a fresh Bernoulli draw at each presentation, one fixed draw, a threshold at "
         "0.5, or not; 'auto' is 'dynamic' for mnist with likelihood=bernoulli and 'none' otherwise",
         choices=("auto", "dynamic", "static", "threshold", "none"),
     )
@@ -80,7 +80,7 @@ class Config:
         "auto",
         "'uniform' adds noise as wide as one level to 8-bit images, so that a density on them bounds the probability "
         "of the 8-bit image; 'auto' does so for likelihoods that are densities (gaussian, laplace, "
-        "continuous_bernoulli) where images are 8-bit and not binarised",
+        "continuous_bernoulli) if images are 8-bit and not binarized",
         choices=("auto", "uniform", "none"),
     )
     test_fraction: float = _option(
@@ -149,7 +149,7 @@ class Config:
     conditional: bool = _option(False, "condition encoder and decoder on the label")
     objective: str = _option(
         "elbo",
-        "what training maximises",
+        "what training maximizes",
         choices=("elbo", "free_bits", "capacity", "iwae", "dreg", "beta_tcvae", "wae", "reconstruction"),
     )
     kl_estimator: str = _option(
@@ -195,7 +195,7 @@ class Config:
     kl_warmup_steps: int = _option(0, "steps in which the KL weight (or the capacity) rises from 0", low=0, high=_MOST)
     adapt: bool = _option(
         True,
-        "start from the training data: the encoder's input centred at its mean, the output there, pseudo-inputs at "
+        "start from the training data: the encoder's input centered at its mean, the output there, pseudo-inputs at "
         "examples",
     )
     epochs: int = _option(40, "passes over the training set", low=1, high=_MANY)
@@ -249,9 +249,9 @@ class Config:
                 "`upper_latent_dims` needs posterior=diagonal and a prior other than vamp. Received: "
                 f"upper_latent_dims={self.upper_latent_dims}, posterior={self.posterior!r}, prior={self.prior!r}"
             )
-        factorises = self.objective in ("free_bits", "beta_tcvae")
+        factorizes = self.objective in ("free_bits", "beta_tcvae")
         if self.upper_latent_dims and (
-            factorises or self.objective == "dreg" or self.kl_estimator == "path_derivative"
+            factorizes or self.objective == "dreg" or self.kl_estimator == "path_derivative"
         ):
             raise ValueError(
                 "`upper_latent_dims` needs another objective than free_bits, beta_tcvae and dreg, and another "

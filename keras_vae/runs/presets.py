@@ -48,7 +48,7 @@ PRESETS = {
         {"latent_dim": 2, "epochs": 20},
     ),
     "gaussian": Preset(
-        "unit-variance Gaussian on grey images, the squared distance, 10 epochs. mnist: 1 minute; test ELBO -739.0, "
+        "unit-variance Gaussian on gray images, the squared distance, 10 epochs. mnist: 1 minute; test ELBO -739.0, "
         "of which 720.4 nats are the constant; 9.36 bits/dim",
         {"likelihood": "gaussian", "binarization": "none", "epochs": 10},
     ),

@@ -1,12 +1,15 @@
-"""The signatures that the example apps name are those of a freshly exported decoder of the default MNIST run."""
+"""The example scripts run; the apps name the signatures of a freshly exported decoder of the default MNIST run."""
 
 import re
+import runpy
+import sys
 
 import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from helpers import ROOT
+from PIL import Image
 
 import keras_vae as kv
 from export import tflite
@@ -16,6 +19,14 @@ from keras_vae.runs.build import build_model
 from keras_vae.runs.config import Config
 
 EXAMPLES = ROOT / "examples"
+SCRIPTS = {
+    "mnist": (["--examples=256", "--epochs=1"], r"test ELBO -\d+\.\d nats", "digits.png"),
+    "own_photos": (["--epochs=2"], r"229 training pictures of shape \(16, 16, 3\)", "photos.png"),
+    "conditional": (["--examples=200", "--epochs=1"], r"wrong label\): -\d+", "conditional.png"),
+    "own_prior": (["--examples=200", "--epochs=1"], r"LaplacePrior +ELBO +-\d+", None),
+    "anomalies": (["--examples=256", "--epochs=1"], r"AUC: 0\.\d\d", "anomalies.png"),
+    "export_and_draw": (["--examples=200", "--epochs=1"], "same pictures as in Python: True", "drawn.png"),
+}
 SOURCES = sorted(path for path in EXAMPLES.rglob("*") if path.suffix in (".kt", ".swift", ".md"))
 LINE = re.compile(r"signature (\w+): (.+) -> (.+)")
 TENSOR = re.compile(r"(\w+) (\w+) \[([\d, ]*)\]")
@@ -65,3 +76,28 @@ def test_code_uses_the_names_and_sizes_of_the_file(exported, name):
     sizes = {int(number) for number in re.findall(r"(?:const val|static let) \w+ = (\d+)", code)}
     shapes = [shape for _, shape in exported["sample"][1].values()]
     assert sizes == {size for shape in shapes for size in shape} - {1}
+
+
+def test_every_script_has_a_test():
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(SCRIPTS)
+    assert all(30 <= len(path.read_text(encoding="utf-8").splitlines()) <= 60 for path in EXAMPLES.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_runs_and_draws(name, tmp_path, monkeypatch, capsys):
+    arguments, printed, picture = SCRIPTS[name]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
+    runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+    assert re.search(printed, capsys.readouterr().out)
+    assert picture is None or (tmp_path / picture).stat().st_size > 1000
+
+
+def test_a_script_takes_a_folder_of_photos(tmp_path, monkeypatch, capsys):
+    for number in range(30):
+        pixels = np.random.default_rng(number).integers(0, 256, (20, 20, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["own_photos.py", f"--folder={tmp_path}", "--image_size=8", "--epochs=1"])
+    runpy.run_path(str(EXAMPLES / "own_photos.py"), run_name="__main__")
+    assert "of shape (8, 8, 3)" in capsys.readouterr().out

@@ -9,11 +9,11 @@ from typing import Any
 
 from absl import flags, logging
 
-from export.errors import ExportError
 from keras_vae.runs import presets
 from keras_vae.runs.config import FIELDS, Config, expected
 from keras_vae.utils import console, signals
 from keras_vae.utils.flags import run
+from keras_vae.utils.own_modules import check_own
 
 
 def define_flags() -> None:
@@ -71,6 +71,10 @@ def _integer(name: str, text: str) -> int:
 
 def main(_: list[str]) -> None:
     """Trains a model and exports it."""
+    with console.one_line_errors():
+        check_own("export")
+    from export.errors import ExportError
+
     go_on = ""
 
     def begun(run_dir):

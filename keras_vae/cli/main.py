@@ -4,6 +4,7 @@ import sys
 
 from keras_vae._version import __version__
 from keras_vae.utils import console
+from keras_vae.utils.own_modules import check_own
 
 COMMANDS = {
     "train": "train a model and export it",
@@ -34,10 +35,14 @@ def main(argv: list[str] | None = None) -> None:
 def _run(command):
     # A command is only imported when it runs, so that --help answers at once.
     if command == "train":
+        with console.one_line_errors():
+            check_own("train")
         import train
 
         train.cli()
     elif command == "export":
+        with console.one_line_errors():
+            check_own("export")
         from export import __main__ as export
 
         export.cli()

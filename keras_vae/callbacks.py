@@ -20,7 +20,6 @@ from keras_vae import plotting
 from keras_vae.data.images import Images
 from keras_vae.engine.finite import weights_are_finite
 from keras_vae.engine.inputs import as_images
-from keras_vae.utils import checks
 from keras_vae.utils.arguments import ArrayLike, NoiseSeed, Path, PositiveInt, checked
 from keras_vae.utils.atomic_files import make_own
 
@@ -65,9 +64,7 @@ class ImageGrids(keras.callbacks.Callback):
         self._x, self._labels = images.numpy(), images.labels
         self._folder = None if folder is None else pathlib.Path(folder)
         self._log_dir = None if log_dir is None else os.fspath(log_dir)
-        self._every = checks.positive_int("every", every)
-        self._num_samples = checks.positive_int("num_samples", num_samples)
-        self._columns = checks.positive_int("columns", columns)
+        self._every, self._num_samples, self._columns = int(every), int(num_samples), int(columns)
         self._seed = seed
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:

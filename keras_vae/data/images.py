@@ -291,7 +291,6 @@ def binarize(images: Images, binarization: Literal["dynamic", "static", "thresho
     Raises:
       ValueError: if `binarization` is not one of these, or a value lies outside [0, 1].
     """
-    checks.one_of("binarization", binarization, BINARIZATIONS)
     if binarization == "none":
         return images
     if images.noise is not None or images.levels is not None:

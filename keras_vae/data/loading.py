@@ -7,12 +7,21 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from keras_vae.data.images import BINARIZATIONS, Images, binarize, dequantize
+from keras_vae.data.images import Images, binarize, dequantize
 from keras_vae.data.sources import arrays, digits, folder, idx, mnist, pictures, prepared
 from keras_vae.data.sources.sprites import CATEGORICAL_FACTORS, FACTOR_NAMES, sprites
 from keras_vae.data.splits import Splits, divide
-from keras_vae.utils import checks
-from keras_vae.utils.arguments import Fraction, Kind, NonNegativeInt, Path, PositiveInt, checked, is_path, kind_of
+from keras_vae.utils.arguments import (
+    Fraction,
+    Kind,
+    NonNegativeInt,
+    Path,
+    PositiveInt,
+    checked,
+    is_int,
+    is_path,
+    kind_of,
+)
 
 DEQUANTIZATIONS = ("auto", "uniform", "none")
 POSSIBLE = (
@@ -131,15 +140,10 @@ def load(
       ValueError: if a value is out of range, or the data cannot be found or read; the message says where it searched.
     """
     name = os.fspath(name) if isinstance(name, os.PathLike) else name
-    _check_fraction("validation_fraction", validation_fraction)
-    _check_fraction("test_fraction", test_fraction)
-    checks.nonnegative_int("seed", seed)
-    checks.one_of("on_bad_image", on_bad_image, folder.ON_BAD_IMAGE)
+
     pictures.as_color(background)  # a wrong color is an error before anything is read
     if binarization is None:
         binarization = "dynamic" if name == "mnist" else "none"
-    checks.one_of("binarization", binarization, BINARIZATIONS)
-    checks.one_of("dequantization", dequantization, DEQUANTIZATIONS)
     if binarization != "none" and dequantization != "none":
         raise ValueError(
             f"`dequantization` must be 'none' for binarized images. "
@@ -173,19 +177,11 @@ def load(
     )
 
 
-def _check_fraction(name, value):
-    if not isinstance(value, int | float) or not 0 < value < 1:
-        raise ValueError(f"`{name}` must lie between 0 and 1. Received: {name}={value!r}")
-
-
-def _size(image_size):
-    size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    try:
-        if size is None or len(size) == 2:
-            return None if size is None else checks.shape("image_size", size)
-    except (TypeError, ValueError):
-        pass
-    raise ValueError(f"`image_size` must be a positive integer or two, (height, width). Received: {image_size!r}")
+def _size(image_size: ImageSize | None) -> tuple[int, int] | None:
+    if image_size is None:
+        return None
+    height, width = (image_size, image_size) if is_int(image_size) else image_size
+    return int(height), int(width)
 
 
 def _read(name, data_dir, image_size, on_bad_image, background):

@@ -10,7 +10,6 @@ from keras_vae.distributions.levels import _DiscretizedLogistic, _LevelCategoric
 from keras_vae.distributions.sampling import draw, full_shape
 from keras_vae.distributions.softplus import UNIT, softplus
 from keras_vae.likelihoods.head import Likelihood, inner_mean, invert, register
-from keras_vae.utils import checks
 from keras_vae.utils.arguments import PositiveFloat, PositiveInt, Shape, checked
 
 # Scale of a new logistic mixture, in units of x.
@@ -47,7 +46,7 @@ class Levels(Likelihood):
     @checked
     def __init__(self, event_shape: Shape, num_levels: PositiveInt = 256, **kwargs: Any) -> None:
         super().__init__(event_shape, **kwargs)
-        self.num_levels = checks.positive_int("num_levels", num_levels)
+        self.num_levels = int(num_levels)
         if num_levels < 2:
             raise ValueError(f"`num_levels` must be at least 2. Received: num_levels={num_levels!r}")
 
@@ -129,8 +128,8 @@ class DiscretizedLogisticMixture(Levels):
         **kwargs: Any,
     ) -> None:
         super().__init__(event_shape, num_levels, **kwargs)
-        self.num_components = checks.positive_int("num_components", num_components)
-        self.min_scale = checks.positive_float("min_scale", min_scale)
+        self.num_components = int(num_components)
+        self.min_scale = float(min_scale)
 
     @property
     def num_parameters(self) -> int:

@@ -56,7 +56,7 @@ class ScaledLikelihood(Likelihood):
     ) -> None:
         super().__init__(event_shape, **kwargs)
         self.scale = scale if scale in ("shared", "per_value") else checks.positive_float("scale", scale)
-        self.min_scale = checks.positive_float("min_scale", min_scale)
+        self.min_scale = float(min_scale)
 
     @property
     def num_parameters(self) -> int:

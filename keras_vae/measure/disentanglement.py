@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_vae.utils import checks
 from keras_vae.utils.arguments import ArrayLike, Fraction, NonNegativeFloat, PositiveInt, Seed, checked
 from keras_vae.utils.optional import scikit_learn
 from keras_vae.utils.split import held_out
@@ -128,9 +127,7 @@ def dci(
     train, test = held_out(len(codes), test_fraction, seed)
     importances, accuracy = [], []
     for factor in factors.T:
-        forest = ensemble.RandomForestClassifier(
-            checks.positive_int("num_trees", num_trees), max_features=None, max_depth=DEPTH, random_state=seed
-        )
+        forest = ensemble.RandomForestClassifier(int(num_trees), max_features=None, max_depth=DEPTH, random_state=seed)
         forest.fit(codes[train], factor[train])
         importances.append(forest.feature_importances_)
         accuracy.append(forest.score(codes[test], factor[test]))
@@ -169,9 +166,7 @@ def factor_vae_score(
       ValueError: if codes and factors do not fit.
     """
     codes, factors = _checked(codes, factors)
-    checks.nonnegative_float("min_variance", min_variance)
-    checks.positive_int("num_votes", num_votes)
-    if checks.positive_int("batch_size", batch_size) < 2:
+    if batch_size < 2:
         raise ValueError(f"`batch_size` must be an integer of at least 2. Received: batch_size={batch_size!r}")
     active = codes[:, codes.var(axis=0) > min_variance]
     if not active.shape[1]:
@@ -213,7 +208,7 @@ def discretize(codes: ArrayLike, num_bins: PositiveInt = 20) -> np.ndarray:
     codes = np.asarray(codes, np.float64)
     low, width = codes.min(axis=0), np.ptp(codes, axis=0)
     position = (codes - low) / np.where(width > 0, width, 1.0)
-    return np.minimum(position * checks.positive_int("num_bins", num_bins), num_bins - 1).astype(np.int64)
+    return np.minimum(position * num_bins, num_bins - 1).astype(np.int64)
 
 
 @checked

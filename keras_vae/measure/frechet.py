@@ -9,7 +9,6 @@ import keras
 import numpy as np
 
 from keras_vae.data.images import Images
-from keras_vae.utils import checks
 from keras_vae.utils.arguments import ArrayLike, PositiveInt, Seed, Shape, checked
 
 # The real images are split into halves, and a covariance takes at least two images of each.
@@ -33,14 +32,13 @@ class ClassifierFeatures:
     def __init__(
         self, event_shape: Shape, num_classes: PositiveInt, num_features: PositiveInt = 64, seed: Seed = 0
     ) -> None:
-        self.event_shape = checks.shape("event_shape", event_shape)
+        self.event_shape = tuple(map(int, event_shape))
         if len(self.event_shape) != 3:
             raise ValueError(f"`event_shape` must be (height, width, channels). Received: event_shape={event_shape!r}")
-        if checks.positive_int("num_classes", num_classes) < 2:
+        if num_classes < 2:
             raise ValueError(f"`num_classes` must be an integer of at least 2. Received: num_classes={num_classes!r}")
-        checks.positive_int("num_features", num_features)
         self.num_classes = num_classes
-        self.seed = checks.nonnegative_int("seed", seed)
+        self.seed = int(seed)
         layers = keras.layers
 
         def weights(offset):
@@ -68,9 +66,7 @@ class ClassifierFeatures:
         )
         steps = -(-len(images) // batch_size)
         batches = images.batches(batch_size, seed=self.seed)
-        self._classifier.fit(
-            batches, steps_per_epoch=steps, epochs=checks.positive_int("epochs", epochs), shuffle=False, verbose=0
-        )
+        self._classifier.fit(batches, steps_per_epoch=steps, epochs=int(epochs), shuffle=False, verbose=0)
         return self
 
     @checked

@@ -6,7 +6,6 @@ import numpy as np
 
 from keras_vae.data.images import Images
 from keras_vae.models.vae import VAE
-from keras_vae.utils import checks
 from keras_vae.utils.arguments import ArrayLike, Fraction, NoiseSeed, NonNegativeInt, PositiveInt, Seed, checked
 from keras_vae.utils.optional import scikit_learn
 from keras_vae.utils.split import held_out
@@ -56,9 +55,8 @@ def interpolate(
     Returns:
       Array `(steps, latent_dim)`, float32.
     """
-    checks.one_of("mode", mode, ("linear", "spherical"))
     start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
-    t = np.linspace(0.0, 1.0, checks.positive_int("steps", steps))[:, None]
+    t = np.linspace(0.0, 1.0, steps)[:, None]
     path = (1.0 - t) * start + t * end
     if mode == "spherical":
         radii = np.linalg.norm(start), np.linalg.norm(end)
@@ -85,7 +83,7 @@ def traverse(z: ArrayLike, dimension: NonNegativeInt, values: ArrayLike) -> np.n
       ValueError: if z has no such dimension.
     """
     z = np.asarray(z, np.float32)
-    if checks.nonnegative_int("dimension", dimension) >= len(z):
+    if dimension >= len(z):
         raise ValueError(f"`dimension` must be an integer from 0 to {len(z) - 1}. Received: dimension={dimension!r}")
     path = np.repeat(z[None], len(values), axis=0)
     path[:, dimension] = values
@@ -190,7 +188,7 @@ def nearest_neighbours(
         raise ValueError(
             f"`samples` must be examples of {training.shape[1]} numbers, like `training`. Received: {samples.shape[1]}"
         )
-    if checks.positive_int("count", count) > len(training):
+    if count > len(training):
         raise ValueError(f"`count` must be at most {len(training)}, all of `training`. Received: count={count!r}")
     parts = [samples[i : i + MAX_SAMPLES] for i in range(0, len(samples), MAX_SAMPLES)]
     found = np.concatenate([_nearest(part, training, count) for part in parts])

@@ -31,12 +31,8 @@ def conv_encoder(
     Returns:
       A `keras.Sequential`, (batch, height, width, channels) -> (batch, units).
     """
-    convolutions = [
-        layer
-        for f in filters
-        for layer in gated.layers(keras.layers.Conv2D, checks.positive_int("filters", f), activation, **_HALVE)
-    ]
-    dense = gated.layers(keras.layers.Dense, checks.positive_int("units", units), activation)
+    convolutions = [layer for f in filters for layer in gated.layers(keras.layers.Conv2D, int(f), activation, **_HALVE)]
+    dense = gated.layers(keras.layers.Dense, int(units), activation)
     return keras.Sequential([*convolutions, keras.layers.Flatten(data_format="channels_last"), *dense], name=name)
 
 
@@ -64,13 +60,13 @@ def conv_decoder(
       ValueError: if `event_shape` is not that of an image.
     """
     height, width = checks.image_shape("event_shape", event_shape)[:2]
-    filters = [checks.positive_int("filters", f) for f in filters]
+    filters = [int(f) for f in filters]
     if not filters:
         raise ValueError("`filters` must hold at least one number: the feature maps start there. Received: none")
     step = 2 ** len(filters)
     start = (-(-height // step), -(-width // step), filters[0])
     cut = (start[0] * step - height, start[1] * step - width)
-    dense = (checks.positive_int("units", units), math.prod(start))
+    dense = (int(units), math.prod(start))
     layers = [
         *(layer for u in dense for layer in gated.layers(keras.layers.Dense, u, activation)),
         keras.layers.Reshape(start),

@@ -36,7 +36,7 @@ def tfp_encoder(
       ValueError: if height or width is not divisible by 4.
     """
     start = _quarter(event_shape)
-    depth, units = checks.positive_int("depth", depth), checks.positive_int("units", units)
+    depth, units = int(depth), int(units)
     result = []
     for filters, strides in ((depth, 1), (depth, 2), (2 * depth, 1), (2 * depth, 2)):
         result += layers(
@@ -67,7 +67,7 @@ def tfp_decoder(
       ValueError: if height or width is not divisible by 4.
     """
     start = _quarter(event_shape)
-    depth, make = checks.positive_int("depth", depth), keras.layers.Conv2DTranspose
+    depth, make = int(depth), keras.layers.Conv2DTranspose
     result = [keras.layers.Reshape((1, 1, -1)), *layers(make, 2 * depth, activation, kernel_size=start, **_LAST)]
     for filters, strides in ((2 * depth, 1), (2 * depth, 2), (depth, 1), (depth, 2), (depth, 1)):
         result += layers(make, filters, activation, kernel_size=5, strides=strides, padding="same", **_LAST)

@@ -6,7 +6,6 @@ import keras
 
 from keras_vae.networks import gated
 from keras_vae.networks.gated import Activation
-from keras_vae.utils import checks
 from keras_vae.utils.arguments import PositiveInt, checked
 
 
@@ -25,6 +24,6 @@ def mlp(
     Returns:
       A `keras.Sequential`, (batch, ...) -> (batch, hidden_units[-1]).
     """
-    widths = [checks.positive_int("hidden_units", units) for units in hidden_units]
+    widths = [int(units) for units in hidden_units]
     dense = [layer for units in widths for layer in gated.layers(keras.layers.Dense, units, activation)]
     return keras.Sequential([keras.layers.Flatten(data_format="channels_last"), *dense], name=name)

@@ -10,7 +10,7 @@ from keras_vae.distributions.sampling import draw
 from keras_vae.objectives import terms
 from keras_vae.objectives.objective import LatentBatch, Objective, Terms, register
 from keras_vae.utils import checks
-from keras_vae.utils.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, checked
+from keras_vae.utils.arguments import NonNegativeFloat, PositiveFloat, PositiveInt64, checked
 
 
 @register
@@ -27,8 +27,8 @@ class BetaTCVAE(Objective):
     """
 
     @checked
-    def __init__(self, dataset_size: PositiveInt, beta: NonNegativeFloat = 6.0) -> None:
-        self.dataset_size = checks.positive_int("dataset_size", dataset_size, checks.MAX_INT64)
+    def __init__(self, dataset_size: PositiveInt64, beta: NonNegativeFloat = 6.0) -> None:
+        self.dataset_size = int(dataset_size)
         self.beta = checks.nonnegative_float("beta", beta)
 
     def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:

@@ -34,11 +34,13 @@ class Kind(NamedTuple):
       expected: what an error says after "must be", for example "a positive integer".
       plural: what an error says of a sequence of such values, for example "positive integers".
       accepts: whether a value is accepted.
+      high: largest number that is accepted, None if there is no limit; the error for a larger one names it.
     """
 
     expected: str
     plural: str
     accepts: Callable[[Any], bool]
+    high: float | None = None
 
 
 def is_int(value: Any) -> bool:
@@ -145,14 +147,24 @@ _PLAIN = {
     Any: Kind("anything", "things", lambda value: True),
 }
 
+# TensorFlow counts in int32 and int64 and computes in float32: larger numbers would overflow there without an error.
+MAX_INT32, MAX_INT64, MAX_FLOAT32 = 2**31 - 1, 2**63 - 1, 3.4028234663852886e38
+
+
+def _between(expected, plural, is_kind, low, high):
+    return Kind(expected, plural, lambda value: is_kind(value) and low <= value <= high, high)
+
+
 # A kind that several functions ask for has an alias here.
-PositiveInt = Annotated[int, Kind("a positive integer", "positive integers", lambda v: is_int(v) and v >= 1)]
-NonNegativeInt = Annotated[
-    int, Kind("an integer of at least 0", "integers of at least 0", lambda v: is_int(v) and v >= 0)
+PositiveInt = Annotated[int, _between("a positive integer", "positive integers", is_int, 1, MAX_INT32)]
+PositiveInt64 = Annotated[int, _between("a positive integer", "positive integers", is_int, 1, MAX_INT64)]
+NonNegativeInt = Annotated[int, _between("an integer of at least 0", "integers of at least 0", is_int, 0, MAX_INT64)]
+PositiveFloat = Annotated[
+    float,
+    Kind("a positive number", "positive numbers", lambda v: is_float(v) and 0 < v <= MAX_FLOAT32, MAX_FLOAT32),
 ]
-PositiveFloat = Annotated[float, Kind("a positive number", "positive numbers", lambda v: is_float(v) and v > 0)]
 NonNegativeFloat = Annotated[
-    float, Kind("a number of at least 0", "numbers of at least 0", lambda v: is_float(v) and v >= 0)
+    float, _between("a number of at least 0", "numbers of at least 0", is_float, 0, MAX_FLOAT32)
 ]
 Fraction = Annotated[
     float, Kind("a number between 0 and 1", "numbers between 0 and 1", lambda v: is_float(v) and 0 < v < 1)
@@ -197,8 +209,8 @@ def checked(function: Callable) -> Callable:
         for given in (zip(positional, args, strict=False), kwargs.items()):
             for name, value in given:
                 if name in tests and not tests[name](value):
-                    received = f"{shown(value)}{whose(value)}"
-                    raise ValueError(f"`{name}` must be {kinds[name].expected}. Received: {name}={received}")
+                    expected, received = _expected(kinds[name], value), f"{shown(value)}{whose(value)}"
+                    raise ValueError(f"`{name}` must be {expected}. Received: {name}={received}")
         return function(*args, **kwargs)
 
     # Keras and scikit-learn read the arguments of a constructor without following `__wrapped__`.
@@ -213,6 +225,12 @@ def _kinds(function, signature):
         each.name for each in signature.parameters.values() if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
     ]
     return {name: kind_of(hints[name]) for name in single if name in hints}
+
+
+def _expected(kind, value):
+    is_kind = is_int if isinstance(kind.high, int) else is_float
+    too_large = kind.high is not None and is_kind(value) and value > kind.high
+    return f"at most {kind.high}" if too_large else kind.expected
 
 
 def shown(value: Any) -> str:

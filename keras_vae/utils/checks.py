@@ -5,10 +5,7 @@ import numbers
 from collections.abc import Collection
 from typing import Any, Literal
 
-from keras_vae.utils.arguments import Shape, kind_of, shown
-
-# TensorFlow counts in int32 and int64 and computes in float32: larger numbers would overflow there without an error.
-MAX_INT32, MAX_INT64, MAX_FLOAT32 = 2**31 - 1, 2**63 - 1, 3.4028234663852886e38
+from keras_vae.utils.arguments import MAX_FLOAT32, MAX_INT32, MAX_INT64, Shape, kind_of, shown
 
 
 def positive_int(name: str, value: Any, high: int = MAX_INT32) -> int:

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from keras_vae.utils import checks
 from keras_vae.utils.arguments import Fraction, PositiveInt, Seed, checked
 
 
@@ -21,7 +20,7 @@ def held_out(count: PositiveInt, test_fraction: Fraction, seed: Seed) -> tuple[n
     Raises:
       ValueError: if `test_fraction` is not in (0, 1) or leaves a part empty.
     """
-    size = round(count * checks.positive_float("test_fraction", test_fraction))
+    size = round(count * test_fraction)
     if not 0 < size < count:
         raise ValueError(
             f"`test_fraction` must be in (0, 1) and leave examples on both sides. "

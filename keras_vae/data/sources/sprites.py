@@ -3,7 +3,6 @@
 import numpy as np
 
 from keras_vae.data.images import Images
-from keras_vae.utils import checks
 from keras_vae.utils.arguments import PositiveInt, checked
 
 SHAPES = ("square", "ellipse", "triangle")
@@ -37,7 +36,7 @@ def sprites(size: PositiveInt = 32) -> Images:
     Raises:
       ValueError: if `size` is not such an integer.
     """
-    if checks.positive_int("size", size) < MIN_SIZE:
+    if size < MIN_SIZE:
         raise ValueError(f"`size` must be an integer of at least {MIN_SIZE}. Received: size={size!r}")
     factors = np.indices(FACTOR_SIZES).reshape(len(FACTOR_SIZES), -1).T
     drawn = [_draw(coverage, factors[factors[:, 0] == i], size) for i, coverage in enumerate(_COVERAGE)]

@@ -180,7 +180,8 @@ def load(
 def _size(image_size: ImageSize | None) -> tuple[int, int] | None:
     if image_size is None:
         return None
-    height, width = (image_size, image_size) if is_int(image_size) else image_size
+    size: Any = image_size
+    height, width = (size, size) if is_int(size) else size
     return int(height), int(width)
 
 

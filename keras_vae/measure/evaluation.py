@@ -35,7 +35,7 @@ def evaluate(
       condition: condition of each example for a conditional model; for `Images` it is their labels.
 
     Returns:
-      Dict of plain values, means over the data in nats:
+      Dict of plain values, means over the data in nats, with the keys
         `elbo` and `log_likelihood` (the bound of `VAE.log_prob`), each with its `_standard_error`;
         `measure`, which says what they are the logarithm of (`describe_measure`);
         `bits_per_dimension`, the same in bits for each value of x, None if they are of no probability;

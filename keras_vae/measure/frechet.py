@@ -146,7 +146,7 @@ def sample_quality(
       seed: seed of the halves.
 
     Returns:
-      Dict of plain numbers: `frechet_distance` of samples and real images, `frechet_distance_of_real_halves` (the
+      Dict of plain numbers, with `frechet_distance` of samples and real images, `frechet_distance_of_real_halves` (the
       distance that a perfect model would have with half the count of `real`), `num_samples`, `num_real`.
 
     Raises:

@@ -35,8 +35,8 @@ def split_kl(
       seed: seed of the samples.
 
     Returns:
-      Dict of plain numbers in nats: `kl`, `mutual_information` and `marginal_kl`, each with its `_standard_error` over
-      examples; the first is the sum of the other two, which come from the same samples. Further
+      Dict of plain numbers in nats, with `kl`, `mutual_information` and `marginal_kl`, each with its
+      `_standard_error` over examples; the first is the sum of the other two, which come from the same samples. Further
       `max_mutual_information` (log N) and `num_examples`.
 
     Raises:

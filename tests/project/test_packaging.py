@@ -11,6 +11,7 @@ import tomllib
 
 import pytest
 import setuptools
+import yaml
 from helpers import ROOT, make_vae
 
 import keras_vae
@@ -204,6 +205,12 @@ def test_version_is_that_of_the_package():
     assert METADATA["project"]["name"] == "keras_vae"
     assert SETUPTOOLS["dynamic"]["version"] == {"attr": "keras_vae._version.__version__"}
     assert re.fullmatch(r"\d+\.\d+\.\d+", keras_vae.__version__)
+
+
+def test_the_citation_names_the_package_and_its_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (citation["title"], citation["version"]) == ("keras_vae", keras_vae.__version__)
+    assert {"cff-version", "message", "authors"} <= set(citation)
 
 
 def test_every_folder_and_data_file_is_packaged():

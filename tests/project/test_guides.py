@@ -132,3 +132,14 @@ def test_the_reference_has_every_public_name():
     assert {"keras_vae.measure.evaluate", "keras_vae.latent", "keras_vae.plotting", "export.exporter"} <= documented
     shown = {name.rpartition(".")[2] for name in documented}
     assert shown & {"ArrayModel", "check_data", "as_condition", "encode_batch"} == set()
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "examples/README.md"])
+def test_links_of_a_page_outside_of_the_site_lead_somewhere(page):
+    path = ROOT / page
+    for target in re.findall(r"\]\(([^)]+)\)", path.read_text(encoding="utf-8")):
+        name, _, anchor = target.partition("#")
+        assert (path.parent / name).exists(), target
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", (path.parent / name).read_text(encoding="utf-8"), re.M)
+            assert anchor in {re.sub(r"[^\w-]", "", title.lower().replace(" ", "-")) for title in titles}, target

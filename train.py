@@ -10,7 +10,9 @@ from typing import Any
 from absl import flags, logging
 
 from keras_vae.runs import presets
-from keras_vae.runs.config import FIELDS, Config, expected
+from keras_vae.runs.config import FIELDS, Config
+from keras_vae.runs.options import expected
+from keras_vae.runs.run_dir import RunDir, run_dir_of
 from keras_vae.utils import console, signals
 from keras_vae.utils.flags import run
 from keras_vae.utils.own_modules import check_own
@@ -89,9 +91,9 @@ def main(_: list[str]) -> None:
         config, resume = make_config(), flags.FLAGS.resume
         awaits_export = False
         if config.strategy != "multi_worker":  # with several workers the chief checks, when all of them are there
-            awaits_export = resume and config.awaits_export()
+            awaits_export = resume and bool(config.run_dir) and RunDir(config.run_dir).awaits_export(config)
             if not awaits_export:
-                config.run_folder(resume)  # a folder that exists is an error before TensorFlow is imported
+                run_dir_of(config, resume)  # a folder that exists is an error before TensorFlow is imported
         logging.set_verbosity(logging.INFO)
         console.quiet_tensorflow(config.strategy != "multi_worker")
         from export import exporter

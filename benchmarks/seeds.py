@@ -16,7 +16,7 @@ import tempfile
 
 import numpy as np
 
-from keras_vae.runs.run_dir import load_model
+from keras_vae.runs.run_dir import RunDir
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SEEDS = range(100)
@@ -34,7 +34,7 @@ def main() -> None:
 
     from export import runtimes
 
-    model = Exported(load_model(arguments.run_dir), arguments.run_dir / "export")
+    model = Exported(RunDir(arguments.run_dir).model(), arguments.run_dir / "export")
     expected, _ = model.samples(SEEDS)
     rows = {"saved_model": {"SavedModel": _drawn(runtimes.saved_model_runner(model.folder / "saved_model"))}}
     for path in sorted(model.folder.glob("decoder*.tflite")):

@@ -13,7 +13,6 @@ from export.signatures import Signatures
 from keras_vae.distributions.noise import EVALUATION_STREAM, Noise
 from keras_vae.distributions.sampling import center, draw
 from keras_vae.models.vae import VAE
-from keras_vae.posteriors import Deterministic
 from keras_vae.utils.statistics import standard_error
 
 NUM_IMAGES, NUM_CODES = 200, 20
@@ -68,16 +67,16 @@ class Cost:
         codes, log_ratio = self._codes()
         rows = [self._rows(run, "log_likelihood", batch_size, z=z)["log_likelihood"] for z in codes]
         weights = np.stack(rows).astype(np.float64) - log_ratio
-        if isinstance(self._vae.encoder.posterior, Deterministic):
+        if not self._vae.encoder.posterior.has_density:
             return {"log_likelihood": weights[0]}
         return {"elbo": weights.mean(axis=0), "log_likelihood": _log_mean_exp(weights)}
 
     def _codes(self):
         """Returns codes from q(z|x), `(NUM_CODES, count, latent_dim)`, and log q(z|x) - log p(z)."""
-        if isinstance(self._vae.encoder.posterior, Deterministic):
+        if not self._vae.encoder.posterior.has_density:
             return center(self._posterior).numpy()[None], np.zeros((1, len(self._x)))
         z = draw(self._posterior, Noise(0, EVALUATION_STREAM), (NUM_CODES,))
-        prior = self._vae.prior(self._vae.encoder)
+        prior = self._vae.prior_distribution(self._condition)
         return z.numpy(), (self._posterior.log_prob(z) - prior.log_prob(z)).numpy()
 
     def _encoder(self, run, batch_size):

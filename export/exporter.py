@@ -22,13 +22,10 @@ from export.verification import TOLERANCE, Parity
 from keras_vae.data import Dataset
 from keras_vae.engine.keras_compat import layers_of
 from keras_vae.models.vae import VAE
-from keras_vae.posteriors import Deterministic
-from keras_vae.runs import training
-from keras_vae.runs.run_dir import load_config, load_model
+from keras_vae.runs.run_dir import RunDir
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import NonNegativeFloat, Path, PositiveInt, checked
 from keras_vae.utils.atomic_files import written_whole
-from keras_vae.utils.json_files import read_json
 
 __all__ = ["ExportError", "Options", "export_model", "export_run"]
 
@@ -98,23 +95,14 @@ def export_run(run_dir: Path, options: Options | None = None, overwrite: bool = 
     """
     options = options or Options()
     folder = check_run_dir(run_dir, overwrite)
-    vae = load_model(run_dir)
-    dataset = _dataset(run_dir) if options.measured else None
-    return export_model(vae, folder, options, _report(folder.parent), overwrite, dataset)
+    run = RunDir(run_dir)
+    dataset = _dataset(run) if options.measured else None
+    return export_model(run.model(), folder, options, run.report, overwrite, dataset)
 
 
-def _report(run_dir: Any) -> dict:
-    """Returns report.json of a run, or an empty dict if the model was not saved by a run."""
-    path = run_dir / "report.json"
+def _dataset(run: RunDir) -> Dataset | None:
     try:
-        return read_json(path) if path.exists() else {}
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {error}. Remove it, or run the training again") from error
-
-
-def _dataset(run_dir: Any) -> Dataset | None:
-    try:
-        return training.load_data_of(run_dir, load_config(run_dir))
+        return run.dataset()
     except ValueError as error:
         logging.warning("variants are measured on draws of the model itself, not on its test set: %s", error)
         return None
@@ -205,8 +193,8 @@ class _Export:
         _log("saved_model", self.files["saved_model"])
 
     def _without_density(self) -> dict:
-        if isinstance(self.vae.encoder.posterior, Deterministic):
-            return {"score": "the posterior Deterministic has no density"}
+        if not self.vae.encoder.posterior.has_density:
+            return {"score": f"the posterior {type(self.vae.encoder.posterior).__name__} has no density"}
         return {}
 
     def tflite(self, file: str) -> None:

@@ -7,7 +7,6 @@ from export.signatures import Signatures
 from keras_vae._version import __version__
 from keras_vae.distributions.noise import Noise
 from keras_vae.models.vae import VAE
-from keras_vae.priors import StandardNormal
 
 # This text is enough to write the generator of the noise again in any language.
 ALGORITHM = (
@@ -72,7 +71,7 @@ def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, op
         "signatures": _signatures(signatures, files),
         "left_out": left_out,
         "noise": {
-            "algorithm": [*ALGORITHM, *(() if isinstance(vae.prior, StandardNormal) else (OTHER_PRIORS,))],
+            "algorithm": [*ALGORITHM, *(() if vae.prior.is_standard_normal else (OTHER_PRIORS,))],
             "test_vectors": test_vectors(),
         },
         "files": files,

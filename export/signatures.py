@@ -55,22 +55,30 @@ class Signatures:
         self._num_samples = num_samples
         # The prior is made once, outside the graph, so that a prior that is made of the encoder does not bring the
         # encoder into the file. It is in single precision because TFLite has no products in float64.
-        self._prior = in_single_precision(vae.prior(vae.encoder))
+        self._prior = None if vae.prior.condition_dim else in_single_precision(vae.prior_distribution())
         self._concrete = {}
 
     def _decode(self, z, condition=None):
         return {"mean": self._vae.decode(z, condition).mean()}
 
-    def _codes(self, seed, temperature):
+    def _codes(self, seed, temperature, condition):
         noise = Noise(seed)
-        return draw(self._prior, Tempered(noise, temperature), (self._num_samples,)), noise
+        prior = self._prior_of(condition)
+        # A prior p(z|c) has a row for each condition already.
+        sample_shape = (self._num_samples,) if self._vae.prior.condition_dim is None else ()
+        return draw(prior, Tempered(noise, temperature), sample_shape), noise
+
+    def _prior_of(self, condition):
+        if self._prior is not None:
+            return self._prior
+        return in_single_precision(self._vae.prior_distribution(condition))
 
     def _sample(self, seed, temperature, condition=None):
-        z, _ = self._codes(seed, temperature)
+        z, _ = self._codes(seed, temperature, condition)
         return {"mean": self._vae.decode(z, condition).mean(), "z": z}
 
     def _sample_pixels(self, seed, temperature, condition=None):
-        z, noise = self._codes(seed, temperature)
+        z, noise = self._codes(seed, temperature, condition)
         return {"x": draw(self._vae.decode(z, condition), noise), "z": z}
 
     def _interpolate(self, z0, z1, steps, condition=None, static=False):
@@ -94,7 +102,7 @@ class Signatures:
     def _score(self, x, seed, condition=None):
         batch = self._vae.encode_batch(x, condition, Noise(seed, EVALUATION_STREAM))
         z = batch.draw(NUM_SCORE_SAMPLES)
-        weights = log_weight(batch.log_likelihood(z), batch.posterior, self._prior, z)
+        weights = log_weight(batch.log_likelihood(z), batch.posterior, self._prior_of(condition), z)
         return {"elbo": tf.reduce_mean(weights, axis=0), "log_likelihood": importance_weighted_bound(weights)}
 
     def _reconstruct(self, x, condition=None):

@@ -22,7 +22,8 @@ import zipfile
 
 from helpers import ROOT
 
-from keras_vae.runs.run_dir import _load, load_config
+from keras_vae.runs.run_dir import RunDir
+from keras_vae.runs.safe_loading import load_vae
 
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 KINDS = ("model.keras", "config.json in it", "weights in it", "checkpoint", "config.json", "png", "jpeg", "npy", "npz")
@@ -55,18 +56,18 @@ def case(kind, folder):
 
         if kind == "config.json in it":
             tree = json.loads(members["config.json"])
-            return altered(tree), lambda tree: rewrite("config.json", json.dumps(tree)), lambda: _load(path)
+            return altered(tree), lambda tree: rewrite("config.json", json.dumps(tree)), lambda: load_vae(path)
         if kind == "weights in it":
             weights = "model.weights.h5"
-            return damaged(members[weights]), lambda x: rewrite(weights, x), lambda: _load(path)
-        read = (lambda: checkpoints.restore(folder, _load)) if kind == "checkpoint" else None
-        return damaged(path.read_bytes()), path.write_bytes, read or (lambda: _load(path))
+            return damaged(members[weights]), lambda x: rewrite(weights, x), lambda: load_vae(path)
+        read = (lambda: checkpoints.restore(folder, load_vae)) if kind == "checkpoint" else None
+        return damaged(path.read_bytes()), path.write_bytes, read or (lambda: load_vae(path))
     if kind == "config.json":
         path = folder / kind
         return (
             altered(Config().to_dict()),
             lambda x: path.write_text(json.dumps(x)),
-            lambda: load_config(folder),
+            lambda: RunDir(folder).config,
         )
     if kind in ("png", "jpeg"):
         file = io.BytesIO()

@@ -14,6 +14,7 @@ from keras_vae import callbacks
 from keras_vae.engine.finite import weights_are_finite
 from keras_vae.runs import training
 from keras_vae.runs.config import Config
+from keras_vae.runs.run_dir import run_dir_of
 from keras_vae.utils import atomic_files
 
 # Pictures.
@@ -111,9 +112,9 @@ def test_a_run_draws_every_few_epochs_and_may_go_on_without(tmp_path, monkeypatc
     assert set(events(run_dir / "tensorboard" / "images")) == {("reconstructions", 1), ("samples", 1)}
     # As if it had not ended: pictures are no part of what a run computes.
     (run_dir / "report.json").unlink()
-    assert dataclasses.replace(config, image_grid_epochs=0).run_folder(resume=True) == run_dir
+    assert run_dir_of(dataclasses.replace(config, image_grid_epochs=0), resume=True).path == run_dir
     with pytest.raises(ValueError, match="epochs=2, now 3"):
-        dataclasses.replace(config, epochs=3).run_folder(resume=True)
+        run_dir_of(dataclasses.replace(config, epochs=3), resume=True)
 
 
 # What blew up.

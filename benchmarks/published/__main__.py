@@ -16,7 +16,8 @@ from absl import logging
 from benchmarks.published.rows import ROWS
 from benchmarks.speed import machine
 from keras_vae.runs.config import Config
-from keras_vae.runs.run_dir import load_config, write_json
+from keras_vae.runs.run_dir import RunDir
+from keras_vae.utils.json_files import write_json
 
 RESULTS = pathlib.Path(__file__).parent.parent / "results" / "published"
 PLOT = pathlib.Path(__file__).parent.parent.parent / "docs" / "published.png"
@@ -35,7 +36,7 @@ def run(name: str, folder: pathlib.Path, results: pathlib.Path) -> dict:
         if not machine_file.exists():
             write_json(machine_file, machine.describe())
         training.run(config, resume=True)
-    elif (before := load_config(run_dir)) != config:
+    elif (before := RunDir(run_dir).config) != config:
         raise SystemExit(f"error: {run_dir} holds a run of other settings: {before}")
     report = json.loads((run_dir / "report.json").read_text(encoding="utf-8"))
     metrics = tables.read(run_dir / "metrics.csv", row.config.epochs)

@@ -136,7 +136,7 @@ def measure(settings: Settings, sections) -> dict:
 
 def save(folder: pathlib.Path, name: str, result, figure) -> None:
     """Writes NAME.json and NAME.png."""
-    from keras_vae.runs.run_dir import write_json
+    from keras_vae.utils.json_files import write_json
 
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / f"{name}.json", result)

@@ -16,7 +16,7 @@ A picture's noise therefore does not depend on how many other pictures are drawn
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -82,7 +82,30 @@ def _to_unit(word):
     return (mantissa + 0.5) * 2.0**-23
 
 
-class Noise:
+class NoiseSource(Protocol):
+    """What a rule of `keras_vae.sampling` draws from; a source of one's own derives from this class.
+
+    Two calls of one source are independent of each other. `axis` is that of the examples in `shape`, 0 or 1; None is
+    the source's own, which is 0 for all but `MultiSampleNoise`.
+    """
+
+    def uniform(self, shape: Sequence, axis: int | None = None) -> tf.Tensor:
+        """Returns float32 uniforms on (0, 1)."""
+        ...
+
+    def normal(self, shape: Sequence, axis: int | None = None) -> tf.Tensor:
+        """Returns float32 normals with mean 0 and standard deviation 1."""
+        ...
+
+    def untempered(self) -> tuple["NoiseSource", Any]:
+        """Returns the source without its temperature, and the temperature: None if it has none.
+
+        It is for a rule that draws a choice, which has no temperature, or one that applies the temperature itself.
+        """
+        return self, None
+
+
+class Noise(NoiseSource):
     """A source of base noise: independent uniforms and normals, a pure function of (seed, stream).
 
     Each call takes the next positions of the stream, so two calls on one object are independent and two objects
@@ -102,11 +125,12 @@ class Noise:
         self._part = part
         self._position = 0
 
-    def words(self, shape: Sequence, axis: int = 0) -> tuple[tf.Tensor, tf.Tensor]:
+    def words(self, shape: Sequence, axis: int | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns two `uint32` tensors of `shape`, a sequence of integers and scalar integer tensors.
 
-        `axis`, 0 or 1, is that of the examples, of which this may be a part.
+        `axis`, 0 or 1, is that of the examples, of which this may be a part; None is 0.
         """
+        axis = axis or 0
         row = tf.cast(tf.range(shape[0]), tf.uint32)[:, None]
         if any(tf.is_tensor(size) for size in shape[1:]):
             columns = tf.reduce_prod(tf.stack(list(shape[1:])))
@@ -122,11 +146,11 @@ class Noise:
         a, b = threefry2x32(self._key, (row, position))
         return tf.reshape(a, shape), tf.reshape(b, shape)
 
-    def uniform(self, shape: Sequence, axis: int = 0) -> tf.Tensor:
+    def uniform(self, shape: Sequence, axis: int | None = None) -> tf.Tensor:
         """Returns float32 uniforms on the open interval (0, 1), multiples of 2^-24."""
         return _to_unit(self.words(shape, axis)[0])
 
-    def normal(self, shape: Sequence, axis: int = 0) -> tf.Tensor:
+    def normal(self, shape: Sequence, axis: int | None = None) -> tf.Tensor:
         """Returns float32 normals with mean 0 and standard deviation 1 (Box and Muller, 1958).
 
         `sqrt(-2 log u) cos(2 pi v)` with u, v from the two words of one counter; the largest magnitude is 5.77.
@@ -136,15 +160,7 @@ class Noise:
         return radius * tf.cos(2.0 * math.pi * _to_unit(b))
 
 
-def untempered(noise: Any) -> tuple:
-    """Returns a source without its temperature, and the temperature: None if it has none.
-
-    For a rule that draws a choice, which has no temperature, or one that applies the temperature itself.
-    """
-    return noise.untempered() if hasattr(noise, "untempered") else (noise, None)
-
-
-class Tempered:
+class Tempered(NoiseSource):
     """Noise nearer to its middle at a temperature T below 1, farther from it above, and the middle itself at 0.
 
         normals:   eps -> T eps
@@ -157,46 +173,46 @@ class Tempered:
       temperature: T, a number or scalar tensor, at least 0.
     """
 
-    def __init__(self, noise: Any, temperature: tf.Tensor | float) -> None:
+    def __init__(self, noise: NoiseSource, temperature: tf.Tensor | float) -> None:
         self._noise = noise
         self._temperature = temperature
 
-    def normal(self, shape: Sequence, **where: Any) -> tf.Tensor:
-        """Returns float32 normals with mean 0 and standard deviation `temperature`; `where` is of the source."""
-        return self._temperature * self._noise.normal(shape, **where)
+    def normal(self, shape: Sequence, axis: int | None = None) -> tf.Tensor:
+        """Returns float32 normals with mean 0 and standard deviation `temperature`."""
+        return self._temperature * self._noise.normal(shape, axis)
 
-    def uniform(self, shape: Sequence, **where: Any) -> tf.Tensor:
-        """Returns float32 uniforms moved towards 1/2, inside (0, 1); `where` is of the source."""
-        u, temperature = self._noise.uniform(shape, **where), tf.cast(self._temperature, tf.float32)
+    def uniform(self, shape: Sequence, axis: int | None = None) -> tf.Tensor:
+        """Returns float32 uniforms moved towards 1/2, inside (0, 1)."""
+        u, temperature = self._noise.uniform(shape, axis), tf.cast(self._temperature, tf.float32)
         # At high temperatures a tail would be rounded to 0 or 1, whose logarithms are infinite.
         tail = tf.maximum(0.5 * tf.pow(2.0 * tf.minimum(u, 1.0 - u), temperature), 2.0**-24)
         return tf.where(tf.equal(temperature, 1.0), u, tf.where(u < 0.5, tail, 1.0 - tail))
 
     def untempered(self) -> tuple:
         """Returns the source, and T, the product of all temperatures where one is inside another."""
-        noise, inner = untempered(self._noise)
+        noise, inner = self._noise.untempered()
         return noise, self._temperature if inner is None else self._temperature * inner
 
 
-class MultiSampleNoise:
+class MultiSampleNoise(NoiseSource):
     """Noise of several samples of each example, `(num_samples, batch, ...)`: the examples lie along axis 1.
 
     Args:
       noise: the source.
     """
 
-    def __init__(self, noise: Any) -> None:
+    def __init__(self, noise: NoiseSource) -> None:
         self._noise = noise
 
-    def normal(self, shape: Sequence, axis: int = 1) -> tf.Tensor:
+    def normal(self, shape: Sequence, axis: int | None = None) -> tf.Tensor:
         """Returns normals of the source."""
-        return self._noise.normal(shape, axis=axis)
+        return self._noise.normal(shape, 1 if axis is None else axis)
 
-    def uniform(self, shape: Sequence, axis: int = 1) -> tf.Tensor:
+    def uniform(self, shape: Sequence, axis: int | None = None) -> tf.Tensor:
         """Returns uniforms of the source."""
-        return self._noise.uniform(shape, axis=axis)
+        return self._noise.uniform(shape, 1 if axis is None else axis)
 
     def untempered(self) -> tuple:
         """Returns the same of the source without its temperature, and the temperature."""
-        noise, temperature = untempered(self._noise)
+        noise, temperature = self._noise.untempered()
         return MultiSampleNoise(noise), temperature

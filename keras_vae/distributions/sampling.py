@@ -17,16 +17,16 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from keras_vae.distributions.noise import untempered
+from keras_vae.distributions.noise import NoiseSource
 
 
 @functools.singledispatch
-def draw(distribution: tfd.Distribution, noise: Any, sample_shape: Sequence[int] = ()) -> tf.Tensor:
+def draw(distribution: tfd.Distribution, noise: NoiseSource, sample_shape: Sequence[int] = ()) -> tf.Tensor:
     """Draws a sample from `distribution` by transforming base noise.
 
     Args:
       distribution: a `tfd` distribution whose class (or a base class of it) has a rule.
-      noise: a source with `uniform(shape)` and `normal(shape)`, for example `keras_vae.noise.Noise`.
+      noise: the source, for example `keras_vae.noise.Noise`.
       sample_shape: tuple of leading dimensions to add.
 
     Returns:
@@ -63,7 +63,7 @@ def full_shape(distribution: tfd.Distribution, sample_shape: Sequence[int] = ())
 
 def _deviation(noise, quantile, shape):
     """Returns quantile(u), the distance of a draw from a median of 0, times the temperature of the noise."""
-    source, temperature = untempered(noise)
+    source, temperature = noise.untempered()
     deviation = quantile(source.uniform(shape))
     return deviation if temperature is None else temperature * deviation
 
@@ -136,7 +136,7 @@ def _(distribution, noise, sample_shape=()):
     # All components are drawn from one noise and one of them is picked: only that one is ever seen, so its noise may
     # have been shared. The choice has no temperature: the weights of a mixture are not changed by it.
     event_ndims = len(distribution.event_shape)
-    component = draw(distribution.mixture_distribution, untempered(noise)[0], sample_shape)
+    component = draw(distribution.mixture_distribution, noise.untempered()[0], sample_shape)
     drawn = draw(distribution.components_distribution, _Shared(noise, event_ndims), sample_shape)
     picked = tf.one_hot(component, drawn.shape[-1 - event_ndims], dtype=drawn.dtype)
     for _ in range(event_ndims):
@@ -144,21 +144,21 @@ def _(distribution, noise, sample_shape=()):
     return tf.reduce_sum(picked * drawn, axis=-1 - event_ndims)
 
 
-class _Shared:
+class _Shared(NoiseSource):
     """Noise that is the same along the axis of a mixture's components."""
 
     def __init__(self, noise: Any, event_ndims: int) -> None:
         self._noise = noise
         self._axis = -1 - event_ndims
 
-    def normal(self, shape, **where):
-        return self._noise.normal(self._single(shape), **where)
+    def normal(self, shape, axis=None):
+        return self._noise.normal(self._single(shape), axis)
 
-    def uniform(self, shape, **where):
-        return self._noise.uniform(self._single(shape), **where)
+    def uniform(self, shape, axis=None):
+        return self._noise.uniform(self._single(shape), axis)
 
     def untempered(self):
-        noise, temperature = untempered(self._noise)
+        noise, temperature = self._noise.untempered()
         return _Shared(noise, -1 - self._axis), temperature
 
     def _single(self, shape):
@@ -167,13 +167,13 @@ class _Shared:
         return single
 
 
-class _Middle:
+class _Middle(NoiseSource):
     """The middle of every base noise."""
 
-    def normal(self, shape, **where):
+    def normal(self, shape, axis=None):
         return tf.zeros(shape)
 
-    def uniform(self, shape, **where):
+    def uniform(self, shape, axis=None):
         return tf.fill(shape, 0.5)
 
 

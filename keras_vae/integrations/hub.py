@@ -13,10 +13,10 @@ import shutil
 
 from keras_vae.measure import evaluation
 from keras_vae.models.vae import VAE
-from keras_vae.runs.run_dir import load_config, load_model, write_json
+from keras_vae.runs.run_dir import RunDir
 from keras_vae.utils.arguments import Path, checked
 from keras_vae.utils.atomic_files import written_whole
-from keras_vae.utils.json_files import read_json, run_file
+from keras_vae.utils.json_files import read_json, run_file, write_json
 
 FILES = ("model.keras", "config.json", "report.json")
 FIGURES = ("samples.png", "reconstructions.png")
@@ -46,7 +46,7 @@ def save_pretrained(run_dir: Path, folder: Path, license: str | None = None) -> 
         raise ValueError(f"`folder` must lie in a folder that exists. Received: {folder}")
     figures = [name for name in FIGURES if os.path.lexists(run_dir / "figures" / name)]
     model, _, _, *drawn = (run_file(run_dir, name) for name in (*FILES, *(f"figures/{name}" for name in figures)))
-    vae, settings = load_model(run_dir), load_config(run_dir).to_dict()
+    vae, settings = RunDir(run_dir).model(), RunDir(run_dir).config.to_dict()
     try:
         settings, report = _without_paths(settings, read_json(run_dir / "report.json"))
         text = card(vae, report, settings, figures, license, folder.name)
@@ -74,12 +74,12 @@ def _without_paths(settings, report):
 
 @checked
 def from_pretrained(folder: Path) -> VAE:
-    """Loads the model of a folder of `save_pretrained`, checked as `keras_vae.runs.run_dir.load_model` does.
+    """Loads the model of a folder of `save_pretrained`, checked as `keras_vae.runs.run_dir.RunDir.model` does.
 
     Raises:
       ValueError: if there is none, or it is damaged.
     """
-    return load_model(folder, links=True)
+    return RunDir(folder).model(links=True)
 
 
 def _escaped(value):

@@ -51,6 +51,8 @@ class Likelihood(Part):
     is_density = True
     support = (-math.inf, math.inf)
     mean_range: tuple[float, float] | None = None
+    # How many values a number of x may have, where they are equally spaced from 0 to 1; None for any other support.
+    num_levels: int | None = None
     # Whether `validate` must see every value, or only the smallest and the largest.
     validates_each_value = False
     # Whether `adapt` also takes the standard deviation of the data, at which a learned scale starts.

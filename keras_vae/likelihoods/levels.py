@@ -41,6 +41,7 @@ class Levels(Likelihood):
     is_density = False
     support = (0.0, 1.0)
     mean_range = (0.0, 1.0)
+    num_levels: int
     validates_each_value = True
 
     @checked

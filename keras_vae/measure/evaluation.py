@@ -8,11 +8,9 @@ import tensorflow as tf
 
 from keras_vae.data.images import Images
 from keras_vae.engine.inputs import as_images, checked_images
-from keras_vae.likelihoods.levels import Levels
 from keras_vae.models.codes import batches, posterior_centers
 from keras_vae.models.vae import VAE
 from keras_vae.objectives.terms import kl_per_dimension
-from keras_vae.posteriors import Deterministic, Hierarchical
 from keras_vae.utils.arguments import ArrayLike, NoiseSeed, PositiveInt, checked
 from keras_vae.utils.statistics import ACTIVE_VARIANCE, standard_error
 
@@ -65,7 +63,7 @@ def evaluate(
 @checked
 def likelihood(vae: VAE, images: Images, num_importance_samples: PositiveInt, seed: NoiseSeed) -> dict:
     """Returns the entries of `evaluate` that need a density of the posterior; none for a `Deterministic` one."""
-    if isinstance(vae.encoder.posterior, Deterministic):
+    if not vae.encoder.posterior.has_density:
         return {}
     elbo, bound = vae.bounds(images, num_importance_samples, seed)
     return {
@@ -90,7 +88,7 @@ def describe_measure(vae: VAE, images: Images) -> str:
         if images.levels:
             return f"density of {images.levels}-level values with uniform dequantization, scaled to [0, 1]"
         return "density of the values as they are, without dequantization: not comparable with a probability"
-    if isinstance(likelihood, Levels):
+    if likelihood.num_levels:
         return f"probability of values on {likelihood.num_levels} levels"
     if _is_binary(images):
         return "probability of binary values"
@@ -110,7 +108,7 @@ def bits_per_dimension(vae: VAE, images: Images, log_likelihood: float) -> float
     likelihood = vae.decoder.likelihood
     if likelihood.is_density:
         return bits + math.log2(images.levels) if images.levels else None
-    return bits if isinstance(likelihood, Levels) or _is_binary(images) else None
+    return bits if likelihood.num_levels or _is_binary(images) else None
 
 
 def _is_binary(images):
@@ -120,9 +118,9 @@ def _is_binary(images):
 @checked
 def mean_kl_per_dimension(vae: VAE, data: Images | ArrayLike) -> list[float] | None:
     """Returns KL(q(z_d|x) || p(z_d)) of each dimension, mean over examples, or None if q or p do not factorize."""
-    if isinstance(vae.encoder.posterior, Deterministic):
+    if not vae.encoder.posterior.has_density:
         return None
-    prior = vae.prior(vae.encoder)
+    prior = vae.prior_distribution()
     images = as_images(data, names=("data", "y"))
     try:
         parts = [kl_per_dimension(vae.encode(x, c), prior).numpy() for x, c in batches(vae, images)]
@@ -161,10 +159,10 @@ def active_units_per_layer(vae: VAE, loc: np.ndarray) -> dict[str, list[int]]:
       vae: the model.
       loc: posterior means `(count, latent_dim)`.
     """
-    posterior = vae.encoder.posterior
-    if not isinstance(posterior, Hierarchical):
+    latent_dims = vae.encoder.posterior.latent_dims
+    if len(latent_dims) == 1:
         return {}
-    layers = np.split(loc, np.cumsum(posterior.latent_dims)[:-1], axis=1)
+    layers = np.split(loc, np.cumsum(latent_dims)[:-1], axis=1)
     return {"active_units_per_layer": [active_units(layer) for layer in layers]}
 
 

@@ -25,7 +25,7 @@ def split_kl(
     posteriors of all N examples, so that the cost is num_samples * N^2. If I_q is near its bound log N, no two
     posteriors overlap, and the result depends on N more than on the model.
 
-    `split_kl(vae.encode(x), vae.prior(vae.encoder))` splits the KL of a model on x.
+    `split_kl(vae.encode(x), vae.prior_distribution())` splits the KL of a model on x.
 
     Args:
       posterior: q(z|x_n) of N examples, a `tfd` distribution of batch shape `(N,)` and event shape `(latent_dim,)` that

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from keras_vae import objectives
@@ -13,7 +14,7 @@ from keras_vae.utils.arguments import NoiseSeed, NonNegativeFloat, checked
 _FIXED = ("encoder", "decoder", "prior", "latent_dim", "condition_dim", "event_shape")
 
 
-class Settings:
+class Settings(keras.Model):
     """Mixin of a model: `objective`, `kl_weight` and `seed` may be set at any time and hold from the next step on.
 
     A compiled step holds them as constants, so that another one has the steps traced anew. The KL weight as a number is
@@ -66,7 +67,21 @@ class Settings:
     def objective(self, objective: objectives.Objective) -> None:
         self._check_parts(objective)
         self._objective = objective.mark_in_use()
+        for name in ("elbo", *objective.metrics, "kl_weight"):
+            if name not in self._trackers:
+                self._trackers[name] = keras.metrics.Mean(name=name)
         self.renew_steps()
+
+    def tracker(self, name: str) -> keras.metrics.Metric:
+        """Returns the metric of a name that the objective logs."""
+        return self._trackers[name]
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The metrics of the model, without those that an earlier objective logged."""
+        logged = {"elbo", *self.objective.metrics, "kl_weight"}
+        idle = {id(tracker) for name, tracker in self._trackers.items() if name not in logged}
+        return [metric for metric in super().metrics if id(metric) not in idle]
 
     @property
     def seed(self) -> int:

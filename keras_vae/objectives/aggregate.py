@@ -40,7 +40,7 @@ class BetaTCVAE(Objective):
         )
         penalty = information + self.beta * correlation + dimensions
         kl = terms.kl_divergence(batch.posterior, batch.prior, z)
-        return Terms(log_likelihood - kl_weight * penalty, log_likelihood, kl)
+        return Terms(log_likelihood - kl_weight * penalty, {"log_likelihood": log_likelihood, "kl": kl})
 
     def get_config(self) -> dict[str, Any]:
         return {"dataset_size": self.dataset_size, "beta": self.beta}
@@ -67,7 +67,7 @@ class WAE(Objective):
         prior_z = draw(batch.prior, batch.noise, (z.shape[0] or tf.shape(z)[0],))
         penalty = terms.maximum_mean_discrepancy(z, prior_z, batch.weight)
         kl = terms.kl_divergence(batch.posterior, batch.prior, z)
-        return Terms(log_likelihood - kl_weight * self.weight * penalty, log_likelihood, kl)
+        return Terms(log_likelihood - kl_weight * self.weight * penalty, {"log_likelihood": log_likelihood, "kl": kl})
 
     def get_config(self) -> dict[str, Any]:
         return {"weight": self.weight}
@@ -80,6 +80,8 @@ class Reconstruction(Objective):
     The KL is still reported, and with it the ELBO: of a `Deterministic` posterior they are infinite.
     """
 
+    needs_density = False
+
     def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:
         z = batch.draw()
         log_likelihood = batch.log_likelihood(z)
@@ -87,7 +89,7 @@ class Reconstruction(Objective):
             kl = tf.fill(tf.shape(log_likelihood), math.inf)
         else:
             kl = terms.kl_divergence(batch.posterior, batch.prior, z)
-        return Terms(log_likelihood, log_likelihood, kl)
+        return Terms(log_likelihood, {"log_likelihood": log_likelihood, "kl": kl})
 
     def kl_method(self, posterior: tfd.Distribution, prior: tfd.Distribution) -> str:
         return "none"

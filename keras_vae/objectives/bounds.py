@@ -39,7 +39,7 @@ class ELBO(Objective):
         else:
             posterior = terms.stop_parameters(batch.posterior) if self.kl == "path_derivative" else batch.posterior
             kl = posterior.log_prob(z) - batch.prior.log_prob(z)
-        return Terms(terms.elbo(log_likelihood, kl, kl_weight), log_likelihood, kl)
+        return Terms(terms.elbo(log_likelihood, kl, kl_weight), {"log_likelihood": log_likelihood, "kl": kl})
 
     def kl_method(self, posterior: tfd.Distribution, prior: tfd.Distribution) -> str:
         return super().kl_method(posterior, prior) if self.kl == "analytic" else "monte_carlo"
@@ -69,7 +69,9 @@ class FreeBits(Objective):
         log_likelihood = batch.log_likelihood(batch.draw())
         kl = terms.kl_per_dimension(batch.posterior, batch.prior)
         paid = tf.reduce_sum(tf.maximum(self.nats, batch.mean(kl)))
-        return Terms(log_likelihood - kl_weight * paid, log_likelihood, tf.reduce_sum(kl, axis=-1))
+        return Terms(
+            log_likelihood - kl_weight * paid, {"log_likelihood": log_likelihood, "kl": tf.reduce_sum(kl, axis=-1)}
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {"nats": self.nats}
@@ -97,7 +99,7 @@ class Capacity(Objective):
         log_likelihood = batch.log_likelihood(z)
         kl = terms.kl_divergence(batch.posterior, batch.prior, z)
         distance = tf.abs(kl - self.capacity(batch.step))
-        return Terms(log_likelihood - kl_weight * self.weight * distance, log_likelihood, kl)
+        return Terms(log_likelihood - kl_weight * self.weight * distance, {"log_likelihood": log_likelihood, "kl": kl})
 
     def get_config(self) -> dict[str, Any]:
         return {"capacity": keras.saving.serialize_keras_object(self.capacity), "weight": self.weight}
@@ -129,7 +131,7 @@ class IWAE(Objective):
         log_weights = log_likelihood - kl_weight * log_ratio
         kl = terms.kl_divergence(batch.posterior, batch.prior, z)
         bound = terms.importance_weighted_bound(log_weights)
-        return Terms(bound, tf.reduce_mean(log_likelihood, axis=0), kl), log_weights
+        return Terms(bound, {"log_likelihood": tf.reduce_mean(log_likelihood, axis=0), "kl": kl}), log_weights
 
     def get_config(self) -> dict[str, Any]:
         return {"num_samples": self.num_samples}

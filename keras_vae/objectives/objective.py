@@ -17,11 +17,16 @@ register = keras.saving.register_keras_serializable(package="keras_vae.objective
 
 
 class Terms(NamedTuple):
-    """What an objective returns, each `(batch,)` in nats."""
+    """What an objective returns.
 
-    objective: tf.Tensor  # what training maximises
-    log_likelihood: tf.Tensor  # E_q[log p(x|z)], as estimated
-    kl: tf.Tensor  # KL(q(z|x) || p(z))
+    Attributes:
+      objective: what training maximizes, `(batch,)` in nats.
+      metrics: what is logged, each `(batch,)` under a name of `Objective.metrics`. The step adds `loss` and
+        `kl_weight`, and `elbo`, the difference of `log_likelihood` and `kl`.
+    """
+
+    objective: tf.Tensor
+    metrics: dict[str, tf.Tensor]
 
 
 class LatentBatch:
@@ -73,6 +78,11 @@ class LatentBatch:
 
 class Objective(InUse):
     """Base of the objectives: called with a `LatentBatch` and the KL weight it returns `Terms`."""
+
+    # Whether q(z|x) must have a density.
+    needs_density = True
+    # The names of what it logs: E_q[log p(x|z)] as estimated, and KL(q(z|x) || p(z)). A subclass may add others.
+    metrics: tuple[str, ...] = ("log_likelihood", "kl")
 
     def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:
         """Returns the terms of each example."""

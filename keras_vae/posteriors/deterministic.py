@@ -16,6 +16,8 @@ class Deterministic(Posterior):
       latent_dim: dimension of z, a positive integer.
     """
 
+    has_density = has_density_at_other_codes = False
+
     @property
     def num_parameters(self) -> int:
         return self.latent_dim

@@ -27,6 +27,9 @@ class Flow(DiagonalGaussian):
       hidden_units: width of the network in each coupling layer.
     """
 
+    # The coupling layers see the features of their own example.
+    has_density_at_other_codes = False
+
     @checked
     def __init__(
         self,

@@ -23,10 +23,17 @@ class Posterior(Part):
       latent_dim: dimension of z, a positive integer.
     """
 
+    # Whether q(z|x) has a density. Without one there is no KL, no ELBO and no bound of log p(x).
+    has_density = True
+    # Whether q(z|x) of one example can be evaluated at the codes of another, as a VampPrior and `split_kl` do.
+    has_density_at_other_codes = True
+
     @checked
     def __init__(self, latent_dim: PositiveInt, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.latent_dim = checks.positive_int("latent_dim", latent_dim)
+        # The dimension of each stochastic layer, z_1 first.
+        self.latent_dims: tuple[int, ...] = (self.latent_dim,)
 
     @property
     def num_parameters(self) -> int:

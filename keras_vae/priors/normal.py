@@ -10,6 +10,8 @@ from keras_vae.priors.prior import Prior, register
 class StandardNormal(Prior):
     """p(z) = N(0, I)."""
 
+    is_standard_normal = True
+
     def distribution(self) -> tfd.Distribution:
         zeros = tf.zeros((self.latent_dim,))
         return tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), reinterpreted_batch_ndims=1)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae.data.images import Images
@@ -32,7 +33,12 @@ class Prior(Part):
       latent_dim: dimension of z, a positive integer.
     """
 
+    # Whether p(z) is made of the model's encoder, which `distribution` is then called with.
     needs_encoder = False
+    # The size of the condition that `distribution` is called with, of a prior p(z|c); None for p(z).
+    condition_dim: int | None = None
+    # Whether p(z) is N(0, I).
+    is_standard_normal = False
 
     @checked
     def __init__(self, latent_dim: PositiveInt, **kwargs: Any) -> None:
@@ -42,7 +48,8 @@ class Prior(Part):
     def distribution(self) -> tfd.Distribution:
         """Returns p(z) with batch shape `()` and event shape `(latent_dim,)`.
 
-        If the prior has `needs_encoder`, the method has one argument, the encoder.
+        A prior that `needs_encoder` has an argument, the encoder; one with a `condition_dim` has the condition
+        `(batch, condition_dim)`, and its batch shape is `(batch,)`.
         """
         raise NotImplementedError
 
@@ -54,16 +61,22 @@ class Prior(Part):
     def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         super().build(input_shape)
 
-    def __call__(self, encoder: keras.layers.Layer | None = None) -> tfd.Distribution:
-        """Returns p(z); `encoder` is the model's, for the priors that are made of it."""
+    def __call__(
+        self, encoder: keras.layers.Layer | None = None, condition: tf.Tensor | None = None
+    ) -> tfd.Distribution:
+        """Returns p(z), or p(z|c), made of the model's encoder and of the condition if the prior needs them."""
         # Most priors have no input, and Keras's layer call needs one, so this method replaces it.
+        batch_shape = () if self.condition_dim is None else (None,)
         arguments = (encoder,) if self.needs_encoder else ()
+        if self.condition_dim is not None:
+            arguments = (*arguments, condition)
         distribution = self.distribution(*arguments)
         shapes = distribution.batch_shape, distribution.event_shape
-        if not (shapes[0].is_compatible_with(()) and shapes[1].is_compatible_with((self.latent_dim,))):
+        if not (shapes[0].is_compatible_with(batch_shape) and shapes[1].is_compatible_with((self.latent_dim,))):
             # Without this check, densities would be broadcast without an error, and the KL would be wrong.
+            expected = "()" if batch_shape == () else "(batch,)"
             raise ValueError(
-                f"`distribution` of {type(self).__name__} must have batch shape () and event shape "
+                f"`distribution` of {type(self).__name__} must have batch shape {expected} and event shape "
                 f"({self.latent_dim},), as `tfd.Independent` gives them. Received: {shapes[0]} and {shapes[1]}"
             )
         return distribution

@@ -70,7 +70,7 @@ class VampPrior(Prior):
         """
         if encoder is None:
             raise ValueError(
-                "`encoder` must be given, for example `vae.prior(vae.encoder)`: VampPrior is made of the posteriors at "
+                "`encoder` must be given, as `vae.prior_distribution()` does: VampPrior is made of the posteriors at "
                 "its pseudo-inputs. Received: encoder=None"
             )
         components = encoder(tf.clip_by_value(tf.convert_to_tensor(self.pseudo_inputs), self.low, self.high))

@@ -1,4 +1,4 @@
-"""`build_model` makes the model of a `Config`; only this file turns the names of the command line into parts."""
+"""A `Config` becomes data and a model; only this file turns the names of the command line into parts."""
 
 import contextlib
 import dataclasses
@@ -45,6 +45,29 @@ def build_model(config: Config, dataset: data.Dataset) -> VAE:
     if config.adapt:
         vae.adapt(dataset.train)
     return vae
+
+
+def load_data(config: Config) -> data.Dataset:
+    """Returns the data set of a run."""
+    binarization = config.binarization
+    if binarization == "auto":
+        # A density of a learned scale has no upper bound on two values: only the Bernoulli gets binary images unasked.
+        binarization = "dynamic" if (config.dataset, config.likelihood) == ("mnist", "bernoulli") else "none"
+    dequantization = config.dequantization
+    if dequantization == "auto" and (binarization != "none" or not LIKELIHOODS[config.likelihood].is_density):
+        dequantization = "none"
+    return data.load(
+        config.dataset,
+        config.data_dir or None,
+        binarization,
+        config.validation_fraction,
+        config.seed,
+        dequantization,
+        config.size(),
+        config.test_fraction,
+        config.on_bad_image,
+        config.background,
+    )
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_vae.engine.finite import weights_are_finite
+from keras_vae.runs.run_dir import RunDir
 from keras_vae.utils.atomic_files import file_written_whole, locked, remove_unfinished, sync
 
 _NAME = re.compile(r"epoch-(\d{6})\.keras")
@@ -123,14 +124,14 @@ class Checkpoints(keras.callbacks.Callback):
     """Saves the model at the end of an epoch, and writes the seconds of training after each epoch to `seconds.csv`.
 
     Args:
-      run_dir: folder of the run; checkpoints are written to its folder `checkpoints`.
+      run_dir: the run.
       seconds: least number of seconds between two checkpoints; the last epoch always has one.
       before: seconds of training before the run was interrupted.
     """
 
-    def __init__(self, run_dir: pathlib.Path, seconds: float = 30.0, before: float = 0.0) -> None:
+    def __init__(self, run_dir: RunDir, seconds: float = 30.0, before: float = 0.0) -> None:
         super().__init__()
-        self._run_dir, self._times = run_dir, run_dir / "seconds.csv"
+        self._run_dir, self._times = run_dir, run_dir.seconds_file
         self._seconds, self._before = seconds, before
         self._ended = self._saved = 0
 
@@ -155,12 +156,12 @@ class Checkpoints(keras.callbacks.Callback):
         # A model that has diverged is not saved, because nothing good could continue from it.
         if not (math.isfinite(self._loss) and weights_are_finite(self.model)):
             return
-        for path in (self._times, self._run_dir / "metrics.csv"):
+        for path in (self._times, self._run_dir.metrics_file):
             sync(path)
-        save(self.model, self._run_dir / "checkpoints", self._ended)
+        save(self.model, self._run_dir.checkpoints, self._ended)
         self._saved, self._saved_at = self._ended, time.perf_counter()
 
 
-def remove(run_dir: pathlib.Path) -> None:
+def remove(folder: pathlib.Path) -> None:
     """Removes the checkpoints of a run that has ended."""
-    shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -4,44 +4,11 @@ This file imports no library that is slow to import, so that `train.py --help` a
 """
 
 import dataclasses
-import itertools
-import os
-import pathlib
 import re
-import time
-from collections.abc import Iterator
 from typing import Any
 
-from keras_vae.utils.json_files import check_links, read_json
-from keras_vae.utils.text import written
-
-
-def _option(
-    default: Any,
-    text: str,
-    choices: tuple = (),
-    low: Any = None,
-    high: Any = None,
-    open_ends: Any = False,
-    acts_with: Any = None,
-) -> Any:
-    """Returns a field of `Config`.
-
-    Args:
-      default: value of the field if none is given.
-      text: purpose of the field, for --help.
-      choices: all values that the field may have; empty allows any.
-      low: smallest number allowed.
-      high: largest number allowed; it is far above any sensible one, and catches typing errors before they cost hours.
-      open_ends: whether `low` and `high` themselves are excluded.
-      acts_with: name of another field, and the values of that field with which this one has an effect; an empty tuple
-        stands for all values but its default.
-    """
-    limits = {"low": low, "high": high, "open_ends": open_ends}
-    return dataclasses.field(
-        default=default, metadata={"help": text, "choices": choices, "acts_with": acts_with, **limits}
-    )
-
+from keras_vae.runs import options
+from keras_vae.runs.options import option
 
 _MANY, _MOST = 10**6, 10**9
 
@@ -50,132 +17,132 @@ _MANY, _MOST = 10**6, 10**9
 class Config:
     """Settings of a run; a value that is not allowed raises `ValueError` that names the field."""
 
-    dataset: str = _option(
+    dataset: str = option(
         "mnist",
         "'mnist' (ships with the package), 'sprites' (drawn, factors known), 'digits' (scikit-learn's), a folder of "
         "images (sub-folders are labels; train/, test/ and validation/ are splits), a folder of IDX files, an .npy or "
         ".npz file, or a tensorflow-datasets name",
     )
-    data_dir: str = _option("", "folder of prepared tensorflow-datasets; empty: ~/tensorflow_datasets")
-    image_size: str = _option(
+    data_dir: str = option("", "folder of prepared tensorflow-datasets; empty: ~/tensorflow_datasets")
+    image_size: str = option(
         "",
         "HEIGHTxWIDTH, or one number for both, to which a folder of images is brought: cut in the middle, resized; "
         "empty: as they are",
     )
-    on_bad_image: str = _option(
+    on_bad_image: str = option(
         "stop", "what to do about images in a folder that cannot be read", choices=("stop", "skip")
     )
-    background: str = _option(
+    background: str = option(
         "white",
         "color that images of a folder with an alpha channel or a transparent color are laid on: a name of CSS or "
         "#RRGGBB",
     )
-    binarization: str = _option(
+    binarization: str = option(
         "auto",
         "how gray images become binary: a fresh Bernoulli draw at each presentation, one fixed draw, a threshold at "
         "0.5, or not; 'auto' is 'dynamic' for mnist with likelihood=bernoulli and 'none' otherwise",
         choices=("auto", "dynamic", "static", "threshold", "none"),
     )
-    dequantization: str = _option(
+    dequantization: str = option(
         "auto",
         "'uniform' adds noise as wide as one level to 8-bit images, so that a density on them bounds the probability "
         "of the 8-bit image; 'auto' does so for likelihoods that are densities (gaussian, laplace, "
         "continuous_bernoulli) if images are 8-bit and not binarized",
         choices=("auto", "uniform", "none"),
     )
-    test_fraction: float = _option(
+    test_fraction: float = option(
         1 / 6, "part of the data kept for the test where they have no test set", low=0, high=1, open_ends=True
     )
-    validation_fraction: float = _option(
+    validation_fraction: float = option(
         1 / 12, "part of the training set kept for validation", low=0, high=1, open_ends=True
     )
-    run_dir: str = _option(
+    run_dir: str = option(
         "", "folder for the results: a new one, or that of a run to go on with; empty: runs/<dataset>-<time>"
     )
-    network: str = _option(
+    network: str = option(
         "mlp",
         "trunks of encoder and decoder; 'tfp' and 'cvae' are those of TensorFlow Probability's example and of "
         "TensorFlow's tutorial, for images whose height and width are divisible by 4",
         choices=("mlp", "conv", "tfp", "cvae"),
     )
-    hidden_units: tuple = _option(
+    hidden_units: tuple = option(
         (512, 512),
         "widths of the dense layers of network=mlp, separated by commas",
         low=1,
         high=_MANY,
         acts_with=("network", ("mlp",)),
     )
-    activation: str = _option(
+    activation: str = option(
         "gelu",
         "activation of the trunks; glu: h * sigmoid(g), gated",
         choices=("gelu", "glu", "leaky_relu", "relu", "silu", "tanh"),
     )
-    latent_dim: int = _option(40, "dimension of z", low=1, high=_MANY)
-    upper_latent_dims: tuple = _option(
+    latent_dim: int = option(40, "dimension of z", low=1, high=_MANY)
+    upper_latent_dims: tuple = option(
         (),
         "dimensions of further stochastic layers above z, separated by commas: a hierarchical model with "
         "posterior=diagonal, whose prior is that of the topmost",
         low=1,
         high=_MANY,
     )
-    upper_hidden_units: tuple = _option(
+    upper_hidden_units: tuple = option(
         (100, 100),
         "widths of the dense layers from one stochastic layer to the next",
         low=1,
         high=_MANY,
         acts_with=("upper_latent_dims", ()),
     )
-    posterior: str = _option(
+    posterior: str = option(
         "diagonal", "q(z|x)", choices=("diagonal", "isotropic", "full", "laplace", "flow", "deterministic")
     )
-    prior: str = _option("normal", "p(z); all but 'normal' are learned", choices=("normal", "mixture", "vamp", "flow"))
-    num_components: int = _option(
+    prior: str = option("normal", "p(z); all but 'normal' are learned", choices=("normal", "mixture", "vamp", "flow"))
+    num_components: int = option(
         100,
         "components of prior=mixture, pseudo-inputs of prior=vamp",
         low=1,
         high=_MANY,
         acts_with=("prior", ("mixture", "vamp")),
     )
-    likelihood: str = _option(
+    likelihood: str = option(
         "bernoulli",
         "p(x|z)",
         choices=("bernoulli", "continuous_bernoulli", "gaussian", "laplace", "categorical", "logistic_mixture"),
     )
-    likelihood_scale: str = _option(
+    likelihood_scale: str = option(
         "1",
         "scale of likelihood=gaussian and laplace: a number, 'shared' (one learned) or 'per_value' (a function of z)",
         acts_with=("likelihood", ("gaussian", "laplace")),
     )
-    conditional: bool = _option(False, "condition encoder and decoder on the label")
-    objective: str = _option(
+    conditional: bool = option(False, "condition encoder and decoder on the label")
+    objective: str = option(
         "elbo",
         "what training maximizes",
         choices=("elbo", "free_bits", "capacity", "iwae", "dreg", "beta_tcvae", "wae", "reconstruction"),
     )
-    kl_estimator: str = _option(
+    kl_estimator: str = option(
         "analytic",
         "KL of objective=elbo",
         choices=("analytic", "monte_carlo", "path_derivative"),
         acts_with=("objective", ("elbo",)),
     )
-    num_samples: int = _option(
+    num_samples: int = option(
         5, "samples an image in objective=iwae and dreg", low=1, high=10_000, acts_with=("objective", ("iwae", "dreg"))
     )
-    free_bits: float = _option(
+    free_bits: float = option(
         0.1,
         "nats of each dimension that cost nothing in objective=free_bits",
         low=0,
         high=_MANY,
         acts_with=("objective", ("free_bits",)),
     )
-    capacity: float = _option(
+    capacity: float = option(
         25.0,
         "nats the KL is held at in objective=capacity, after kl_warmup_steps",
         low=0,
         high=_MANY,
         acts_with=("objective", ("capacity",)),
     )
-    penalty: float = _option(
+    penalty: float = option(
         0.0,
         "weight of the total correlation in objective=beta_tcvae, of the MMD in wae, of the distance in capacity; "
         "0 is the objective's own: 6, 100, 100",
@@ -183,53 +150,53 @@ class Config:
         high=_MANY,
         acts_with=("objective", ("beta_tcvae", "wae", "capacity")),
     )
-    kl_weight: float = _option(
+    kl_weight: float = option(
         1.0, "factor on the KL term of the loss; 1 is the ELBO, above 1 the beta-VAE", low=0, high=_MANY
     )
-    kl_schedule: str = _option(
+    kl_schedule: str = option(
         "linear",
         "how the KL weight rises in kl_warmup_steps",
         choices=("linear", "cosine", "cyclic"),
         acts_with=("kl_warmup_steps", ()),
     )
-    kl_warmup_steps: int = _option(0, "steps in which the KL weight (or the capacity) rises from 0", low=0, high=_MOST)
-    adapt: bool = _option(
+    kl_warmup_steps: int = option(0, "steps in which the KL weight (or the capacity) rises from 0", low=0, high=_MOST)
+    adapt: bool = option(
         True,
         "start from the training data: the encoder's input centered at its mean, the output there, pseudo-inputs at "
         "examples",
     )
-    epochs: int = _option(40, "passes over the training set", low=1, high=_MANY)
-    batch_size: int = _option(128, "examples in a batch", low=1, high=_MANY)
-    learning_rate: float = _option(2e-3, "peak learning rate of Adam", low=0, high=1000, open_ends=True)
-    learning_rate_schedule: str = _option(
+    epochs: int = option(40, "passes over the training set", low=1, high=_MANY)
+    batch_size: int = option(128, "examples in a batch", low=1, high=_MANY)
+    learning_rate: float = option(2e-3, "peak learning rate of Adam", low=0, high=1000, open_ends=True)
+    learning_rate_schedule: str = option(
         "cosine",
         "'cosine' falls to 0, 'constant' stays, 'stages' falls tenfold in 8 stages, each three times as long as the "
         "one before (Burda et al., 2016)",
         choices=("cosine", "constant", "stages"),
     )
-    warmup_steps: int = _option(
+    warmup_steps: int = option(
         500,
         "steps in which the learning rate of a cosine rises from 0",
         low=0,
         high=_MOST,
         acts_with=("learning_rate_schedule", ("cosine",)),
     )
-    epsilon: float = _option(1e-7, "epsilon of Adam", low=0, high=1000, open_ends=True)
-    seed: int = _option(0, "seed of everything random in the run", low=0, high=2**31 - 1)
-    num_importance_samples: int = _option(500, "samples an image in the test log likelihood", low=1, high=_MANY)
-    strategy: str = _option(
+    epsilon: float = option(1e-7, "epsilon of Adam", low=0, high=1000, open_ends=True)
+    seed: int = option(0, "seed of everything random in the run", low=0, high=2**31 - 1)
+    num_importance_samples: int = option(500, "samples an image in the test log likelihood", low=1, high=_MANY)
+    strategy: str = option(
         "none",
         "'mirrored' trains on all GPUs of this machine, 'multi_worker' on the workers that TF_CONFIG or a Slurm step "
         "names; batch_size is that of all together, and the result the same",
         choices=("none", "mirrored", "multi_worker"),
     )
-    image_grid_epochs: int = _option(
+    image_grid_epochs: int = option(
         0,
         "epochs from one drawing of figures/epochs to the next, in TensorBoard too; 0 draws at the end only",
         low=0,
         high=_MANY,
     )
-    export: bool = _option(True, "write the SavedModel and the TFLite decoder when done")
+    export: bool = option(True, "write the SavedModel and the TFLite decoder when done")
 
     def __post_init__(self) -> None:
         for name in FIELDS:
@@ -260,74 +227,6 @@ class Config:
             )
         if self.strategy == "multi_worker" and not self.run_dir:
             raise ValueError("`run_dir` must be given with strategy=multi_worker, the same for all. Received: ''")
-
-    def run_folder(self, resume: bool = False) -> pathlib.Path:
-        """Returns the folder for the results.
-
-        Args:
-          resume: whether the folder may hold an unfinished run of these settings.
-
-        Raises:
-          ValueError: if the folder cannot be created, or exists and is no such run: nothing is ever overwritten.
-        """
-        folder = pathlib.Path(self.run_dir) if self.run_dir else next(self.default_folders())
-        if folder.exists():
-            # A run may have been killed before it wrote anything.
-            empty = folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())
-            if not resume or not (empty or (folder / "config.json").is_file()):
-                raise ValueError(f"`run_dir` must not exist: results are never overwritten. Received: {folder}")
-            if not empty:
-                self._check_resumable(folder)
-            check_links(folder)
-        parent = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-        if not (parent.is_dir() and os.access(parent, os.W_OK)):
-            raise ValueError(f"`run_dir` cannot be created: {parent} is no folder to write to. Received: {folder}")
-        return folder
-
-    def default_folders(self) -> Iterator[pathlib.Path]:
-        """Yields folders for the results if there is no `run_dir`; the run takes the first that nobody has made."""
-        # The data set may be a path, whose end says the most about it.
-        name = re.sub(r"[^\w.-]+", "-", self.dataset)[-60:].strip("-.")
-        default = f"runs/{name or 'data'}-{time.strftime('%Y%m%d-%H%M%S')}"
-        names = itertools.chain([default], (f"{default}-{i}" for i in itertools.count(2)))
-        return (folder for folder in map(pathlib.Path, names) if not folder.exists())
-
-    def awaits_export(self) -> bool:
-        """Returns whether `run_dir` holds a finished run of these settings whose export is still missing.
-
-        Raises:
-          ValueError: if it holds a run of other settings.
-        """
-        folder = pathlib.Path(self.run_dir)
-        ended = bool(self.run_dir) and (folder / "report.json").exists()
-        if not (ended and self.export) or (folder / "export").exists():
-            return False
-        self._check_same_settings(folder)
-        return True
-
-    def _check_resumable(self, folder):
-        if (folder / "report.json").exists():
-            export = "" if (folder / "export").exists() else f"; `python -m export {folder}` exports it"
-            raise ValueError(
-                f"`run_dir` must not hold a run that has ended: nothing is overwritten. Received: {folder}{export}"
-            )
-        self._check_same_settings(folder)
-
-    def _check_same_settings(self, folder):
-        try:
-            before = Config.from_dict(read_json(folder / "config.json")).to_dict()
-            others = [
-                f"{name}={before[name]!r}, now {value!r}"
-                for name, value in self.to_dict().items()
-                if name not in _FREE_ON_RESUME and before[name] != value
-            ]
-        except (OSError, ValueError, TypeError) as error:
-            raise ValueError(f"`run_dir` must hold a readable config.json. Received: {folder} ({error})") from error
-        if others:
-            raise ValueError(
-                "`run_dir` must not exist, or hold a run of the same settings that did not end. "
-                f"Received: {folder}, begun with {'; '.join(others)}"
-            )
 
     def without_effect(self) -> list[str]:
         """Returns a sentence for each setting that is not at its default and has no effect with the other settings."""
@@ -363,8 +262,6 @@ class Config:
         return cls(**values)
 
 
-# An unfinished run may be continued with other values of these settings.
-_FREE_ON_RESUME = ("run_dir", "export", "strategy", "image_grid_epochs")
 _SIZE = re.compile("[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})?")
 _MAX_PIXELS = 65_535
 
@@ -376,55 +273,9 @@ def _is_scale(text: str) -> bool:
         return False
 
 
-# The number of layers is limited, because the loading of a run limits the parts of a model, in case it is hostile.
-_MOST_WIDTHS = 100
-_KINDS = {str: "text", bool: "True or False", int: "an integer", float: "a number", tuple: "a tuple of integers"}
-
-
-def expected(field: dataclasses.Field) -> str:
-    """Returns what the value of a field of `Config` must be, for example "an integer from 1 to 1,000,000"."""
-    kind, low, high = type(field.default), field.metadata["low"], field.metadata["high"]
-    if field.metadata["choices"]:
-        return f"one of {', '.join(field.metadata['choices'])}"
-    if low is None:
-        return _KINDS[kind]
-    if field.metadata["open_ends"]:
-        return f"{_KINDS[kind]} between {low:,} and {high:,}, both excluded"
-    return f"{_KINDS[kind]} from {low:,} to {high:,}"
-
-
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 
 def check(name: str, value: Any) -> None:
     """Raises `ValueError` unless the field of `Config` with that name may have the value, apart from other fields."""
-    field = FIELDS[name]
-    kind = type(field.default)
-    if not _is(kind, value) or (value == () and field.default != ()):
-        _refuse(field, value)
-    if kind is tuple and len(value) > _MOST_WIDTHS:
-        raise ValueError(f"`{name}` must be up to {_MOST_WIDTHS} integers. Received: {len(value)}")
-    for item in value if kind is tuple else (value,):
-        if not _may_be(field, item):
-            _refuse(field, item)
-
-
-def _refuse(field, value):
-    raise ValueError(f"`{field.name}` must be {expected(field)}. Received: {written(value)}")
-
-
-def _may_be(field, item):
-    """Returns whether a value, or an entry of a tuple, is allowed in a field; its type was checked before."""
-    low, high = field.metadata["low"], field.metadata["high"]
-    if field.metadata["choices"]:
-        return item in field.metadata["choices"]
-    if type(field.default) is tuple and not _is(int, item):
-        return False
-    # All these comparisons are False for NaN.
-    return low is None or (low < item < high if field.metadata["open_ends"] else low <= item <= high)
-
-
-def _is(kind: Any, value: Any) -> bool:
-    if isinstance(value, bool):
-        return kind is bool
-    return isinstance(value, int | float) if kind is float else isinstance(value, kind)
+    options.check(FIELDS[name], value)

@@ -18,14 +18,13 @@ from keras_vae.measure import evaluation, latent
 from keras_vae.measure.disentanglement import disentanglement_scores
 from keras_vae.measure.frechet import MIN_REAL, ClassifierFeatures, sample_quality
 from keras_vae.measure.information import split_kl
-from keras_vae.models import codes
+from keras_vae.models.codes import posterior_centers
 from keras_vae.models.vae import VAE
-from keras_vae.posteriors import Deterministic, Flow
 from keras_vae.runs.config import Config
-from keras_vae.runs.run_dir import load_config, load_model, write_json
-from keras_vae.runs.training import load_data_of
+from keras_vae.runs.run_dir import RunDir
 from keras_vae.utils.arguments import Path, PositiveInt, checked
 from keras_vae.utils.atomic_files import written_whole
+from keras_vae.utils.json_files import write_json
 from keras_vae.utils.optional import scikit_learn
 
 # All pairs of images and codes: the split of the KL grows with its square.
@@ -41,12 +40,11 @@ def evaluate_run(run_dir: Path, num_importance_samples: PositiveInt = 500, overw
       ValueError: if there is no run that can be loaded, or the folder exists and `overwrite` is False.
       ImportError: if factors are known, and scikit-learn is missing, which their scores need.
     """
-    run_dir = pathlib.Path(run_dir)
-    folder = run_dir / "evaluation"
+    run = RunDir(run_dir)
+    folder = run.path / "evaluation"
     if os.path.lexists(folder) and not overwrite:
         raise ValueError(f"the evaluation folder must not exist, or pass --overwrite. Received: {folder}")
-    vae, config = load_model(run_dir), load_config(run_dir)
-    dataset = load_data_of(run_dir, config)
+    vae, config, dataset = run.model(), run.config, run.dataset()
     if dataset.factor_names:
         scikit_learn("ensemble")  # raises before the work, not after it
     with written_whole(folder) as work:
@@ -63,8 +61,8 @@ def measure(vae: VAE, config: Config, dataset: Dataset, num_importance_samples: 
     report = evaluation.evaluate(vae, dataset.test, num_importance_samples, config.seed)
     part = dataset.test[:NUM_SPLIT_EXAMPLES]
     x, condition = part.numpy(), None if vae.condition_dim is None else part.labels
-    if not isinstance(vae.encoder.posterior, Deterministic | Flow):  # no density, or none that broadcasts over pairs
-        report["kl_split"] = split_kl(vae.encode(x, condition), vae.prior(vae.encoder), seed=config.seed)
+    if vae.encoder.posterior.has_density_at_other_codes:
+        report["kl_split"] = split_kl(vae.encode(x, condition), vae.prior_distribution(), seed=config.seed)
     if dataset.factor_names:
         report["disentanglement"] = factor_scores(vae, dataset, config.seed)
     if _has_classes(dataset):
@@ -120,7 +118,7 @@ def log_measures(report: dict) -> None:
 def factor_scores(vae: VAE, dataset: Dataset, seed: int) -> dict:
     """Returns the disentanglement scores of the centres of q(z|x) against the known factors of all examples."""
     parts = (dataset.train, dataset.validation, dataset.test)
-    codes = np.concatenate([codes.posterior_centers(vae, part) for part in parts])
+    codes = np.concatenate([posterior_centers(vae, part) for part in parts])
     factors = np.concatenate([part.factors for part in parts])
     return {
         **disentanglement_scores(codes, factors, dataset.categorical_factors, seed),
@@ -133,7 +131,7 @@ def draw(vae: VAE, dataset: Dataset, report: dict) -> dict:
     """Returns the figures by name."""
     test = dataset.test[:NUM_PICTURES]
     condition = None if vae.condition_dim is None else test.labels
-    start = codes.posterior_centers(vae, test)[0]
+    start = posterior_centers(vae, test)[0]
     # Without a KL of each dimension, those that vary most; of a hierarchical z, the layer that the decoder sees.
     kl = report["kl_per_dimension"]
     activity = kl or report["variance_per_dimension"][: vae.decoder.latent_dim]

@@ -8,9 +8,8 @@ from keras_vae import plotting
 from keras_vae.data import Dataset
 from keras_vae.distributions.sampling import center
 from keras_vae.measure import latent
-from keras_vae.models import codes
+from keras_vae.models.codes import posterior_centers
 from keras_vae.models.vae import VAE
-from keras_vae.runs.run_data import load_data as load_data
 from keras_vae.utils.atomic_files import mark
 
 
@@ -38,7 +37,7 @@ def draw_figures(vae: VAE, dataset: Dataset, history: dict, folder: pathlib.Path
         "learning_curve": plotting.learning_curve(history),
     }
     if vae.latent_dim == 2:
-        centers = codes.posterior_centers(vae, dataset.validation)
+        centers = posterior_centers(vae, dataset.validation)
         figures["latent_map"] = plotting.latent_map(centers, dataset.validation.labels)
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=150)

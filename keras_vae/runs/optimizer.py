@@ -3,7 +3,6 @@
 import keras
 
 from keras_vae.runs.config import Config
-from keras_vae.runs.run_data import load_data as load_data
 
 
 def learning_rate(config: Config, num_images: int) -> float | keras.optimizers.schedules.LearningRateSchedule:

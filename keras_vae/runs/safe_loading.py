@@ -13,6 +13,7 @@ import zipfile
 import keras
 
 from keras_vae.engine.keras_compat import ERROR_OF_A_CALL, OPERATIONS, SAVED_BY_PLACE
+from keras_vae.models.vae import VAE
 from keras_vae.runs import weights_file
 from keras_vae.runs.bounded_building import TRUSTED, bounded, check_features
 from keras_vae.utils.arguments import shown
@@ -59,6 +60,14 @@ def load(path: pathlib.Path) -> keras.Model:
         # Keras wraps the error of a part in one of each part around it. Only the innermost tells the cause.
         cause = (str(error).rpartition(ERROR_OF_A_CALL)[2].strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"{path} is damaged or was not written by keras_vae: {cause[:400]}") from error
+
+
+def load_vae(path: pathlib.Path) -> VAE:
+    """Returns the model in a `.keras` file as `load` does, or raises `ValueError` if it is no `keras_vae.VAE`."""
+    model = load(path)
+    if not isinstance(model, VAE):
+        raise ValueError(f"{path} must hold a keras_vae.VAE. Received: {type(model).__name__}")
+    return model
 
 
 def check(path: pathlib.Path) -> weights_file.Weights:

@@ -2,13 +2,17 @@
 
 import dataclasses
 import pathlib
+import platform
 from collections.abc import Callable
 
 import keras
 import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
 from absl import logging
 
 from keras_vae import callbacks
+from keras_vae._version import __version__
 from keras_vae.data import Dataset, fingerprint
 from keras_vae.engine import strategies
 from keras_vae.measure import evaluation
@@ -18,11 +22,11 @@ from keras_vae.runs.build import build_model
 from keras_vae.runs.config import Config
 from keras_vae.runs.figures import draw_figures
 from keras_vae.runs.optimizer import learning_rate
-from keras_vae.runs.run_data import DATA_FILE, lies_in, load_data_of
-from keras_vae.runs.run_data import load_data as load_data
-from keras_vae.runs.run_dir import _load, load_model, make_run_dir, versions, write_json
+from keras_vae.runs.run_dir import RunDir, make_run_dir, run_dir_of
+from keras_vae.runs.safe_loading import load_vae
 from keras_vae.utils.arguments import NonNegativeFloat, checked
 from keras_vae.utils.atomic_files import file_written_whole, mark
+from keras_vae.utils.json_files import write_json
 
 MEASURES = ("elbo", "log_likelihood", "measure", "bits_per_dimension", "reconstruction_error")
 
@@ -54,76 +58,96 @@ def run(
     keras.utils.set_random_seed(config.seed)
     if not strategies.is_chief(strategy):
         return _work(config, strategy)
-    run_dir = config.run_folder(resume)
-    dataset = load_data_of(run_dir, config)
+    run_dir = run_dir_of(config, resume)
+    dataset = run_dir.dataset(config)
     with strategy.scope():
         vae = build_model(config, dataset)
-    if not (config.run_dir and run_dir.exists()):
-        run_dir = make_run_dir([run_dir] if config.run_dir else config.default_folders())
-    on_begin(run_dir)
-    config = dataclasses.replace(config, run_dir=str(run_dir))
-    with checkpoints.lock_run_dir(run_dir):
+    if not (config.run_dir and run_dir.path.exists()):
+        run_dir = make_run_dir(config)
+    on_begin(run_dir.path)
+    config = dataclasses.replace(config, run_dir=str(run_dir.path))
+    with checkpoints.lock_run_dir(run_dir.path):
         # Another process may have ended the run since.
-        config.run_folder(resume=True)
-        return _run(vae, config, dataset, run_dir, checkpoint_seconds)
+        run_dir.check_free(config, resume=True)
+        vae, epochs_before = _begin(vae, config, dataset, run_dir)
+        if epochs_before < config.epochs:
+            fit(vae, config, dataset, run_dir, epochs_before, checkpoint_seconds)
+        _end(vae, config, dataset, run_dir)
+    return run_dir.path
 
 
 def _work(config, strategy):
     """Trains as one of several workers, and leaves all else to the chief."""
-    dataset = load_data_of(pathlib.Path(config.run_dir), config)
+    run_dir = RunDir(config.run_dir)
+    dataset = run_dir.dataset(config)
     with strategy.scope():
         vae = build_model(config, dataset)
-    vae, epochs_before = _restored(vae, pathlib.Path(config.run_dir), chief=False)
+    vae, epochs_before = _restored(vae, run_dir, chief=False)
     if epochs_before < config.epochs:
         fit(vae, config, dataset, None, epochs_before)
 
 
 def _restored(vae, run_dir, chief=True):
+    """Returns the model of the newest checkpoint and its number of epochs, or the model that came and 0."""
     strategy = vae.distribute_strategy
     with strategy.scope():
-        restored, epochs = checkpoints.restore(run_dir / "checkpoints", _load, rename=chief)
+        restored, epochs = checkpoints.restore(run_dir.checkpoints, load_vae, rename=chief)
     if strategies.mean_of_workers(strategy, epochs) != epochs:
         raise ValueError(
-            f"`run_dir` must be a folder that all workers share. Received: {run_dir}, here with a checkpoint after "
-            f"{epochs} epochs and elsewhere after others"
+            f"`run_dir` must be a folder that all workers share. Received: {run_dir.path}, here with a checkpoint "
+            f"after {epochs} epochs and elsewhere after others"
         )
     return restored or vae, epochs
 
 
-def _run(vae, config, dataset, run_dir, checkpoint_seconds):
-    mark(run_dir)
+def _begin(vae, config, dataset, run_dir):
+    """Leaves the folder as it was after the last checkpoint; returns the model to go on with and its epochs."""
+    mark(run_dir.path)
     vae, epochs_before = _restored(vae, run_dir)
-    if (run_dir / "config.json").exists():
-        logging.info("going on with %s after %d of %d epochs", run_dir, epochs_before, config.epochs)
+    if run_dir.config_file.exists():
+        logging.info("going on with %s after %d of %d epochs", run_dir.path, epochs_before, config.epochs)
     else:
-        write_json(run_dir / "config.json", config.to_dict())
-    if not (run_dir / DATA_FILE).exists():
-        write_json(run_dir / DATA_FILE, fingerprint.fingerprint(dataset))
-    for name in ("metrics.csv", "seconds.csv"):
-        tables.cut(run_dir / name, epochs_before)
+        write_json(run_dir.config_file, config.to_dict())
+    if not run_dir.data_file.exists():
+        write_json(run_dir.data_file, fingerprint.fingerprint(dataset))
+    for path in (run_dir.metrics_file, run_dir.seconds_file):
+        tables.cut(path, epochs_before)
     iterations = int(keras.ops.convert_to_numpy(vae.optimizer.iterations)) if epochs_before else 0
-    checkpoints.cut_events(run_dir / "tensorboard", epochs_before, iterations)
-    if lies_in(dataset, run_dir, config):
-        logging.info("%s lies inside of the data set %s; a run is never read as data", run_dir, config.dataset)
+    checkpoints.cut_events(run_dir.events, epochs_before, iterations)
+
+    if _lies_in(dataset, run_dir.path, config):
+        logging.info("%s lies inside of the data set %s; a run is never read as data", run_dir.path, config.dataset)
     for sentence in config.without_effect():
         logging.warning("%s", sentence)
-    kl_method, parameters = vae.kl_method, sum(int(np.prod(v.shape)) for v in vae.trainable_variables)
     logging.info("data: %s", dataset.describe())
-    logging.info("model: %d parameters, KL %s; writing to %s", parameters, kl_method, run_dir)
+    message = "model: %d parameters, KL %s; writing to %s"
+    logging.info(message, _num_parameters(vae), vae.kl_method, run_dir.path)
+    return vae, epochs_before
 
-    if epochs_before < config.epochs:
-        fit(vae, config, dataset, run_dir, epochs_before, checkpoint_seconds)
-    history = tables.read(run_dir / "metrics.csv", config.epochs)
-    train_seconds = tables.read(run_dir / "seconds.csv", config.epochs)["seconds"][-1]
-    with file_written_whole(run_dir / "model.keras") as work:
+
+def _lies_in(dataset: Dataset, path: pathlib.Path, config: Config) -> bool:
+    """Returns whether a run directory lies in the folder of images that its data set was read from."""
+    folder = pathlib.Path(config.dataset).expanduser()
+    return dataset.source == f"images in {folder}" and path.resolve().is_relative_to(folder.resolve())
+
+
+def _num_parameters(vae: VAE) -> int:
+    return sum(int(np.prod(variable.shape)) for variable in vae.trainable_variables)
+
+
+def _end(vae, config, dataset, run_dir):
+    """Saves the trained model, draws the figures, measures, and writes the report."""
+    parameters, kl_method = _num_parameters(vae), vae.kl_method
+    history = tables.read(run_dir.metrics_file, config.epochs)
+    train_seconds = tables.read(run_dir.seconds_file, config.epochs)["seconds"][-1]
+    with file_written_whole(run_dir.model_file) as work:
         vae.save(work)
     if config.strategy != "none":
-        vae = load_model(run_dir)  # without a strategy: the chief goes on alone
-    draw_figures(vae, dataset, history, run_dir / "figures")
+        vae = run_dir.model()  # without a strategy: the chief goes on alone
+    draw_figures(vae, dataset, history, run_dir.figures)
 
-    logging.info(
-        "test set: %d importance samples for each of %d images", config.num_importance_samples, len(dataset.test)
-    )
+    message = "test set: %d importance samples for each of %d images"
+    logging.info(message, config.num_importance_samples, len(dataset.test))
     measured = evaluation.evaluate(vae, dataset.test, config.num_importance_samples, config.seed)
     report = {
         **{f"test_{key}" if key.startswith(MEASURES) else key: value for key, value in measured.items()},
@@ -135,8 +159,12 @@ def _run(vae, config, dataset, run_dir, checkpoint_seconds):
         "seed": config.seed,
         "versions": versions(),
     }
-    write_json(run_dir / "report.json", report)
-    checkpoints.remove(run_dir)
+    write_json(run_dir.report_file, report)
+    checkpoints.remove(run_dir.checkpoints)
+    _log_report(report, vae.latent_dim)
+
+
+def _log_report(report, latent_dim):
     if "test_elbo" in report:
         logging.info(
             "test ELBO %.2f nats, log likelihood %.2f +- %.2f nats (%s)",
@@ -146,17 +174,28 @@ def _run(vae, config, dataset, run_dir, checkpoint_seconds):
         "test reconstruction error %.2f, %s of %d units active, %.0f s of training",
         report["test_reconstruction_error"],
         evaluation.describe_active_units(report),
-        vae.latent_dim,
-        train_seconds,
+        latent_dim,
+        report["train_seconds"],
     )
-    return run_dir
+
+
+def versions() -> dict:
+    """Returns the versions of what the numbers depend on."""
+    return {
+        "keras_vae": __version__,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "tensorflow_probability": tfp.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }
 
 
 def fit(
     vae: VAE,
     config: Config,
     dataset: Dataset,
-    run_dir: pathlib.Path | None,
+    run_dir: RunDir | None,
     initial_epoch: int = 0,
     checkpoint_seconds: float = 30.0,
 ) -> None:
@@ -172,14 +211,14 @@ def fit(
             vae.compile(keras.optimizers.Adam(learning_rate(config, len(dataset.train)), epsilon=config.epsilon))
     guard, writers = callbacks.NaNGuard(), []
     if run_dir is not None:
-        before = tables.read(run_dir / "seconds.csv", initial_epoch)["seconds"][-1] if initial_epoch else 0.0
+        before = tables.read(run_dir.seconds_file, initial_epoch)["seconds"][-1] if initial_epoch else 0.0
         writers = [
-            keras.callbacks.CSVLogger(run_dir / "metrics.csv", append=True),
-            keras.callbacks.TensorBoard(run_dir / "tensorboard", write_graph=False),
+            keras.callbacks.CSVLogger(run_dir.metrics_file, append=True),
+            keras.callbacks.TensorBoard(run_dir.events, write_graph=False),
             checkpoints.Checkpoints(run_dir, checkpoint_seconds, before),
         ]
         if config.image_grid_epochs:
-            folders = run_dir / "figures" / "epochs", run_dir / "tensorboard" / "images"
+            folders = run_dir.figures / "epochs", run_dir.events / "images"
             writers.append(callbacks.ImageGrids(dataset.validation[:20], *folders, every=config.image_grid_epochs))
     vae.fit(
         dataset.train,

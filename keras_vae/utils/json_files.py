@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 
+from keras_vae.utils.atomic_files import file_written_whole
+
 
 def run_file(run_dir: str | os.PathLike, name: str) -> pathlib.Path:
     """Returns the path of a file in a run directory, after a check that it is safe to open.
@@ -56,6 +58,12 @@ def read_json(path: pathlib.Path) -> dict:
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a dict. Received: {type(content).__name__}")
     return content
+
+
+def write_json(path: pathlib.Path, content: dict) -> None:
+    """Writes a dict as indented JSON; the file gets its name when it is whole."""
+    with file_written_whole(path) as work:
+        work.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 _MAX_JSON_BYTES = 1 << 20

@@ -13,9 +13,10 @@ from helpers import ROOT
 
 from keras_vae.measure import evaluation
 from keras_vae.measure.disentanglement import disentanglement_scores
-from keras_vae.runs import evaluate, figures, training
+from keras_vae.runs import build, evaluate, figures, training
 from keras_vae.runs.config import Config
-from keras_vae.runs.run_dir import load_config, load_model, make_run_dir, write_json
+from keras_vae.runs.run_dir import RunDir, make_run_dir
+from keras_vae.utils.json_files import write_json
 
 TINY = {"epochs": 1, "hidden_units": (16,), "latent_dim": 4, "num_importance_samples": 2, "batch_size": 500}
 
@@ -48,7 +49,7 @@ def evaluated(run_dir):
 
 
 def test_it_measures_the_test_set_of_the_run(run_dir, evaluated):
-    vae, dataset = load_model(run_dir), training.load_data(load_config(run_dir))
+    vae, dataset = RunDir(run_dir).model(), build.load_data(RunDir(run_dir).config)
     expected = evaluation.evaluate(vae, dataset.test, 3, seed=0)
     for name in ("elbo", "log_likelihood", "reconstruction_error", "kl_per_dimension"):
         np.testing.assert_allclose(evaluated[name], expected[name], rtol=1e-5)
@@ -67,7 +68,7 @@ def test_it_splits_the_kl_and_names_the_classifier_of_the_frechet_distance(evalu
 
 
 def test_it_scores_the_codes_of_all_examples_against_the_known_factors(run_dir, evaluated):
-    vae, dataset = load_model(run_dir), training.load_data(load_config(run_dir))
+    vae, dataset = RunDir(run_dir).model(), build.load_data(RunDir(run_dir).config)
     parts = (dataset.train, dataset.validation, dataset.test)
     codes = np.concatenate([vae.encode(part.numpy()).mean().numpy() for part in parts])
     expected = disentanglement_scores(codes, np.concatenate([part.factors for part in parts]), categorical=(0,))
@@ -129,8 +130,8 @@ def tiny(tmp_path, monkeypatch):
         values = [random.integers(0, 256, (len(y), 4, 4), np.uint8) for y in (train, test)]
         np.savez("data.npz", x_train=values[0], x_test=values[1], y_train=train, y_test=test)
         config = Config(dataset="data.npz", hidden_units=(4,), latent_dim=2, epochs=1, run_dir="run", **settings)
-        make_run_dir([tmp_path / "run"])
-        dataset = training.load_data(config)
+        make_run_dir(Config(run_dir=str(tmp_path / "run")))
+        dataset = build.load_data(config)
         vae = training.build_model(config, dataset)
         figures.draw_figures(vae, dataset, {"elbo": [-9.0], "val_elbo": [-9.0]}, tmp_path / "run" / "figures")
         vae.save(tmp_path / "run" / "model.keras")

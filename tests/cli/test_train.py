@@ -25,10 +25,10 @@ from PIL import Image
 import keras_vae as kv
 from keras_vae import plotting
 from keras_vae.measure import evaluation
-from keras_vae.runs import training
+from keras_vae.runs import build
 from keras_vae.runs.config import FIELDS, Config, expected
 from keras_vae.runs.presets import PRESETS
-from keras_vae.runs.run_dir import load_config, load_model
+from keras_vae.runs.run_dir import RunDir
 from keras_vae.utils import atomic_files
 
 TRAIN = (sys.executable, str(ROOT / "train.py"))
@@ -368,8 +368,8 @@ def test_report_holds_what_was_measured_and_on_what(first):
 @pytest.fixture(scope="module")
 def loaded(first):
     """The model of the run, and its data."""
-    config = load_config(first)
-    return load_model(first), training.load_data(config)
+    config = RunDir(first).config
+    return RunDir(first).model(), build.load_data(config)
 
 
 def test_saved_model_gives_the_numbers_of_the_report_again(first, loaded):

@@ -7,7 +7,7 @@ import scipy.stats
 import tensorflow as tf
 
 from keras_vae.distributions import noise
-from keras_vae.distributions.noise import MultiSampleNoise, Noise, Tempered, threefry2x32, untempered
+from keras_vae.distributions.noise import MultiSampleNoise, Noise, Tempered, threefry2x32
 
 WORD = 2**32
 KNOWN_ANSWERS = [  # Random123, kat_vectors: key, counter, result
@@ -254,11 +254,11 @@ def test_sources_compose(kind):
     "make", [lambda n: MultiSampleNoise(Tempered(n, 0.5)), lambda n: Tempered(MultiSampleNoise(n), 0.5)]
 )
 def test_a_source_gives_its_temperature_and_itself_without(make):
-    source, temperature = untempered(make(Noise(4)))
+    source, temperature = make(Noise(4)).untempered()
     np.testing.assert_array_equal(source.uniform((2, 5, 3)), MultiSampleNoise(Noise(4)).uniform((2, 5, 3)))
     assert temperature == 0.5
-    assert untempered(Tempered(Tempered(Noise(4), 0.5), 0.5))[1] == 0.25
-    assert untempered(MultiSampleNoise(Noise(4)))[1] is None
+    assert Tempered(Tempered(Noise(4), 0.5), 0.5).untempered()[1] == 0.25
+    assert MultiSampleNoise(Noise(4)).untempered()[1] is None
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

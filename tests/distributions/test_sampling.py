@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_vae.distributions import sampling
-from keras_vae.distributions.noise import Noise
+from keras_vae.distributions.noise import Noise, NoiseSource
 from keras_vae.distributions.sampling import draw, full_shape
 
 tfd = tfp.distributions
@@ -28,7 +28,7 @@ DISTRIBUTIONS = {
 }
 
 
-class FakeNoise:
+class FakeNoise(NoiseSource):
     """Noise that is known beforehand, and the shapes that were asked for."""
 
     def __init__(self):
@@ -38,10 +38,10 @@ class FakeNoise:
         self.shapes.append(tuple(shape))
         return np.random.default_rng(len(self.shapes))
 
-    def normal(self, shape):
+    def normal(self, shape, axis=None):
         return tf.constant(self._values(shape).standard_normal(shape, np.float32))
 
-    def uniform(self, shape):
+    def uniform(self, shape, axis=None):
         return tf.constant(self._values(shape).random(shape, np.float32))
 
 

@@ -69,7 +69,7 @@ class Case:
         if deterministic(self.vae):
             return center(posterior).numpy()[None], 0.0
         z = draw(posterior, Noise(0, EVALUATION_STREAM), (NUM_CODES,))
-        ratio = posterior.log_prob(z) - self.vae.prior(self.vae.encoder).log_prob(z)
+        ratio = posterior.log_prob(z) - self.vae.prior_distribution().log_prob(z)
         return z.numpy(), ratio.numpy().astype(np.float64)
 
 

@@ -14,7 +14,7 @@ from helpers import ROOT, make_binary
 from keras_vae.integrations import hub
 from keras_vae.runs import training
 from keras_vae.runs.config import Config
-from keras_vae.runs.run_dir import load_model
+from keras_vae.runs.run_dir import RunDir
 from keras_vae.utils import atomic_files
 
 
@@ -40,7 +40,7 @@ def test_the_folder_holds_the_model_its_settings_its_figures_and_a_card(run_dir,
         assert before.keys() == after.keys()
         assert {key for key in after if after[key] != before[key]} == changed
     copy = hub.from_pretrained(saved)
-    np.testing.assert_array_equal(copy.sample(3, seed=1), load_model(run_dir).sample(3, seed=1))
+    np.testing.assert_array_equal(copy.sample(3, seed=1), RunDir(run_dir).model().sample(3, seed=1))
 
 
 def test_nothing_of_the_folder_tells_where_data_and_run_lay(run_dir, saved):

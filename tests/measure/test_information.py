@@ -113,7 +113,7 @@ def test_blocks_of_any_size_give_the_density_of_the_mixture(pairs, monkeypatch):
 def test_the_split_of_a_model_is_that_of_its_posteriors(binary):
     vae = make_vae()
     posterior = vae.encode(binary)
-    split = information.split_kl(posterior, vae.prior(vae.encoder), num_samples=200)
+    split = information.split_kl(posterior, vae.prior_distribution(), num_samples=200)
     closed = reference.standard_normal_kl(posterior.mean(), posterior.stddev()).mean()
     assert abs(split["kl"] - closed) < 4 * split["kl_standard_error"]
     assert split["mutual_information"] < np.log(50)

@@ -141,7 +141,7 @@ def make_prior(name):
         p = make_flow()()
     else:
         vae = vamp_vae(name)
-        p = vae.prior(vae.encoder)
+        p = vae.prior_distribution()
     z = draw(p, Noise(9), (1000,)).numpy()
     return p, np.median(z, axis=0), 0.3 * z.std(0)
 
@@ -194,7 +194,7 @@ def made(prior):
 
 def made_vamp(posterior):
     vae = vamp_vae(posterior)
-    return vae.prior(vae.encoder)
+    return vae.prior_distribution()
 
 
 LOCATION_SCALE = {
@@ -302,7 +302,7 @@ def test_vamp_prior_is_the_mean_of_the_posteriors_at_its_pseudo_inputs(posterior
     vae, z = vamp_vae(posterior), make_points(6)
     q = vae.encode(vae.prior.pseudo_inputs)
     expected = reference.log_mean_exp([q.log_prob(point) for point in z], axis=1)
-    np.testing.assert_allclose(vae.prior(vae.encoder).log_prob(z), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(vae.prior_distribution().log_prob(z), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("call", [lambda prior: prior(), lambda prior: prior.distribution()])
@@ -322,7 +322,7 @@ def test_vamp_prior_of_diagonal_gaussians_is_the_closed_form_mixture():
     vae, z = vamp_vae(), make_points(20)
     q = vae.encode(vae.prior.pseudo_inputs)
     expected = reference.gaussian_mixture_log_prob(z, np.full(5, 0.2), q.mean().numpy(), q.stddev().numpy())
-    np.testing.assert_allclose(vae.prior(vae.encoder).log_prob(z), expected, rtol=1e-4)
+    np.testing.assert_allclose(vae.prior_distribution().log_prob(z), expected, rtol=1e-4)
 
 
 def test_pseudo_inputs_are_kept_within_their_range():
@@ -330,9 +330,9 @@ def test_pseudo_inputs_are_kept_within_their_range():
     assert np.all(np.abs(vae.prior.pseudo_inputs) <= 0.5)
     values = np.random.default_rng(0).choice([-0.5, 0.5], (5, *SHAPE))
     vae.prior.pseudo_inputs.assign(values)
-    inside = vae.prior(vae.encoder).log_prob(z)
+    inside = vae.prior_distribution().log_prob(z)
     vae.prior.pseudo_inputs.assign(7.0 * values)
-    np.testing.assert_allclose(vae.prior(vae.encoder).log_prob(z), inside, rtol=1e-6)
+    np.testing.assert_allclose(vae.prior_distribution().log_prob(z), inside, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

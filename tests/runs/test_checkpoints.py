@@ -23,8 +23,9 @@ from small_runs import LONG, SETTINGS
 from export import exporter
 from keras_vae.data.sources import folder
 from keras_vae.engine import array_model
-from keras_vae.runs import checkpoints, evaluate, tables, training
-from keras_vae.runs.run_dir import load_model, make_run_dir
+from keras_vae.runs import build, checkpoints, evaluate, tables, training
+from keras_vae.runs.config import Config
+from keras_vae.runs.run_dir import RunDir, make_run_dir
 from keras_vae.utils import atomic_files
 
 REPORTED = ("test_elbo", "test_log_likelihood", "active_units", "parameters")
@@ -66,7 +67,7 @@ def read(path):
 def assert_same_run(run_dir, whole):
     """The interrupted run ended as the whole one: every metric of every epoch to the bit, weights and report."""
     assert (run_dir / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
-    for a, b in zip(load_model(run_dir).weights, load_model(whole).weights, strict=True):
+    for a, b in zip(RunDir(run_dir).model().weights, RunDir(whole).model().weights, strict=True):
         np.testing.assert_array_equal(a, b)
     assert [read(run_dir / "report.json")[key] for key in REPORTED] == [
         read(whole / "report.json")[key] for key in REPORTED
@@ -75,17 +76,18 @@ def assert_same_run(run_dir, whole):
 
 
 class Killed(keras.callbacks.Callback):
-    """Ends the training with an exception in the middle of an epoch."""
+    """Ends the training with an exception when the steps of an epoch are done, before anything of it is written.
+
+    It has no method for batches, for which each step would be taken by itself: that is another program than the one of
+    the whole run, and may round in another way.
+    """
 
     def __init__(self, epoch):
         super().__init__()
-        self.epoch, self.now = epoch, None
+        self.epoch = epoch
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self.now = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self.now == self.epoch:
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.epoch:
             raise RuntimeError("killed")
 
 
@@ -95,7 +97,7 @@ def interrupted(monkeypatch, epoch, settings=SETTINGS):
         fit = training.VAE.fit
 
         def killed(self, *args, callbacks, **kwargs):
-            return fit(self, *args, callbacks=[*callbacks, Killed(epoch)], **kwargs)
+            return fit(self, *args, callbacks=[Killed(epoch), *callbacks], **kwargs)
 
         patch.setattr(training.VAE, "fit", killed)
         with pytest.raises(RuntimeError, match="killed"):
@@ -230,10 +232,10 @@ def test_a_run_does_not_go_on_with_other_data(here, whole, monkeypatch):
     # Its own figures would be measured on other data: draws of the model take their place.
     assert exporter._dataset(run_dir) is None
     np.save("data.npy", rows)
-    assert len(training.load_data_of(run_dir, SETTINGS).train) == 229
+    assert len(RunDir(run_dir).dataset(SETTINGS).train) == 229
     (run_dir / "data.json").write_text("[]")
     with pytest.raises(ValueError, match=r"run/data\.json is damaged: "):
-        training.load_data_of(run_dir, SETTINGS)
+        RunDir(run_dir).dataset(SETTINGS)
 
 
 def photos(folder):
@@ -250,12 +252,12 @@ PHOTOS = dataclasses.replace(SETTINGS, dataset=".", image_size="8", epochs=2, im
 
 def test_a_run_inside_of_its_data_is_no_part_of_them(tmp_path, monkeypatch):
     monkeypatch.chdir(photos(tmp_path / "photos"))
-    said, before = [], training.load_data(PHOTOS)
+    said, before = [], build.load_data(PHOTOS)
     monkeypatch.setattr(training.logging, "info", lambda text, *values: said.append(text % values))
     run_dir = interrupted(monkeypatch, 1, PHOTOS)
     assert (run_dir / "figures/epochs/samples-000001.png").is_file()
     assert f"{run_dir} lies inside of the data set .; a run is never read as data" in said
-    for now in (training.load_data(PHOTOS), training.load_data(dataclasses.replace(PHOTOS, run_dir="other"))):
+    for now in (build.load_data(PHOTOS), build.load_data(dataclasses.replace(PHOTOS, run_dir="other"))):
         assert now.describe() == before.describe()
         for name in ("train", "validation", "test"):
             np.testing.assert_array_equal(getattr(now, name).values, getattr(before, name).values)
@@ -431,7 +433,7 @@ def test_a_signal_in_the_test_likelihood_leaves_a_model_and_the_same_command_end
     result = struck("keras_vae.measure.evaluation:evaluate", signal.SIGTERM, flags(), "import train; train.cli()")
     assert result.returncode == 128 + signal.SIGTERM, result.stderr
     assert checkpoints.epochs_saved(here / "run" / "checkpoints")[0] == 12
-    assert load_model(here / "run").latent_dim == 2
+    assert RunDir(here / "run").model().latent_dim == 2
     assert_same_run(training.run(SETTINGS, resume=True), whole)
 
 
@@ -536,7 +538,7 @@ def test_a_file_system_that_became_read_only_is_one_error(tmp_path, monkeypatch)
 
     monkeypatch.setattr(pathlib.Path, "mkdir", read_only)
     with pytest.raises(ValueError, match=r"`run_dir` cannot be created\. Received: .*run \(Read-only file system\)"):
-        make_run_dir([tmp_path / "run"])
+        make_run_dir(Config(run_dir=str(tmp_path / "run")))
 
 
 def events(run_dir):

@@ -1,4 +1,3 @@
-import ast
 import dataclasses
 import inspect
 import itertools
@@ -6,16 +5,18 @@ import json
 import math
 import pathlib
 import re
+import subprocess
 import sys
 
 import pytest
+from helpers import ROOT
 
 from keras_vae import data
-from keras_vae.runs import config, presets
+from keras_vae.runs import config, options
+from keras_vae.runs import run_dir as run_dirs
 from keras_vae.runs.config import Config
 from keras_vae.runs.presets import PRESETS
-from keras_vae.runs.run_dir import make_run_dir
-from keras_vae.utils import signals
+from keras_vae.runs.run_dir import RunDir, default_folders, make_run_dir, run_dir_of
 
 CHOICES = {
     "binarization": ("auto", "dynamic", "static", "threshold", "none"),
@@ -107,7 +108,7 @@ def test_every_number_has_a_range():
 @pytest.mark.parametrize("name", RANGED)
 def test_a_number_that_nobody_means_is_one_error_with_the_range(name, value):
     with pytest.raises(
-        ValueError, match=rf"^`{name}` must be {config.expected(RANGED[name])}\. Received: .+$"
+        ValueError, match=rf"^`{name}` must be {options.expected(RANGED[name])}\. Received: .+$"
     ) as raised:
         Config(**settings(name, value))
     assert len(str(raised.value)) < 200
@@ -138,7 +139,7 @@ def test_the_ends_of_a_range_are_in_it_unless_they_are_said_to_be_excluded(name)
     ],
 )
 def test_a_range_is_said_in_words(name, said):
-    assert config.expected(config.FIELDS[name]) == said
+    assert options.expected(config.FIELDS[name]) == said
 
 
 @pytest.mark.parametrize("scale", ["1e-13", "1e13", "1e308", "0", "-1", "nan", "inf", "1" * 400, "wide", ""])
@@ -281,12 +282,12 @@ def test_an_existing_run_folder_is_refused(tmp_path, kind):
     path = tmp_path / "run"
     path.mkdir() if kind == "folder" else path.write_text("precious")
     with pytest.raises(ValueError, match=rf"^`run_dir` must not exist: .*Received: {re.escape(str(path))}$"):
-        Config(run_dir=str(path)).run_folder()
+        run_dir_of(Config(run_dir=str(path)))
     assert kind == "folder" or path.read_text() == "precious"
 
 
 def test_a_run_folder_is_not_made_yet(tmp_path):
-    path = Config(run_dir=str(tmp_path / "a" / "run")).run_folder()
+    path = run_dir_of(Config(run_dir=str(tmp_path / "a" / "run"))).path
     assert path == tmp_path / "a" / "run"
     assert list(tmp_path.iterdir()) == []
 
@@ -306,49 +307,52 @@ def test_a_run_folder_is_not_made_yet(tmp_path):
 )
 def test_a_run_folder_is_named_by_data_set_and_time(monkeypatch, tmp_path, dataset, expected):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config.time, "strftime", lambda form: f"<{form}>")
-    assert Config(dataset=dataset).run_folder() == pathlib.Path("runs", f"{expected}-<%Y%m%d-%H%M%S>")
+    monkeypatch.setattr(run_dirs.time, "strftime", lambda form: f"<{form}>")
+    assert run_dir_of(Config(dataset=dataset)).path == pathlib.Path("runs", f"{expected}-<%Y%m%d-%H%M%S>")
 
 
 def test_runs_of_one_second_have_names_of_their_own(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config.time, "strftime", lambda form: "now")
+    monkeypatch.setattr(run_dirs.time, "strftime", lambda form: "now")
     # Both looked before either made its folder.
-    both = [Config().default_folders() for _ in range(2)]
+    both = [default_folders(Config()) for _ in range(2)]
     looked = [itertools.chain([next(names)], names) for names in both]
-    made = [make_run_dir(names) for names in looked]
-    made.append(make_run_dir(Config().default_folders()))
-    assert [str(path) for path in made] == ["runs/mnist-now", "runs/mnist-now-2", "runs/mnist-now-3"]
+    with monkeypatch.context() as patch:
+        patch.setattr(run_dirs, "default_folders", lambda config: looked.pop(0))
+        made = [make_run_dir(Config()) for _ in range(2)]
+    made.append(make_run_dir(Config()))
+    assert [str(made.path) for made in made] == ["runs/mnist-now", "runs/mnist-now-2", "runs/mnist-now-3"]
     with pytest.raises(ValueError, match=r"cannot be created\. Received: runs/mnist-now \(File exists\)"):
-        make_run_dir(made[:1])
+        make_run_dir(Config(run_dir=str(made[0].path)))
 
 
 def test_a_run_that_ended_before_its_export_did_awaits_it(tmp_path):
     run_dir = tmp_path / "run"
     made = Config(run_dir=str(run_dir), epochs=3)
-    assert not made.awaits_export()
+    assert not RunDir(made.run_dir).awaits_export(made)
     run_begun(run_dir, epochs=3)
-    assert not made.awaits_export()
+    assert not RunDir(made.run_dir).awaits_export(made)
     (run_dir / "report.json").write_text("{}")
-    assert made.awaits_export()
-    assert not dataclasses.replace(made, export=False).awaits_export()
+    assert RunDir(made.run_dir).awaits_export(made)
+    assert not RunDir(made.run_dir).awaits_export(dataclasses.replace(made, export=False))
     with pytest.raises(ValueError, match="begun with epochs=3, now 4"):
-        dataclasses.replace(made, epochs=4).awaits_export()
+        RunDir(made.run_dir).awaits_export(dataclasses.replace(made, epochs=4))
     with pytest.raises(ValueError, match=r"has ended: nothing .*run; `python -m export .*run` exports it$"):
-        made.run_folder(resume=True)
+        run_dir_of(made, resume=True)
     (run_dir / "export").mkdir()
-    assert not made.awaits_export()
+    assert not RunDir(made.run_dir).awaits_export(made)
     with pytest.raises(ValueError, match=r"has ended: nothing is overwritten\. Received: .*run$"):
-        made.run_folder(resume=True)
+        run_dir_of(made, resume=True)
 
 
-@pytest.mark.parametrize("module", [config, presets, signals])
-def test_only_the_standard_library_is_imported(module):
-    nodes = list(ast.walk(ast.parse(pathlib.Path(module.__file__).read_text(encoding="utf-8"))))
-    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    names += [node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)]
-    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
-    assert names
+def test_what_the_command_line_reads_first_is_imported_at_once():
+    code = (
+        "import sys\n"
+        "from keras_vae.runs import config, presets, run_dir\n"
+        "from keras_vae.utils import console, flags, signals\n"
+        "assert not {'keras', 'numpy', 'tensorflow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=100)
 
 
 def run_begun(folder, **changes):
@@ -359,18 +363,18 @@ def run_begun(folder, **changes):
 def test_a_run_that_did_not_end_may_be_resumed(tmp_path):
     run_begun(tmp_path / "run", epochs=3)
     same = Config(run_dir=str(tmp_path / "run"), epochs=3)
-    assert same.run_folder(resume=True) == tmp_path / "run"
+    assert run_dir_of(same, resume=True).path == tmp_path / "run"
     with pytest.raises(ValueError, match="`run_dir` must not exist"):
-        same.run_folder()
+        run_dir_of(same)
     (tmp_path / "run" / "report.json").write_text("{}")
     with pytest.raises(ValueError, match="has ended"):
-        same.run_folder(resume=True)
+        run_dir_of(same, resume=True)
 
 
 def test_a_run_of_other_settings_is_not_resumed(tmp_path):
     run_begun(tmp_path / "run", epochs=3)
     with pytest.raises(ValueError, match="begun with latent_dim=40, now 2; epochs=3, now 4"):
-        Config(run_dir=str(tmp_path / "run"), latent_dim=2, epochs=4).run_folder(resume=True)
+        run_dir_of(Config(run_dir=str(tmp_path / "run"), latent_dim=2, epochs=4), resume=True)
 
 
 @pytest.mark.parametrize(("name", "value"), [("learning_rate", 0.0), ("epsilon", 0.0), ("epsilon", -1.0)])
@@ -386,6 +390,6 @@ def test_a_run_begun_before_a_setting_existed_goes_on_with_its_default(tmp_path)
     settings = config.to_dict()
     del settings["upper_latent_dims"], settings["strategy"]
     (run_dir / "config.json").write_text(json.dumps(settings))
-    assert config.run_folder(resume=True) == run_dir
+    assert run_dir_of(config, resume=True).path == run_dir
     with pytest.raises(ValueError, match=r"begun with upper_latent_dims=\[\], now \[2\]"):
-        Config(run_dir=str(run_dir), upper_latent_dims=(2,)).run_folder(resume=True)
+        run_dir_of(Config(run_dir=str(run_dir), upper_latent_dims=(2,)), resume=True)

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 import keras_vae as kv
 import train
 from keras_vae.runs.config import Config
-from keras_vae.runs.run_dir import load_config, write_json
+from keras_vae.runs.run_dir import RunDir
 from keras_vae.utils import flags as flag_parser
+from keras_vae.utils.json_files import write_json
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 MANY = settings(FUZZ, max_examples=10 * EXAMPLES)
@@ -62,7 +63,7 @@ def test_good_settings_are_taken_and_come_back_from_their_file(tmp_path, values)
     config = Config(**values)
     assert {name: getattr(config, name) for name in values} == values
     write_json(tmp_path / "config.json", config.to_dict())
-    assert load_config(tmp_path) == config
+    assert RunDir(tmp_path).config == config
 
 
 @MANY
@@ -79,7 +80,7 @@ def test_one_bad_setting_is_named_or_was_good(tmp_path, values, name, bad):
         assert re.fullmatch(f"`({name}|upper_latent_dims|run_dir)` (must|needs) .*Received: .*", message)
         return
     write_json(tmp_path / "config.json", config.to_dict())
-    assert load_config(tmp_path) == config
+    assert RunDir(tmp_path).config == config
 
 
 @pytest.fixture

@@ -23,10 +23,12 @@ from hypothesis import given, settings
 
 import keras_vae as kv
 from export import exporter
-from keras_vae.runs import checkpoints, evaluate, safe_loading, training, weights_file
+from keras_vae.cli import evaluate as evaluate_command
+from keras_vae.runs import build, checkpoints, evaluate, safe_loading, weights_file
 from keras_vae.runs.build import build_model
 from keras_vae.runs.config import Config
-from keras_vae.runs.run_dir import _load, load_config, load_model
+from keras_vae.runs.run_dir import RunDir, run_dir_of
+from keras_vae.runs.safe_loading import load_vae
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 
@@ -543,7 +545,7 @@ def hostile_run(parts, tmp_path):
 MORE = r"model\.keras is damaged or was not written by keras_vae: .* must have up to [0-9]+ numbers in weights"
 
 
-@pytest.mark.parametrize("read", [load_model, exporter.export_run, evaluate.evaluate_run])
+@pytest.mark.parametrize("read", [lambda run: RunDir(run).model(), exporter.export_run, evaluate.evaluate_run])
 def test_every_reader_of_a_run_refuses_a_hostile_model(hostile_run, read):
     with pytest.raises(ValueError, match=MORE):
         read(hostile_run)
@@ -552,7 +554,7 @@ def test_every_reader_of_a_run_refuses_a_hostile_model(hostile_run, read):
 
 def test_the_command_says_it_in_one_line(hostile_run, capsys):
     with pytest.raises(SystemExit) as caught:
-        evaluate.main([str(hostile_run)])
+        evaluate_command.main([str(hostile_run)])
     assert caught.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert re.match(f"error: .*{MORE}", line)
@@ -561,7 +563,7 @@ def test_the_command_says_it_in_one_line(hostile_run, capsys):
 def test_a_hostile_checkpoint_is_passed_over(parts, tmp_path):
     write(checkpoints.path_of(tmp_path, 3), parts)
     write(checkpoints.path_of(tmp_path, 4), with_config(parts, wide))
-    model, epoch = checkpoints.restore(tmp_path, _load)
+    model, epoch = checkpoints.restore(tmp_path, load_vae)
     assert (epoch, model.latent_dim) == (3, 3)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-000003.keras", "epoch-000004.damaged"]
 
@@ -573,14 +575,14 @@ def test_a_hostile_checkpoint_is_passed_over(parts, tmp_path):
 def test_settings_that_are_none_are_one_error(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(ValueError, match=r"config\.json is missing or damaged"):
-        load_config(tmp_path)
+        _ = RunDir(tmp_path).config
 
 
 def test_settings_of_more_than_a_megabyte_are_not_read(tmp_path):
     with (tmp_path / "config.json").open("wb") as file:
         file.truncate(2**40)  # holes
     with pytest.raises(ValueError, match="must have up to 1048576 bytes"):
-        load_config(tmp_path)
+        _ = RunDir(tmp_path).config
 
 
 def test_the_weights_of_one_thread_are_not_counted_in_another(parts, tmp_path):
@@ -708,10 +710,10 @@ LARGEST = {
 @pytest.mark.parametrize("config", LARGEST.values(), ids=LARGEST)
 def test_the_largest_settings_of_a_run_are_loaded_from_what_it_writes(tmp_path, config):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((30, 4, 4, 1)).astype(np.float32))
-    dataset = training.load_data(dataclasses.replace(config, dataset=str(tmp_path / "x.npy")))
+    dataset = build.load_data(dataclasses.replace(config, dataset=str(tmp_path / "x.npy")))
     vae = build_model(config, dataset)
     vae.save(tmp_path / "model.keras")
-    copy = load_model(tmp_path)
+    copy = RunDir(tmp_path).model()
     np.testing.assert_array_equal(copy(dataset.test.numpy()), vae(dataset.test.numpy()))
     for a, b in zip(copy.weights, vae.weights, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -727,11 +729,11 @@ def test_settings_that_could_not_be_loaded_are_refused_before_training(name):
 @pytest.mark.parametrize(
     ("read", "name"),
     [
-        (load_config, "config.json"),
-        (load_model, "model.keras"),
+        (lambda run: RunDir(run).config, "config.json"),
+        (lambda run: RunDir(run).model(), "model.keras"),
         (evaluate.evaluate_run, "model.keras"),
         (exporter.export_run, "model.keras"),
-        (lambda run: exporter._report(run), "report.json"),
+        (lambda run: RunDir(run).report, "report.json"),
     ],
 )
 def test_no_reader_of_a_run_leaves_it_or_waits(tmp_path, read, name, kind):
@@ -754,8 +756,8 @@ def test_nothing_is_written_by_way_of_links_out_of_a_run_that_goes_on(tmp_path, 
     path = tmp_path / "run" / name
     path.parent.mkdir(parents=True)
     (tmp_path / "run" / "config.json").write_text(json.dumps(config.to_dict()))
-    assert config.run_folder(resume=True) == tmp_path / "run"
+    assert run_dir_of(config, resume=True).path == tmp_path / "run"
     (tmp_path / "elsewhere").mkdir()
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match=f"{path} must be a regular file of the run, and no link that leads out of it"):
-        config.run_folder(resume=True)
+        run_dir_of(config, resume=True)

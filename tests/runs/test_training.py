@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_vae.runs import optimizer, training
+from keras_vae.runs import build, optimizer
 from keras_vae.runs.build import build_model
 from keras_vae.runs.config import Config
 from keras_vae.runs.presets import PRESETS
@@ -9,7 +9,7 @@ from keras_vae.runs.presets import PRESETS
 
 @pytest.fixture(scope="module")
 def mnist():
-    return training.load_data(Config())
+    return build.load_data(Config())
 
 
 @pytest.mark.parametrize(

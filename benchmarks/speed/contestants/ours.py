@@ -59,7 +59,7 @@ class OurTrainer(Trainer):
     def probe(self, x):
         x = tf.reshape(tf.constant(x), (-1, *EVENT_SHAPE))
         posterior = self.vae.encode(x)
-        kl = posterior.kl_divergence(self.vae.prior(self.vae.encoder))
+        kl = posterior.kl_divergence(self.vae.prior_distribution())
         return -tf.reduce_mean(self.vae.decode(posterior.mean()).log_prob(x) - kl)
 
     def epoch(self):

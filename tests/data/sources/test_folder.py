@@ -19,9 +19,9 @@ from PIL import Image
 
 from keras_vae import data
 from keras_vae.data.sources import folder, pictures
-from keras_vae.runs import training
+from keras_vae.runs import build, training
 from keras_vae.runs.config import Config
-from keras_vae.runs.run_dir import load_config
+from keras_vae.runs.run_dir import RunDir
 from keras_vae.utils import atomic_files, memory
 
 RANDOM = np.random.default_rng(0)
@@ -618,8 +618,8 @@ def test_a_run_on_odd_color_images_reports_what_it_was_trained_on(tmp_path, netw
         test_fraction=0.25,
     )
     run_dir = training.run(config)
-    assert load_config(run_dir) == config
-    described = training.load_data(load_config(run_dir)).describe()
+    assert RunDir(run_dir).config == config
+    described = build.load_data(RunDir(run_dir).config).describe()
     assert described == {
         "name": str(tmp_path / "pets"),
         "source": f"images in {tmp_path / 'pets'}",

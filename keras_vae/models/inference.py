@@ -1,0 +1,156 @@
+"""What a trained model is used for: codes, reconstructions, samples, and bounds of log p(x)."""
+
+import random
+from typing import Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from keras_vae.data.containers import as_tensor
+from keras_vae.data.images import Images
+from keras_vae.distributions.noise import Noise, NoiseSource, Tempered
+from keras_vae.distributions.sampling import draw
+from keras_vae.engine.conditions import for_samples
+from keras_vae.engine.inputs import checked_images
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import ArrayLike, NoiseSeed, NonNegativeFloat, NumberOrArray, PositiveInt, checked
+
+
+class Inference(keras.Model):
+    """Mixin of a model with `encoder`, `decoder`, `prior` and their shapes."""
+
+    def _as_tensor(self, x):
+        x = tf.cast(as_tensor("x", x.numpy() if isinstance(x, Images) else x), tf.float32)
+        if x.shape[1:] != self.event_shape:
+            raise ValueError(
+                f"`x` must have shape (batch, {', '.join(map(str, self.event_shape))}). Received: {tuple(x.shape)}"
+            )
+        return x
+
+    @property
+    def kl_method(self) -> str:
+        """ "analytic", "monte_carlo" or "none": how the KL in the objective is computed."""
+        condition = None if self.condition_dim is None else tf.zeros((1, self.condition_dim))
+        return self.objective.kl_method(
+            self.encode(tf.zeros((1, *self.event_shape)), condition), self.prior_distribution(condition)
+        )
+
+    def prior_distribution(self, condition: ArrayLike | None = None) -> tfd.Distribution:
+        """Returns p(z), a distribution over `(latent_dim,)`, or p(z|c) for each condition if the prior has one."""
+        return self.prior(self.encoder, self.as_condition(condition))
+
+    @checked
+    def encode(self, x: Images | ArrayLike, condition: ArrayLike | None = None) -> tfd.Distribution:
+        """Returns q(z|x) for x `(batch, *event_shape)`, a distribution over `(latent_dim,)`."""
+        return self.encoder(self._as_tensor(x), self.as_condition(condition), training=False)
+
+    @checked
+    def decode(self, z: ArrayLike, condition: ArrayLike | None = None) -> tfd.Distribution:
+        """Returns p(x|z) for z `(batch, latent_dim)`."""
+        z = tf.convert_to_tensor(z)
+        if z.shape.rank != 2 or z.shape[-1] != self.latent_dim:
+            raise ValueError(f"`z` must have shape (batch, {self.latent_dim}). Received: z with shape {tuple(z.shape)}")
+        return self.decoder(tf.cast(z, tf.float32), self.as_condition(condition), training=False)
+
+    @checked
+    def reconstruct(self, x: Images | ArrayLike, condition: ArrayLike | None = None) -> tf.Tensor:
+        """Returns the mean of p(x|z) at the centre of q(z|x), `(batch, *event_shape)`."""
+        return self(self._as_tensor(x), condition, training=False)
+
+    @checked
+    def sample(
+        self,
+        num_samples: PositiveInt = 1,
+        seed: NoiseSeed | tf.Tensor | tf.Variable | None = None,
+        temperature: NonNegativeFloat | tf.Tensor | tf.Variable = 1.0,
+        output: Literal["mean", "sample"] = "mean",
+        condition: NumberOrArray | None = None,
+    ) -> tf.Tensor:
+        """Draws z from the prior and decodes it.
+
+        The same seed gives the same pictures here, in the exported SavedModel and in the exported TFLite file, and
+        picture i does not depend on `num_samples`.
+
+        Args:
+          num_samples: how many, a positive integer.
+          seed: integer in [-2^31, 2^32), or a scalar integer tensor. None draws one from Python's `random`.
+          temperature: factor on the noise of the prior, at least 0; below 1 gives more typical pictures. What it is
+            for each prior says `keras_vae.priors.Prior`.
+          output: "mean" for the mean of p(x|z), "sample" for a draw from it.
+          condition: of a conditional model: one class number or vector for all, or `num_samples` of them.
+
+        Returns:
+          Tensor of shape `(num_samples, *event_shape)`.
+        """
+        z, noise = self.sample_latent(num_samples, seed, temperature, condition)
+        likelihood = self.decode(z, for_samples(condition, num_samples))
+        return likelihood.mean() if output == "mean" else draw(likelihood, noise)
+
+    @checked
+    def sample_latent(
+        self,
+        num_samples: PositiveInt = 1,
+        seed: NoiseSeed | tf.Tensor | tf.Variable | None = None,
+        temperature: NonNegativeFloat | tf.Tensor | tf.Variable = 1.0,
+        condition: NumberOrArray | None = None,
+    ) -> tuple[tf.Tensor, NoiseSource]:
+        """Draws z `(num_samples, latent_dim)` from the prior; returns z, and the noise that follows it.
+
+        The arguments are those of `sample`; only a prior with a condition looks at `condition`.
+        """
+        checks.positive_int("num_samples", num_samples)
+        if not tf.is_tensor(temperature):
+            checks.nonnegative_float("temperature", temperature)
+        noise = Noise(random.getrandbits(32) if seed is None else seed)
+        if self.prior.condition_dim is None:
+            return draw(self.prior_distribution(), Tempered(noise, temperature), (num_samples,)), noise
+        prior = self.prior_distribution(for_samples(condition, num_samples))
+        return draw(prior, Tempered(noise, temperature)), noise
+
+    @checked
+    def log_prob(
+        self,
+        x: Images | ArrayLike,
+        num_samples: PositiveInt = 500,
+        seed: NoiseSeed = 0,
+        condition: ArrayLike | None = None,
+    ) -> np.ndarray:
+        """Importance-weighted estimate of log p(x) for each example, in nats.
+
+            log p(x) >= E[ log 1/K sum_k p(x, z_k) / q(z_k|x) ],  z_k ~ q(z|x)
+
+        Burda, Grosse and Salakhutdinov (2016), equation 8. The bound grows with K and is tight as K goes to infinity.
+
+        Args:
+          x: array `(count, *event_shape)` or `keras_vae.data.Images`.
+          num_samples: K, a positive integer.
+          seed: seed of the noise.
+          condition: of a conditional model, one for each example; for `Images` their labels.
+
+        Returns:
+          Array of shape `(count,)`.
+        """
+        return self.bounds(x, num_samples, seed, condition)[1]
+
+    @checked
+    def bounds(
+        self,
+        x: Images | ArrayLike,
+        num_samples: PositiveInt = 500,
+        seed: NoiseSeed = 0,
+        condition: ArrayLike | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the ELBO (the mean log weight) and the bound of `log_prob` of each example, from one set of samples.
+
+        Arguments as in `log_prob`; two arrays of shape `(count,)` in nats.
+        """
+        posterior = self.encoder.posterior
+        if not posterior.has_density:
+            raise ValueError(
+                f"`posterior` must have a density for a bound of log p(x). Received: {type(posterior).__name__}"
+            )
+        if condition is not None:
+            self.as_condition(condition)
+        return self._importance.bounds(checked_images(self, x, condition, name="condition"), num_samples, seed)

@@ -23,7 +23,7 @@ import tensorflow as tf
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
-# Training step t takes stream t + 1 of the model's seed; the upper half belongs to evaluation.
+# Training step t takes stream t + 1 of the model's seed. The streams from this one on belong to evaluation.
 EVALUATION_STREAM = 2**31
 MIN_SEED, MAX_SEED = -(2**31), 2**32 - 1
 
@@ -41,8 +41,8 @@ def as_word(value: Any, name: str = "seed") -> tf.Tensor:
     return tf.constant(int(value) % 2**32, tf.uint32)
 
 
-# One graph for all shapes: without it, every call in eager mode would be some 150 operations, and every graph
-# would be traced through them again.
+# With this signature there is one graph for all shapes. Without a graph, every eager call would be some 150 operations,
+# and every other graph would trace them again.
 _WORDS = (tf.TensorSpec(None, tf.uint32),) * 2
 
 
@@ -57,7 +57,7 @@ def threefry2x32(key: tuple, counter: tuple) -> tuple[tf.Tensor, tf.Tensor]:
     Returns:
       A pair of `uint32` tensors of the broadcast shape.
     """
-    # In int32, whose sums and products wrap to the same bits: TFLite has them for uint32 only by way of two casts each.
+    # Sums and products wrap to the same bits in int32. TFLite would need two casts for each of them in uint32.
     keys = [tf.cast(word, tf.int32) for word in (key[0], key[1], key[0] ^ key[1] ^ tf.constant(_PARITY, tf.uint32))]
     a, b = (tf.cast(word, tf.int32) + k for word, k in zip(counter, keys[:2], strict=True))
     for group in range(5):
@@ -70,14 +70,14 @@ def threefry2x32(key: tuple, counter: tuple) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _rotate_left(word, bits):
-    # A left shift has no TFLite built-in; a product by 2^bits that wraps is the same thing, and the two halves of
-    # a rotation share no bit, so their sum is their union. The other half is shifted as uint32, which fills with zeros.
+    # TFLite has no built-in left shift, but a product by 2^bits that wraps is the same. The two halves of a rotation
+    # share no bit, so their sum is their union. The other half is shifted right as uint32, which fills with zeros.
     low = tf.bitwise.right_shift(tf.cast(word, tf.uint32), tf.constant(32 - bits, tf.uint32))
     return word * (1 << bits) + tf.cast(low, tf.int32)
 
 
 def _to_unit(word):
-    # 23 bits and a half: exact in float32, symmetric about 1/2, never 0 or 1.
+    # The number is (23 bits + 1/2) / 2^23, which is exact in float32, symmetric about 1/2, and never 0 or 1.
     mantissa = tf.cast(tf.bitwise.right_shift(word, tf.constant(9, tf.uint32)), tf.float32)
     return (mantissa + 0.5) * 2.0**-23
 
@@ -113,7 +113,7 @@ class Noise(NoiseSource):
 
     Args:
       seed: integer in [-2^31, 2^32), or a scalar integer tensor (then a run-time input of an exported graph).
-      stream: which independent sequence of this seed, an integer or scalar integer tensor.
+      stream: number of an independent sequence of this seed, an integer or scalar integer tensor.
       part: (index, count) of a replica that draws the noise of its rows of a batch, one of `count` equal parts.
 
     >>> Noise(seed=7).normal((2, 3)).shape
@@ -166,7 +166,7 @@ class Tempered(NoiseSource):
         normals:   eps -> T eps
         uniforms:  u -> 1/2 (2 u)^T for u < 1/2,  1 - 1/2 (2 (1 - u))^T for others
 
-    Of the uniforms a Laplace, which is loc +- scale log(2 min(u, 1 - u)), becomes one of T times the scale.
+    A Laplace, which is loc +- scale log(2 min(u, 1 - u)) of such uniforms, gets T times its scale.
 
     Args:
       noise: the source.
@@ -184,7 +184,7 @@ class Tempered(NoiseSource):
     def uniform(self, shape: Sequence, axis: int | None = None) -> tf.Tensor:
         """Returns float32 uniforms moved towards 1/2, inside (0, 1)."""
         u, temperature = self._noise.uniform(shape, axis), tf.cast(self._temperature, tf.float32)
-        # At high temperatures a tail would be rounded to 0 or 1, whose logarithms are infinite.
+        # At high temperatures a tail would be rounded to 0 or 1, of which a quantile function is infinite.
         tail = tf.maximum(0.5 * tf.pow(2.0 * tf.minimum(u, 1.0 - u), temperature), 2.0**-24)
         return tf.where(tf.equal(temperature, 1.0), u, tf.where(u < 0.5, tail, 1.0 - tail))
 

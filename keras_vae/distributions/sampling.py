@@ -1,4 +1,4 @@
-"""Reparameterised sampling: `draw(distribution, noise)` is a deterministic function of parameters and base noise.
+"""Reparameterized sampling: `draw(distribution, noise)` is a deterministic function of parameters and base noise.
 
 This is the one idea the package is built on. Training, the SavedModel and the phone all sample with the rules below and
 differ only in who supplies the noise. At a temperature below 1 that noise is nearer to its middle
@@ -62,7 +62,7 @@ def full_shape(distribution: tfd.Distribution, sample_shape: Sequence[int] = ())
 
 
 def _deviation(noise, quantile, shape):
-    """Returns quantile(u), the distance of a draw from a median of 0, times the temperature of the noise."""
+    """Returns the temperature of the noise times quantile(u), which is a draw from a distribution of median 0."""
     source, temperature = noise.untempered()
     deviation = quantile(source.uniform(shape))
     return deviation if temperature is None else temperature * deviation
@@ -91,7 +91,7 @@ def _(distribution, noise, sample_shape=()):
 
 @_rule(tfd.Laplace)
 def _(distribution, noise, sample_shape=()):
-    # The quantile function, by the tail that is near: log of a small number is exact, 1 minus it is not.
+    # The quantile is computed from the nearer tail, because 1 minus a small number loses digits.
     def quantile(u):
         return tf.where(u < 0.5, tf.math.log(2.0 * u), -tf.math.log(2.0 - 2.0 * u))
 
@@ -133,8 +133,8 @@ def _(distribution, noise, sample_shape=()):
 
 @_rule(tfd.MixtureSameFamily)
 def _(distribution, noise, sample_shape=()):
-    # All components are drawn from one noise and one of them is picked: only that one is ever seen, so its noise may
-    # have been shared. The choice has no temperature: the weights of a mixture are not changed by it.
+    # All components are drawn from the same noise, which is allowed because only the one that is picked is ever seen.
+    # The choice has no temperature, because that must not change the weights of a mixture.
     event_ndims = len(distribution.event_shape)
     component = draw(distribution.mixture_distribution, noise.untempered()[0], sample_shape)
     drawn = draw(distribution.components_distribution, _Shared(noise, event_ndims), sample_shape)
@@ -168,7 +168,7 @@ class _Shared(NoiseSource):
 
 
 class _Middle(NoiseSource):
-    """The middle of every base noise."""
+    """A source that returns the middle of each base noise: 0 for normals, 1/2 for uniforms."""
 
     def normal(self, shape, axis=None):
         return tf.zeros(shape)
@@ -178,7 +178,8 @@ class _Middle(NoiseSource):
 
 
 def center(distribution: tfd.Distribution) -> tf.Tensor:
-    """Returns what the middle of the base noise becomes: the mean of a normal, the median of a Laplace, of a flow the
-    image of its base's mean.
+    """Returns the draw at the middle of the base noise.
+
+    It is the mean of a normal, the median of a Laplace, and for a flow the image of its base's mean.
     """
     return draw(distribution, _Middle())

@@ -56,7 +56,7 @@ class Inference(keras.Model):
 
     @checked
     def reconstruct(self, x: Images | ArrayLike, condition: ArrayLike | None = None) -> tf.Tensor:
-        """Returns the mean of p(x|z) at the centre of q(z|x), `(batch, *event_shape)`."""
+        """Returns the mean of p(x|z) at the center of q(z|x), `(batch, *event_shape)`."""
         return self(self._as_tensor(x), condition, training=False)
 
     @checked
@@ -74,12 +74,12 @@ class Inference(keras.Model):
         picture i does not depend on `num_samples`.
 
         Args:
-          num_samples: how many, a positive integer.
+          num_samples: number of pictures, a positive integer.
           seed: integer in [-2^31, 2^32), or a scalar integer tensor. None draws one from Python's `random`.
-          temperature: factor on the noise of the prior, at least 0; below 1 gives more typical pictures. What it is
-            for each prior says `keras_vae.priors.Prior`.
+          temperature: factor on the noise of the prior, at least 0; below 1 gives more typical pictures.
+            `keras_vae.priors.Prior` says what it means for each prior.
           output: "mean" for the mean of p(x|z), "sample" for a draw from it.
-          condition: of a conditional model: one class number or vector for all, or `num_samples` of them.
+          condition: for a conditional model one class number or vector for all, or `num_samples` of them.
 
         Returns:
           Tensor of shape `(num_samples, *event_shape)`.
@@ -127,7 +127,7 @@ class Inference(keras.Model):
           x: array `(count, *event_shape)` or `keras_vae.data.Images`.
           num_samples: K, a positive integer.
           seed: seed of the noise.
-          condition: of a conditional model, one for each example; for `Images` their labels.
+          condition: condition of each example for a conditional model; for `Images` it is their labels.
 
         Returns:
           Array of shape `(count,)`.
@@ -144,7 +144,7 @@ class Inference(keras.Model):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the ELBO (the mean log weight) and the bound of `log_prob` of each example, from one set of samples.
 
-        Arguments as in `log_prob`; two arrays of shape `(count,)` in nats.
+        The arguments are those of `log_prob`. Both results are arrays of shape `(count,)` in nats.
         """
         posterior = self.encoder.posterior
         if not posterior.has_density:

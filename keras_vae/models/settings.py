@@ -10,15 +10,16 @@ from keras_vae import objectives
 from keras_vae.objectives.schedules import Constant, Schedule, as_schedule
 from keras_vae.utils.arguments import NoiseSeed, NonNegativeFloat, checked
 
-# Optimiser, compiled steps and the other parts know the weights and shapes of these.
+# These cannot be replaced, because optimizer, compiled steps and other parts depend on their weights and shapes.
 _FIXED = ("encoder", "decoder", "prior", "latent_dim", "condition_dim", "event_shape")
 
 
 class Settings(keras.Model):
     """Mixin of a model: `objective`, `kl_weight` and `seed` may be set at any time and hold from the next step on.
 
-    A compiled step holds them as constants, so that another one has the steps traced anew. The KL weight as a number is
-    read from a variable once it has been set: a callback may set one in each epoch, which costs one trace in all.
+    A compiled step holds them as constants, so that setting one of them makes Keras trace the steps anew. The KL weight
+    is an exception: once it was set to a number, it is read from a variable, so that a callback may set it in each
+    epoch at the cost of one trace in all.
     """
 
     _check_parts: Callable[[objectives.Objective], None]
@@ -33,7 +34,7 @@ class Settings(keras.Model):
 
     @property
     def kl_weight(self) -> Schedule:
-        """The factor on the KL term; a number that is set becomes a `Constant`."""
+        """The factor on the KL term; setting a number makes it a `Constant`."""
         return self._kl_weight
 
     @kl_weight.setter
@@ -54,12 +55,12 @@ class Settings(keras.Model):
             self.renew_steps()
 
     def kl_weight_at(self, step: tf.Tensor) -> tf.Tensor:
-        """Returns the KL weight of a training step, in a graph too."""
+        """Returns the KL weight at a training step, which may be a tensor of a graph."""
         return self._kl_number.read_value() if self._reads_number else self._kl_weight(step)
 
     @property
     def objective(self) -> objectives.Objective:
-        """What training maximises."""
+        """The objective that training maximizes."""
         return self._objective
 
     @objective.setter

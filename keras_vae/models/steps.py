@@ -21,12 +21,12 @@ class Steps(ArrayModel):
     def train_step(self, data: tuple) -> dict[str, tf.Tensor]:
         noise = Noise(self.seed, self.train_steps + 1, strategies.replica())
         if strategies.replica()[1] > 1 and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            # It looks for infinities in the gradients of one replica alone.
+            # Keras's `LossScaleOptimizer` only looks for infinities in the gradients of one replica.
             raise ValueError(
                 "`optimizer` must not scale the loss under several replicas: use mixed_bfloat16, not float16"
             )
         with tf.GradientTape() as tape:
-            # A share of the loss: the optimiser sums gradients over replicas.
+            # This is the replica's share of the loss, because the optimizer sums gradients over replicas.
             loss, update = self._loss(data, noise, training=True)
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
@@ -36,7 +36,7 @@ class Steps(ArrayModel):
         return self.get_metrics_result()
 
     def _apply(self, gradients, variables):
-        """Lets the optimizer move the variables, but for those whose best value has a closed form."""
+        """Lets the optimizer update the variables, apart from those whose best value has a closed form."""
         of_variable = {id(v): g for v, g in zip(variables, gradients, strict=True)}
 
         def gradient_of(variable):
@@ -62,7 +62,7 @@ class Steps(ArrayModel):
 
     def reset_metrics(self) -> None:
         super().reset_metrics()
-        # Each evaluation starts with the same noise: two of the same model give the same number.
+        # Each evaluation starts with the same noise, so that two evaluations of a model give the same number.
         self._test_steps.assign(0)
 
     def encode_batch(
@@ -74,7 +74,7 @@ class Steps(ArrayModel):
         weight: tf.Tensor | None = None,
         step: tf.Tensor | int = 0,
     ) -> LatentBatch:
-        """Encodes a batch; returns what an objective draws from and decodes with. `condition` is float."""
+        """Encodes a batch and returns it for an objective; `condition` is float `(batch, condition_dim)` or None."""
         x = tf.cast(x, tf.float32)
         # The prior comes first: a VampPrior calls the encoder too, and Keras keeps the losses of the last call alone,
         # which must be those of the data.
@@ -131,6 +131,7 @@ class Steps(ArrayModel):
 
 
 def _repeated(tensor: Any, copies: int) -> Any:
-    # Along an axis of its own: at a free batch size TFLite's converter takes a tile of the batch for a broadcast.
+    # The copies get an axis of their own first, because at a free batch size TFLite's converter takes a `tf.tile` along
+    # the batch for a broadcast.
     tiled = tf.tile(tensor[None], [copies] + [1] * tensor.shape.rank)
     return tf.reshape(tiled, (-1, *tensor.shape[1:]))

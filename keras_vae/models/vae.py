@@ -1,4 +1,4 @@
-"""The variational autoencoder."""
+"""`VAE`, the variational autoencoder."""
 
 import math
 import random
@@ -33,7 +33,7 @@ from keras_vae.utils.environment import check_precision
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class VAE(Settings, Inference, KerasFiles, Steps):
-    """Variational autoencoder: maximises a lower bound of log p(x) (Kingma and Welling, 2013).
+    """Variational autoencoder: maximizes a lower bound of log p(x) (Kingma and Welling, 2013).
 
         log p(x) >= ELBO = E_q(z|x)[log p(x|z)] - KL(q(z|x) || p(z))
         loss = -(log p(x|z) - kl_weight * KL),  z = loc + scale * eps
@@ -48,12 +48,11 @@ class VAE(Settings, Inference, KerasFiles, Steps):
       encoder: `Encoder`, x -> q(z|x).
       decoder: `Decoder`, z -> p(x|z).
       prior: `Prior`; None is the standard normal.
-      objective: `keras_vae.objectives.Objective`, what training maximises; None is the ELBO.
-      kl_weight: factor on the KL term of the loss, a number of at least 0 or a `Schedule` over training steps, which
-        are counted in `train_steps` from the first step of the model on, whatever is compiled in between.
-      seed: seed of all noise in training; from the same initial weights, which follow the seeds of their initialisers,
-        the same seed gives the same history. None draws one from Python's `random`, which
-        `keras.utils.set_random_seed` sets, as it does those of the initialisers.
+      objective: `keras_vae.objectives.Objective`, which training maximizes; None is the ELBO.
+      kl_weight: factor on the KL term of the loss, a number of at least 0 or a `Schedule` over training steps. The
+        steps are counted in `train_steps` from the first step of the model on, even if it is compiled anew.
+      seed: seed of all noise in training. With the same initial weights the same seed gives the same history. None
+        draws a seed from Python's `random`; `keras.utils.set_random_seed` sets that, and the seeds of initializers.
 
     `objective`, `kl_weight` and `seed` may be set later, in a callback too, and hold from the next step on.
 
@@ -128,7 +127,7 @@ class VAE(Settings, Inference, KerasFiles, Steps):
             if not part.built:
                 part.build(shape)
         freeze_new_layers(self, known)
-        # Not by way of `build`, after which a subclass could add no layer of its own.
+        # The parts are built already. Calling `build` instead would keep a subclass from adding layers of its own.
         self.built = True
 
     def call(
@@ -137,7 +136,7 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         condition: tf.Tensor | None = None,
         training: bool | None = None,
     ) -> tf.Tensor:
-        """Returns the reconstruction: the mean of p(x|z) at the centre of q(z|x), `(batch, *event_shape)`."""
+        """Returns the reconstruction: the mean of p(x|z) at the center of q(z|x), `(batch, *event_shape)`."""
         if isinstance(x, tuple | list):
             x, condition = x
         condition = self.as_condition(condition)
@@ -155,11 +154,12 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         return history
 
     def _log_divergence(self, history):
-        """Logs an error if training has left numbers behind that are not finite, which Keras passes over in silence."""
+        """Logs an error if metrics or weights are no longer finite after training, of which Keras says nothing."""
         losses = history.history.get("loss", [])
         first = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
         sound = weights_are_finite(self)
-        if sound and (first is None or self.stop_training):  # a NaNGuard has stopped, said so and taken weights back
+        # If a NaNGuard has stopped the training, it has logged the error and restored the weights.
+        if sound and (first is None or self.stop_training):
             return
         values = {} if first is None else {name: column[first] for name, column in history.history.items()}
         terms = [f"{name}={values[name]:g}" for name in ("loss", "log_likelihood", "kl") if name in values]
@@ -174,7 +174,8 @@ class VAE(Settings, Inference, KerasFiles, Steps):
     def adapt(self, data: Images | ArrayLike) -> None:
         """Starts the model from the training data: the encoder's input, output bias, learned scales, pseudo-inputs.
 
-        Optional, before `fit`; like Keras's preprocessing layers. `data` is an array or `keras_vae.data.Images`.
+        Calling it before `fit` is optional; Keras's preprocessing layers have a method of the same name. `data` is an
+        array or `keras_vae.data.Images`.
         """
         if is_stream(data):
             raise ValueError(f"`data` must be an array or `Images`. Received: {type(data).__name__}")
@@ -186,7 +187,7 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         self.prior.adapt(images)
 
     def check_data(self, images: Images, name: str = "y") -> None:
-        """Raises `ValueError` for a wrong shape, values that the likelihood cannot take, or a wrong condition."""
+        """Raises `ValueError` for a wrong shape, values outside the likelihood's support, or a wrong condition."""
         self._check_values(images)
         if self.condition_dim is not None:
             if images.labels is None:
@@ -209,7 +210,7 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         return as_condition(condition, self.condition_dim)
 
     def quantize(self, mode: Any = None, config: Any = None, **kwargs: Any) -> None:
-        """Raises `ValueError`: the heads compute densities in float32, and a file could not say that they do not.
+        """Raises `ValueError`: the heads compute densities in float32, and cannot be quantized by Keras.
 
         The exported files have variants with int8 weights, each measured in nats.
         """
@@ -221,7 +222,8 @@ class VAE(Settings, Inference, KerasFiles, Steps):
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         parts = {name: serialize(getattr(self, name)) for name in self._PARTS}
-        # Keras keeps the state of the layers that have a configuration of their own, not of those that these make.
+        # Keras saves `trainable` with the configuration of a layer. The layers that the parts make have none of their
+        # own, so that theirs is saved here.
         frozen = {"frozen_layers": indices} if (indices := frozen_layers(self)) else {}
         return {**super().get_config(), **parts, "seed": self.seed, **frozen}
 

@@ -1,4 +1,4 @@
-"""Objectives: what training maximises."""
+"""Objectives, the functions that training maximizes, and schedules of the KL weight."""
 
 from keras_vae.objectives.aggregate import WAE, BetaTCVAE, Reconstruction
 from keras_vae.objectives.bounds import ELBO, IWAE, Capacity, DReG, FreeBits

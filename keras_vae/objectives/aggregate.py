@@ -1,4 +1,4 @@
-"""Objectives of a batch as a whole: the aggregate posterior against the prior, or no prior at all."""
+"""Objectives that compare the aggregate posterior of a batch with the prior, and one without a prior."""
 
 import math
 from typing import Any
@@ -18,7 +18,7 @@ class BetaTCVAE(Objective):
     """`log p(x|z) - kl_weight * (I(z; n) + beta * TC + sum_d KL_d)`, the beta-TCVAE.
 
     Chen, Li, Grosse and Duvenaud (2018), equation 4; the three terms are estimated by minibatch-weighted sampling, and
-    their sum is the KL. Posterior and prior must factorise.
+    their sum is the KL. Posterior and prior must factorize.
 
     Args:
       dataset_size: number of training examples, a positive integer. It shifts the loss by a constant, (beta - 1)
@@ -32,7 +32,7 @@ class BetaTCVAE(Objective):
         self.beta = checks.nonnegative_float("beta", beta)
 
     def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:
-        terms.kl_per_dimension(batch.posterior, batch.prior)  # raises if they do not factorise
+        terms.kl_per_dimension(batch.posterior, batch.prior)  # this raises an error if they do not factorize
         z = batch.draw()
         log_likelihood = batch.log_likelihood(z)
         information, correlation, dimensions = terms.total_correlation_terms(
@@ -50,11 +50,12 @@ class BetaTCVAE(Objective):
 class WAE(Objective):
     """`log p(x|z) - kl_weight * weight * MMD(q(z), p(z))`: the Wasserstein autoencoder with the MMD penalty.
 
-    Tolstikhin, Bousquet, Gelly and Schoelkopf (2018), algorithm 2. The aggregate posterior is matched to the prior, not
-    the posterior of each example.
+    Tolstikhin, Bousquet, Gelly and Schoelkopf (2018), algorithm 2. It is the aggregate posterior that is matched to the
+    prior, and not the posterior of each example.
 
     Args:
-      weight: factor on the MMD, positive. A sum over the pixels stands against a number of order 1: large.
+      weight: factor on the MMD, positive. It should be large, because log p(x|z) is a sum over all pixels, while the
+        MMD is a number of order 1.
     """
 
     @checked
@@ -75,9 +76,9 @@ class WAE(Objective):
 
 @register
 class Reconstruction(Objective):
-    """`log p(x|z)` alone, the objective of the plain autoencoder: with a unit Gaussian, the squared distance.
+    """`log p(x|z)` alone, the objective of a plain autoencoder; with a unit Gaussian it is the squared distance.
 
-    The KL is still reported, and with it the ELBO: of a `Deterministic` posterior they are infinite.
+    KL and ELBO are still reported; for a `Deterministic` posterior they are infinite.
     """
 
     needs_density = False

@@ -1,4 +1,4 @@
-"""Lower bounds of log p(x), and the ELBO with a bent KL term."""
+"""Objectives that are lower bounds of log p(x), and ELBOs whose KL term is changed."""
 
 from typing import Any, Literal
 
@@ -22,8 +22,8 @@ class ELBO(Objective):
     With a `kl_weight` above 1 in the model it is the beta-VAE (Higgins et al., 2017).
 
     Args:
-      kl: how the KL is computed. "analytic": TFP's closed form, where there is one. "monte_carlo":
-        `log q(z|x) - log p(z)` at z. "path_derivative": the same value, with the gradient of log q along the path of z
+      kl: how the KL is computed. "analytic" takes TFP's closed form if there is one. "monte_carlo" takes
+        `log q(z|x) - log p(z)` at z. "path_derivative" has the same value, but takes the gradient of log q through z
         only, which has no variance at the exact posterior (Roeder, Wu and Duvenaud, "Sticking the landing", 2017).
     """
 
@@ -50,12 +50,12 @@ class ELBO(Objective):
 
 @register
 class FreeBits(Objective):
-    """ELBO whose KL costs nothing below `nats` in each dimension.
+    """ELBO in which the KL of each dimension costs nothing up to `nats`.
 
         log p(x|z) - kl_weight * sum_d max(nats, E_x[KL_d])
 
-    Kingma et al., "Improving variational inference with inverse autoregressive flow" (2016), equation 15: a dimension
-    that is used little is not pushed out of use. Posterior and prior must factorise.
+    Kingma et al., "Improving variational inference with inverse autoregressive flow" (2016), equation 15. A dimension
+    that carries little information is not pushed to carry none. Posterior and prior must factorize.
 
     Args:
       nats: free KL of each dimension, at least 0.
@@ -79,7 +79,7 @@ class FreeBits(Objective):
 
 @register
 class Capacity(Objective):
-    """ELBO whose KL is held at a capacity that grows: `log p(x|z) - weight * |KL - capacity|`.
+    """ELBO whose KL is held near a capacity, which may grow: `log p(x|z) - weight * |KL - capacity|`.
 
     Burgess et al., "Understanding disentangling in beta-VAE" (2018), equation 8. `kl_weight` multiplies the second
     term.
@@ -139,9 +139,9 @@ class IWAE(Objective):
 
 @register
 class DReG(IWAE):
-    """The bound of `IWAE` with the doubly reparameterised gradient for the encoder.
+    """The bound of `IWAE` with the doubly reparameterized gradient for the encoder.
 
-    With normalised weights v_k, decoder and prior follow `sum_k v_k d log w_k`, and the encoder
+    With normalized weights v_k, the gradient of decoder and prior is `sum_k v_k d log w_k`, and that of the encoder is
     `sum_k v_k^2 (d log w_k / d z_k) (d z_k / d phi)`, whose signal does not vanish as K grows (Tucker, Lawson, Gu and
     Maddison, "Doubly reparameterized gradient estimators", 2019, equation 7). With a `kl_weight` of beta in the
     weights, v_k^2 becomes `(1 - beta) v_k + beta v_k^2`, by the same derivation.
@@ -151,18 +151,18 @@ class DReG(IWAE):
     """
 
     def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:
-        normalised = []
+        normalized = []
 
         @tf.custom_gradient
         def gate(z):
-            # Backward, the gradient of `sum_k v_k log w_k` arrives here, and another factor is due.
-            return tf.identity(z), lambda gradient: (1.0 - kl_weight + kl_weight * normalised[0][..., None]) * gradient
+            # In the backward pass the gradient of `sum_k v_k log w_k` arrives here. It lacks one more factor v_k.
+            return tf.identity(z), lambda gradient: (1.0 - kl_weight + kl_weight * normalized[0][..., None]) * gradient
 
         z = gate(batch.draw(self.num_samples))
         posterior = terms.stop_parameters(batch.posterior)
         values, log_weights = self._terms(batch, z, batch.log_likelihood(z), posterior, kl_weight)
-        normalised.append(tf.stop_gradient(tf.nn.softmax(log_weights, axis=0)))
-        # The value of the bound, with the gradient of the surrogate.
-        surrogate = tf.reduce_sum(normalised[0] * log_weights, axis=0)
+        normalized.append(tf.stop_gradient(tf.nn.softmax(log_weights, axis=0)))
+        # The result has the value of the bound and the gradient of the surrogate.
+        surrogate = tf.reduce_sum(normalized[0] * log_weights, axis=0)
         bound = surrogate + tf.stop_gradient(values.objective - surrogate)
         return values._replace(objective=bound)

@@ -1,4 +1,4 @@
-"""What the objectives have in common."""
+"""`Objective`, the base of the objectives, and the `LatentBatch` and `Terms` that go into and come out of one."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
@@ -30,7 +30,7 @@ class Terms(NamedTuple):
 
 
 class LatentBatch:
-    """One batch on its way through a model, for an objective to draw from and decode; of several replicas, its part.
+    """One encoded batch, from which an objective draws z and decodes; with several replicas, the rows of this one.
 
     Attributes:
       posterior: q(z|x), batch shape `(batch,)`.
@@ -65,19 +65,19 @@ class LatentBatch:
         return draw(self.posterior, MultiSampleNoise(self.noise), (num_samples,))
 
     def mean(self, values: tf.Tensor) -> tf.Tensor:
-        """Returns the weighted mean over the first axis, in all replicas."""
+        """Returns the weighted mean over the first axis and over all replicas."""
         return strategies.over_replicas(self.share(values))
 
     def share(self, values: tf.Tensor) -> tf.Tensor:
-        """Returns what this replica adds to the weighted mean over the first axis."""
+        """Returns the share of this replica in the weighted mean over the first axis, the sum of all shares."""
         weight = tf.reshape(self.weight, [-1] + [1] * (values.shape.rank - 1))
-        # An example of weight 0 does not count even where its value is infinite.
+        # An example of weight 0 must not count, even if its value is infinite and the product would be NaN.
         weighted = tf.math.multiply_no_nan(values, weight)
         return tf.math.divide_no_nan(tf.reduce_sum(weighted, axis=0), self.total_weight)
 
 
 class Objective(InUse):
-    """Base of the objectives: called with a `LatentBatch` and the KL weight it returns `Terms`."""
+    """Base of the objectives: a function of a `LatentBatch` and the KL weight that returns `Terms`."""
 
     # Whether q(z|x) must have a density.
     needs_density = True

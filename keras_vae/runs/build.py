@@ -51,7 +51,7 @@ def load_data(config: Config) -> data.Dataset:
     """Returns the data set of a run."""
     binarization = config.binarization
     if binarization == "auto":
-        # A density of a learned scale has no upper bound on two values: only the Bernoulli gets binary images unasked.
+        # With a learned scale, densities have no upper bound on binary images: only the Bernoulli gets them by default.
         binarization = "dynamic" if (config.dataset, config.likelihood) == ("mnist", "bernoulli") else "none"
     dequantization = config.dequantization
     if dequantization == "auto" and (binarization != "none" or not LIKELIHOODS[config.likelihood].is_density):

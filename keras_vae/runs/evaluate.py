@@ -1,8 +1,8 @@
-"""Measures a finished run again, and more closely: `keras-vae evaluate RUN_DIR`.
+"""Measures a finished run again, in more detail: `keras-vae evaluate RUN_DIR`.
 
-Writes RUN_DIR/evaluation: evaluation.json with the test ELBO, log likelihood, the parts of the KL, the quality of
-samples and, where the factors of the data are known, disentanglement scores; and figures of the KL of each dimension,
-a traversal, and samples beside their nearest training images.
+It writes RUN_DIR/evaluation with figures of the KL of each dimension, a traversal, and samples beside their nearest
+training images, and with evaluation.json: the test ELBO, log likelihood, the parts of the KL, the quality of samples
+and, if the factors of the data are known, disentanglement scores.
 """
 
 import os
@@ -27,7 +27,7 @@ from keras_vae.utils.atomic_files import written_whole
 from keras_vae.utils.json_files import write_json
 from keras_vae.utils.optional import scikit_learn
 
-# All pairs of images and codes: the split of the KL grows with its square.
+# The split of the KL takes this many examples, because its cost grows with their square.
 NUM_SPLIT_EXAMPLES = 2000
 NUM_PICTURES = 10
 
@@ -38,7 +38,7 @@ def evaluate_run(run_dir: Path, num_importance_samples: PositiveInt = 500, overw
 
     Raises:
       ValueError: if there is no run that can be loaded, or the folder exists and `overwrite` is False.
-      ImportError: if factors are known, and scikit-learn is missing, which their scores need.
+      ImportError: if factors are known, but scikit-learn, which their scores need, is not installed.
     """
     run = RunDir(run_dir)
     folder = run.path / "evaluation"
@@ -46,7 +46,7 @@ def evaluate_run(run_dir: Path, num_importance_samples: PositiveInt = 500, overw
         raise ValueError(f"the evaluation folder must not exist, or pass --overwrite. Received: {folder}")
     vae, config, dataset = run.model(), run.config, run.dataset()
     if dataset.factor_names:
-        scikit_learn("ensemble")  # raises before the work, not after it
+        scikit_learn("ensemble")  # a missing scikit-learn is an error before the work begins
     with written_whole(folder) as work:
         report = measure(vae, config, dataset, num_importance_samples)
         write_json(work / "evaluation.json", report)
@@ -76,7 +76,8 @@ def measure(vae: VAE, config: Config, dataset: Dataset, num_importance_samples: 
 def _has_classes(dataset: Any) -> bool:
     """Returns whether training and test images have class numbers, of at least two classes."""
     labels = [part.labels for part in (dataset.train, dataset.test)]
-    known = all(y is not None and y.ndim == 1 and y.min() >= 0 for y in labels)  # -1 stands for none in some data sets
+    # In some data sets the label -1 stands for no label.
+    known = all(y is not None and y.ndim == 1 and y.min() >= 0 for y in labels)
     return known and labels[0].max() > 0 and len(dataset.event_shape) == 3
 
 
@@ -86,7 +87,7 @@ def classifier_quality(vae: VAE, config: Config, dataset: Dataset) -> dict:
     num_classes = 1 + int(max(each.max() for each in labels))  # a rare one may be in one
     classifier = ClassifierFeatures(dataset.event_shape, num_classes, seed=config.seed).fit(dataset.train)
     count = min(len(dataset.test), 5000)
-    # Binary images are compared with drawn pixels, grey ones with means.
+    # Binary images are compared with drawn pixels, gray ones with means.
     output = "mean" if dataset.binarization == "none" else "sample"
     samples = [
         vae.sample(len(c), config.seed + i, output=output, condition=None if vae.condition_dim is None else c)
@@ -116,7 +117,7 @@ def log_measures(report: dict) -> None:
 
 
 def factor_scores(vae: VAE, dataset: Dataset, seed: int) -> dict:
-    """Returns the disentanglement scores of the centres of q(z|x) against the known factors of all examples."""
+    """Returns the disentanglement scores of the centers of q(z|x) against the known factors of all examples."""
     parts = (dataset.train, dataset.validation, dataset.test)
     codes = np.concatenate([posterior_centers(vae, part) for part in parts])
     factors = np.concatenate([part.factors for part in parts])
@@ -132,7 +133,8 @@ def draw(vae: VAE, dataset: Dataset, report: dict) -> dict:
     test = dataset.test[:NUM_PICTURES]
     condition = None if vae.condition_dim is None else test.labels
     start = posterior_centers(vae, test)[0]
-    # Without a KL of each dimension, those that vary most; of a hierarchical z, the layer that the decoder sees.
+    # If there is no KL of each dimension, the dimensions that vary most are shown. Of a hierarchical z only those of
+    # the layer that the decoder sees are shown.
     kl = report["kl_per_dimension"]
     activity = kl or report["variance_per_dimension"][: vae.decoder.latent_dim]
     busiest = np.argsort(activity)[::-1][:NUM_PICTURES]
@@ -141,7 +143,7 @@ def draw(vae: VAE, dataset: Dataset, report: dict) -> dict:
         vae.decode(codes, None if condition is None else np.repeat(condition[:1], len(codes))).mean().numpy()
         for codes in (latent.traverse(start, int(d), values) for d in busiest)
     ]
-    # A sample for the class of each test image, of which there may be fewer.
+    # A conditional model draws one sample for the class of each test image, of which there may be fewer.
     samples = vae.sample(NUM_PICTURES if condition is None else len(test), seed=0, condition=condition).numpy()
     training = dataset.train.numpy()
     index, _ = latent.nearest_neighbours(samples, training, min(4, len(training)))

@@ -20,7 +20,7 @@ def draw_figures(vae: VAE, dataset: Dataset, history: dict, folder: pathlib.Path
     images = dataset.validation[:20]
     x, condition, rows = images.numpy(), None, None
     if vae.condition_dim is not None:
-        # One column of samples for each class, and the path between two examples in the class of the first.
+        # Each class has a column of samples. The path leads from one example to another in the class of the first.
         condition, rows = images.labels, np.arange(100) % min(10, vae.condition_dim)
     ends = center(vae.encode(x, condition)).numpy()[[0, -1]]
     path = latent.interpolate(*ends, 10)

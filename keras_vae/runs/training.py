@@ -1,4 +1,4 @@
-"""One training run: a `Config` in, a run directory out."""
+"""`run`, which trains and measures the model of a `Config` and leaves a run directory."""
 
 import dataclasses
 import pathlib
@@ -40,21 +40,21 @@ def run(
 ) -> pathlib.Path | None:
     """Trains, measures and draws; returns the run directory, or None in a worker that is not the chief.
 
-    It holds config.json, metrics.csv (one line an epoch), model.keras, report.json, TensorBoard events and figures/,
-    and checkpoints/ until it has ended. Of several workers the chief alone writes, measures and draws; all of them must
-    see the directory, since they go on from the same checkpoint.
+    The directory has config.json, metrics.csv (one line an epoch), model.keras, report.json, TensorBoard events and
+    figures/, and until the run has ended checkpoints/. Of several workers only the chief writes, measures and draws.
+    All of them must see the directory, because they continue from the same checkpoint.
 
     Args:
       config: the settings.
-      resume: whether to go on with a run of these settings in `config.run_dir` that did not end; it ends with the
-        numbers of one that was never interrupted.
-      checkpoint_seconds: how far apart two checkpoints are at least; each is at the end of an epoch.
-      on_begin: called with the run directory when it is there.
+      resume: whether to continue an unfinished run of these settings in `config.run_dir`; it ends with the numbers of
+        a run that was never interrupted.
+      checkpoint_seconds: least number of seconds between two checkpoints; each is at the end of an epoch.
+      on_begin: called with the run directory when it has been made.
 
     Raises:
       ValueError: if the data cannot be had or does not fit the model, or the directory exists or cannot be made.
     """
-    strategy = strategies.make(config.strategy)  # several workers: before the first operation
+    strategy = strategies.make(config.strategy)  # with several workers this must come before the first operation
     keras.utils.set_random_seed(config.seed)
     if not strategies.is_chief(strategy):
         return _work(config, strategy)
@@ -67,7 +67,7 @@ def run(
     on_begin(run_dir.path)
     config = dataclasses.replace(config, run_dir=str(run_dir.path))
     with checkpoints.lock_run_dir(run_dir.path):
-        # Another process may have ended the run since.
+        # Another process may have ended the run before this one got the lock.
         run_dir.check_free(config, resume=True)
         vae, epochs_before = _begin(vae, config, dataset, run_dir)
         if epochs_before < config.epochs:
@@ -77,7 +77,7 @@ def run(
 
 
 def _work(config, strategy):
-    """Trains as one of several workers, and leaves all else to the chief."""
+    """Trains as one of several workers, and leaves everything else to the chief."""
     run_dir = RunDir(config.run_dir)
     dataset = run_dir.dataset(config)
     with strategy.scope():
@@ -226,7 +226,8 @@ def fit(
         batch_size=config.batch_size,
         epochs=config.epochs,
         initial_epoch=initial_epoch,
-        callbacks=[*writers, guard],  # the guard last: no checkpoint of an epoch that diverged
+        # The guard comes last, because it restores the weights: `Checkpoints` must first see that they diverged.
+        callbacks=[*writers, guard],
         verbose="auto" if run_dir is not None else 0,
     )
     if guard.term is not None:

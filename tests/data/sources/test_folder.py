@@ -228,7 +228,7 @@ def transparent(mode):
 def test_every_kind_of_transparency_shows_the_background(tmp_path, mode, right):
     image, options = transparent(mode)
     image.save(tmp_path / "a.png", **options)
-    loaded = data.folder.read(tmp_path, background="yellow").train.values
+    loaded = data.sources.folder.read(tmp_path, background="yellow").train.values
     np.testing.assert_array_equal(loaded[0, :, :2], np.broadcast_to([255, 255, 0], (3, 2, 3)))
     np.testing.assert_array_equal(loaded[0, :, 2:], np.broadcast_to(right, (3, 2, 3)))
 
@@ -237,7 +237,7 @@ def test_gray_with_alpha_stays_gray_on_a_gray_background(tmp_path):
     Image.merge("LA", [Image.fromarray(GRAY[0]), Image.fromarray(GRAY[1])]).save(tmp_path / "a.png")
     assert pictures.read_header(tmp_path / "a.png") == (9, 13, 1, True, False)
     for background, value in ("white", 255), ("black", 0):
-        values = data.folder.read(tmp_path, background=background).train.values
+        values = data.sources.folder.read(tmp_path, background=background).train.values
         assert values.shape == (1, 9, 13, 1)
         expected = laid_on(value, GRAY[0].astype(float), GRAY[1])
         assert np.abs(values[0, ..., 0] - expected).max() <= 1

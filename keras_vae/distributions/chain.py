@@ -11,6 +11,7 @@ from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions import softplus
 from keras_vae.distributions.mixture import in_single_precision
+from keras_vae.distributions.noise import NoiseSource
 from keras_vae.distributions.sampling import draw
 from keras_vae.networks import gated
 from keras_vae.utils import checks
@@ -40,7 +41,7 @@ class Chain(tfd.Distribution):
             parameters=parameters,
         )
 
-    def draw(self, noise: Any, sample_shape: Sequence[int] = ()) -> tf.Tensor:
+    def draw(self, noise: NoiseSource, sample_shape: Sequence[int] = ()) -> tf.Tensor:
         """Returns z as a function of base noise."""
         layers = [draw(self._first, noise, sample_shape)]
         for transition in self._transitions:

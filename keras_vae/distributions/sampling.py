@@ -12,7 +12,6 @@ differ only in who supplies the noise. At a temperature below 1 that noise is ne
 
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -147,7 +146,7 @@ def _(distribution, noise, sample_shape=()):
 class _Shared(NoiseSource):
     """Noise that is the same along the axis of a mixture's components."""
 
-    def __init__(self, noise: Any, event_ndims: int) -> None:
+    def __init__(self, noise: NoiseSource, event_ndims: int) -> None:
         self._noise = noise
         self._axis = -1 - event_ndims
 

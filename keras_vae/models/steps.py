@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae import objectives
-from keras_vae.distributions.noise import EVALUATION_STREAM, Noise
+from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, NoiseSource
 from keras_vae.engine import strategies
 from keras_vae.engine.array_model import ArrayModel
 from keras_vae.engine.block_steps import returns_metrics
@@ -69,7 +69,7 @@ class Steps(ArrayModel):
         self,
         x: tf.Tensor,
         condition: tf.Tensor | None = None,
-        noise: Any = None,
+        noise: NoiseSource | None = None,
         training: bool = False,
         weight: tf.Tensor | None = None,
         step: tf.Tensor | int = 0,

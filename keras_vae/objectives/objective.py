@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from keras_vae.distributions.noise import MultiSampleNoise
+from keras_vae.distributions.noise import MultiSampleNoise, NoiseSource
 from keras_vae.distributions.sampling import draw
 from keras_vae.engine import strategies
 from keras_vae.objectives.terms import kl_method
@@ -45,14 +45,14 @@ class LatentBatch:
         self,
         posterior: tfd.Distribution,
         prior: tfd.Distribution,
-        noise: Any,
+        noise: NoiseSource | None,
         log_likelihood: Callable[[tf.Tensor], tf.Tensor],
         weight: tf.Tensor | None = None,
         step: tf.Tensor | int = 0,
     ) -> None:
         self.posterior = posterior
         self.prior = prior
-        self.noise = noise
+        self.noise: Any = noise
         self.log_likelihood = log_likelihood
         self.weight = weight
         self.step = step

@@ -44,7 +44,7 @@ class RunDir:
       export: the folder of the exported files.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike) -> None:
         if not isinstance(path, str | os.PathLike) or path == "":
             raise ValueError(f"`run_dir` must be a path. Received: run_dir={written(path)}")
         self.path = pathlib.Path(path)

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import math
 import pathlib
 from typing import Any
 
@@ -14,7 +13,7 @@ from absl import logging
 from export import litertjs, measuring, onnx_format, runtimes, tflite, variants, webpage
 from export.cost import NUM_IMAGES, Cost
 from export.errors import ExportError
-from export.model_card import model_card, size_in_bytes
+from export.model_card import finite, model_card, size_in_bytes
 from export.packing import pack
 from export.paths import check_run_dir, check_target
 from export.signatures import FILES, NAMES, Signatures
@@ -152,7 +151,7 @@ def export_model(
             export.files |= onnx_format.write(vae, work, options.num_samples)
         card = model_card(vae, export.signatures, export.files, export.left_out, options, report or {})
         (work / "model_card.json").write_text(
-            json.dumps(_finite(card), indent=2, allow_nan=False) + "\n", encoding="utf-8"
+            json.dumps(finite(card), indent=2, allow_nan=False) + "\n", encoding="utf-8"
         )
         if options.web:
             webpage.write_site(work, work / "web", options.litertjs)
@@ -282,13 +281,6 @@ class _Export:
     def _parity(self, run: Any, tolerance: Any) -> Parity:
         batch_size = self.options.batch_size or 16
         return Parity(run, self.vae, self.options.num_samples, batch_size, tolerance)
-
-
-def _finite(content):
-    """Returns plain values in which None stands for NaN and infinity, which JSON does not have."""
-    if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
-    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _log(name, figures):

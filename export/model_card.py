@@ -1,5 +1,6 @@
 """The model card, which tells the writer of an app how to use the files."""
 
+import math
 import pathlib
 from typing import Any
 
@@ -109,3 +110,10 @@ def _described(spec: Any) -> dict:
 def size_in_bytes(path: pathlib.Path) -> int:
     """Returns the size of a file, or of all files below a folder."""
     return sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
+
+
+def finite(content):
+    """Returns plain values in which None stands for NaN and infinity, which JSON does not have."""
+    if isinstance(content, dict):
+        return {key: finite(value) for key, value in content.items()}
+    return None if isinstance(content, float) and not math.isfinite(content) else content

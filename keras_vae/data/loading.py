@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from keras_vae.data.images import Images, binarize, dequantize
+from keras_vae.data.images import Images
+from keras_vae.data.presentation import binarize, dequantize
 from keras_vae.data.sources import arrays, digits, folder, idx, mnist, pictures, prepared
 from keras_vae.data.sources.sprites import CATEGORICAL_FACTORS, FACTOR_NAMES, sprites
 from keras_vae.data.splits import Splits, divide
@@ -127,7 +128,7 @@ def load(
         and 1. The default splits MNIST into 55,000 + 5,000.
       seed: seed of the fixed draws, and of the splits that the source does not make.
       dequantization: "uniform" presents 8-bit images as draws from the density that is constant over each of their
-        levels (`keras_vae.data.images.dequantize`), in training anew at each presentation; "auto" does so if the images
+        levels (`keras_vae.data.dequantize`), in training anew at each presentation; "auto" does so if the images
         are 8-bit; "none" presents them as they are.
       image_size: height and width, or one number for both, that the images of a folder are resized to; None takes the
         images as they are, which must then have one size.

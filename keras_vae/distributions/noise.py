@@ -6,12 +6,9 @@ and two 32-bit counter words go in, two random words come out. Every operation i
 xor on `int32`, shift right on `uint32`) is a built-in of every TensorFlow Lite runtime, which is why an exported
 decoder can draw from a seed where `tf.random` cannot.
 
-The four input words are the key and the counter:
-
-    key     = (seed, stream)     stream 0 belongs to `VAE.sample`; training and evaluation use others
-    counter = (row, position)    row: index along the first axis (the picture); position: counts up within the row
-
-A picture's noise therefore does not depend on how many other pictures are drawn with it.
+The four input words are the key (seed, stream), where stream 0 belongs to `VAE.sample`, and the counter (row,
+position): the row is the index along the first axis, that of the pictures, and the position counts up within a row. A
+picture's noise therefore does not depend on how many other pictures are drawn with it.
 """
 
 import math

@@ -1,10 +1,7 @@
 """`fit` and `evaluate` on arrays, many steps for each call into one compiled graph.
 
-Keras's own loop dispatches each step from Python and takes each batch from `tf.data` by itself. For a small model this
-takes longer than the arithmetic. Arrays are therefore fed in blocks of steps, and a block runs as one loop inside one
-graph, compiled by XLA if the training is long enough to pay for it. Under a distribution strategy each replica is fed
-its rows of the same batches, step by step. Data sets, generators and eager mode run in Keras's own loop with the same
-steps.
+Keras's own loop dispatches each step from Python and takes each batch from `tf.data`, which for a small model takes
+longer than the arithmetic. Arrays are therefore fed in blocks of steps, each one loop inside one graph.
 """
 
 import contextlib
@@ -17,23 +14,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.engine import strategies
-from keras_vae.engine.block_steps import accept_blocks, block_size
+from keras_vae.engine.block_steps import accept_blocks, block_size, has_convolutions
+from keras_vae.engine.feeds import feed, validation_feed
 from keras_vae.engine.fit_arguments import acts_on_batches, check_counts, check_fit, num_training_examples
 from keras_vae.engine.inputs import checked_images, inputs_of
-from keras_vae.engine.keras_compat import EVALUATION_WITHIN_FIT, BuiltBefore, layers_of, restored_epoch
-from keras_vae.engine.losses_of_calls import adds_losses, check_no_padding, without_padding
-from keras_vae.engine.streams import check_end, check_first_batch, checked_stream, is_stream, one_error
+from keras_vae.engine.keras_compat import EVALUATION_WITHIN_FIT, BuiltBefore, restored_epoch
+from keras_vae.engine.losses_of_calls import adds_losses
+from keras_vae.engine.streams import check_end, checked_stream, is_stream, one_error
 from keras_vae.engine.threads import Turn, one_at_a_time
 from keras_vae.utils.arguments import checked
 
 # With fewer steps than this, XLA takes more seconds to compile than it saves.
 MIN_STEPS_FOR_XLA = 2000
-
-
-def has_convolutions(model: keras.Model) -> bool:
-    """Whether a layer of `model` is a convolution, for which XLA on CPU is many times slower than TensorFlow."""
-    return any("Conv" in type(layer).__name__ for layer in layers_of(model))
 
 
 class ArrayModel(BuiltBefore):
@@ -50,15 +42,9 @@ class ArrayModel(BuiltBefore):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.train_steps = self.add_weight(
-            name="train_steps",
-            shape=(),
-            initializer="zeros",
-            dtype="int64",
-            trainable=False,
-            aggregation="only_first_replica",
-        )
-        self._under_strategy = tf.distribute.has_strategy()
+        options = {"initializer": "zeros", "dtype": "int64", "trainable": False, "aggregation": "only_first_replica"}
+        self.train_steps = self.add_weight(name="train_steps", shape=(), **options)
+        self.under_strategy = tf.distribute.has_strategy()
         self._auto_jit = self._auto_blocks = True
         self._functions: dict[tuple, tuple] = {}
         self.turn = Turn()
@@ -160,8 +146,8 @@ class ArrayModel(BuiltBefore):
         if validation_data is not None:
             steps = options.get("validation_steps")
             batch_size = sizes["validation_batch_size"] or sizes["batch_size"] or 32
-            validation_data, all_steps = self._validation_feed(validation_data, batch_size, 1, steps)
-            if all_steps != steps and not self._under_strategy:
+            validation_data, all_steps = validation_feed(self, validation_data, batch_size, 1, steps)
+            if all_steps != steps and not self.under_strategy:
                 # The data set is cut to its length, because with `steps_per_execution` Keras would run past
                 # `validation_steps`.
                 validation_data, all_steps = validation_data.take(all_steps), None
@@ -187,10 +173,14 @@ class ArrayModel(BuiltBefore):
             begun = int(keras.ops.convert_to_numpy(model().train_steps)) // all_steps
             return max(restored_epoch(model()) or options["initial_epoch"], begun)
 
-        train, _ = self._feed(images, batch_size, size, shuffle, first)
+        train, _ = feed(self, images, batch_size, size, shuffle, first)
         if validation_data is not None:
-            validation_data, options["validation_steps"] = self._validation_feed(
-                validation_data, sizes["validation_batch_size"] or batch_size, size, options.get("validation_steps")
+            validation_data, options["validation_steps"] = validation_feed(
+                self,
+                validation_data,
+                sizes["validation_batch_size"] or batch_size,
+                size,
+                options.get("validation_steps"),
             )
         options["steps_per_epoch"] = steps
         # All epochs count, not only those that are left, so that a training that continues after an interruption is
@@ -224,7 +214,7 @@ class ArrayModel(BuiltBefore):
         all_steps = -(-len(images) // batch_size)
         whole = steps in (None, all_steps) and not keras.config.max_steps_per_epoch()
         size = self._block_size(images, batch_size, all_steps) if whole else 1
-        feed, _ = self._feed(images, batch_size, size, shuffle=False)
+        feed, _ = feed(self, images, batch_size, size, shuffle=False)
         with self._blocks(size, steps or all_steps):
             return super().evaluate(feed, steps=steps or all_steps, **options)
 
@@ -261,10 +251,9 @@ class ArrayModel(BuiltBefore):
     def renew_steps(self) -> None:
         """Makes Keras trace the compiled steps anew, after an attribute that they have read was changed."""
         self._functions = {}
-        if self.train_function is not None:
-            self.make_train_function(force=True)
-        if self.test_function is not None:
-            self.make_test_function(force=True)
+        for name in ("train", "test"):
+            if getattr(self, f"{name}_function") is not None:
+                getattr(self, f"make_{name}_function")(force=True)
 
     def make_train_function(self, force: bool = False) -> Callable:
         if self.train_function is None or force:
@@ -279,59 +268,18 @@ class ArrayModel(BuiltBefore):
         return self.test_function
 
     def _block_size(self, images, batch_size, steps):
-        if self.run_eagerly or self._under_strategy or adds_losses(self):
+        if self.run_eagerly or self.under_strategy or adds_losses(self):
             return 1
         if not self._auto_blocks:
             return self.steps_per_execution
         return block_size(4 * batch_size * int(np.prod(images.event_shape)), steps)
-
-    def _feed(self, images, batch_size, size, shuffle, initial_epoch=0):
-        steps, seed = -(-len(images) // batch_size), self.seed % 2**32
-        if self._under_strategy:
-            if adds_losses(self):
-                check_no_padding(len(images), batch_size, self.distribute_strategy.num_replicas_in_sync)
-
-            def of_worker(context):
-                rows, size = strategies.rows_of(context, batch_size)
-                batches = images.batches(batch_size, shuffle, seed, initial_epoch, rows)
-                batches = batches.rebatch(size, drop_remainder=True).prefetch(2)
-                # Workers ask one another before each step whether there is a next batch, unless the data set is known
-                # to be endless.
-                return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-
-            return self.distribute_strategy.distribute_datasets_from_function(of_worker), steps
-        if size == 1:
-            batches = images.batches(batch_size, shuffle, seed, initial_epoch)
-            return without_padding(batches, len(images), batch_size) if adds_losses(self) else batches, steps
-        return images.blocks(batch_size, size, shuffle, seed, initial_epoch), steps
-
-    @one_error
-    def _validation_feed(self, data, batch_size, size, steps):
-        parts = data if isinstance(data, tuple | list) else (data,)
-        if not 1 <= len(parts) <= 3:
-            raise ValueError(
-                "`validation_data` must be x, (x, y) or (x, y, sample_weight). "
-                f"Received: a {type(data).__name__} of {len(parts)}"
-            )
-        prefix = "`validation_data` must fit the model: "
-        try:
-            if is_stream(parts[0]):
-                check_first_batch(self, parts[0], prefix)
-                stream = checked_stream(self, *parts, prefix=prefix)
-                check_end("validation_steps", stream, steps)
-                return stream, steps
-            data = checked_images(self, *parts)
-        except ValueError as error:
-            raise ValueError(error if prefix in str(error) else f"{prefix}{error}") from error
-        feed, all_steps = self._feed(data, min(batch_size, len(data)), size, shuffle=False)
-        return feed, steps or all_steps
 
     @contextlib.contextmanager
     def _blocks(self, size, num_steps):
         """Within this context an execution of Keras is `size` steps, and XLA is on if `num_steps` are worth it."""
         before = self.steps_per_execution, self.jit_compile
         jit_compile = self.jit_compile
-        if self._auto_jit and not self.run_eagerly and not self._under_strategy:
+        if self._auto_jit and not self.run_eagerly and not self.under_strategy:
             jit_compile = num_steps >= MIN_STEPS_FOR_XLA and not has_convolutions(self)
         try:
             self._set_execution(size, jit_compile)

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae.data.images import Block
+from keras_vae.engine.keras_compat import layers_of
 
 MAX_BLOCK_STEPS = 64
 MAX_BLOCK_BYTES = 2**25
@@ -82,3 +83,8 @@ def _replica_runner(model, step_function):
         )
 
     return run
+
+
+def has_convolutions(model: keras.Model) -> bool:
+    """Whether a layer of `model` is a convolution, for which XLA on CPU is many times slower than TensorFlow."""
+    return any("Conv" in type(layer).__name__ for layer in layers_of(model))

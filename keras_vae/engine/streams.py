@@ -21,13 +21,7 @@ import tensorflow as tf
 from keras_vae.data.containers import check_spec, is_real
 from keras_vae.engine.conditions import valid_condition
 from keras_vae.engine.inputs import checked_images, separated
-from keras_vae.engine.keras_compat import (
-    DataAdapter,
-    PassedPyDataset,
-    as_dataset,
-    drop_evaluation_iterator,
-    has_no_end,
-)
+from keras_vae.engine.keras_compat import DataAdapter, PassedPyDataset, as_dataset, drop_evaluation_iterator, has_no_end
 
 _KINDS: tuple[Any, ...] = (tf.data.Dataset, keras.utils.PyDataset, types.GeneratorType, DataAdapter)
 _KINDS += (tf.distribute.DistributedDataset, tf.distribute.DistributedIterator)

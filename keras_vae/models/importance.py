@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_vae.data.images import Images
 from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, as_word
-from keras_vae.engine.array_model import has_convolutions
+from keras_vae.engine.block_steps import has_convolutions
 from keras_vae.objectives import log_weight
 from keras_vae.utils import checks
 

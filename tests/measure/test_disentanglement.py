@@ -8,7 +8,7 @@ import scipy.fft
 import scipy.stats
 
 from keras_vae.data.sources.sprites import FACTOR_SIZES, sprites
-from keras_vae.measure import disentanglement
+from keras_vae.measure import discrete_information, disentanglement
 
 # Every combination of factors 0 and 1 once.
 GRID = np.indices((4, 5)).reshape(2, -1).T
@@ -108,17 +108,17 @@ def counted(table):
 )
 def test_mutual_information_is_the_closed_form_in_nats(table, expected):
     x, y = counted(table)
-    actual = disentanglement.mutual_information(x[:, None], np.stack([y, x], 1))
+    actual = discrete_information.mutual_information(x[:, None], np.stack([y, x], 1))
     np.testing.assert_allclose(actual, [[expected, scipy.stats.entropy(np.sum(table, 1))]], atol=1e-12)
-    assert disentanglement.entropy(y) == pytest.approx(scipy.stats.entropy(np.sum(table, 0)), rel=1e-12)
+    assert discrete_information.entropy(y) == pytest.approx(scipy.stats.entropy(np.sum(table, 0)), rel=1e-12)
 
 
 def test_mutual_information_of_a_binned_gaussian_is_near_the_closed_form():
     random, correlation = np.random.default_rng(0), 0.8
     x = random.normal(size=200_000)
     y = correlation * x + np.sqrt(1 - correlation**2) * random.normal(size=200_000)
-    binned = disentanglement.discretize(np.stack([x, y], 1), 50)
-    actual = disentanglement.mutual_information(binned[:, :1], binned[:, 1:])[0, 0]
+    binned = discrete_information.discretize(np.stack([x, y], 1), 50)
+    actual = discrete_information.mutual_information(binned[:, :1], binned[:, 1:])[0, 0]
     # Bins lose some of the information, never add: -log(1 - r^2) / 2 = 0.511 nats.
     assert 0.49 < actual < -0.5 * np.log(1 - correlation**2)
 
@@ -126,8 +126,8 @@ def test_mutual_information_of_a_binned_gaussian_is_near_the_closed_form():
 def test_bins_are_those_of_a_histogram():
     codes = np.random.default_rng(0).normal(size=(1000, 3))
     expected = [np.digitize(z, np.histogram(z, 20)[1][:-1]) - 1 for z in codes.T]
-    np.testing.assert_array_equal(disentanglement.discretize(codes, 20), np.transpose(expected))
-    np.testing.assert_array_equal(disentanglement.discretize(np.ones((4, 1))), np.zeros((4, 1)))
+    np.testing.assert_array_equal(discrete_information.discretize(codes, 20), np.transpose(expected))
+    np.testing.assert_array_equal(discrete_information.discretize(np.ones((4, 1))), np.zeros((4, 1)))
 
 
 # The scores by hand.

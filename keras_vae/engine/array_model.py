@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.engine.block_steps import accept_blocks, block_size, has_convolutions
-from keras_vae.engine.feeds import feed, validation_feed
+from keras_vae.engine.feeds import make_feed, make_validation_feed
 from keras_vae.engine.fit_arguments import acts_on_batches, check_counts, check_fit, num_training_examples
 from keras_vae.engine.inputs import checked_images, inputs_of
 from keras_vae.engine.keras_compat import EVALUATION_WITHIN_FIT, BuiltBefore, restored_epoch
@@ -146,7 +146,7 @@ class ArrayModel(BuiltBefore):
         if validation_data is not None:
             steps = options.get("validation_steps")
             batch_size = sizes["validation_batch_size"] or sizes["batch_size"] or 32
-            validation_data, all_steps = validation_feed(self, validation_data, batch_size, 1, steps)
+            validation_data, all_steps = make_validation_feed(self, validation_data, batch_size, 1, steps)
             if all_steps != steps and not self.under_strategy:
                 # The data set is cut to its length, because with `steps_per_execution` Keras would run past
                 # `validation_steps`.
@@ -173,9 +173,9 @@ class ArrayModel(BuiltBefore):
             begun = int(keras.ops.convert_to_numpy(model().train_steps)) // all_steps
             return max(restored_epoch(model()) or options["initial_epoch"], begun)
 
-        train, _ = feed(self, images, batch_size, size, shuffle, first)
+        train, _ = make_feed(self, images, batch_size, size, shuffle, first)
         if validation_data is not None:
-            validation_data, options["validation_steps"] = validation_feed(
+            validation_data, options["validation_steps"] = make_validation_feed(
                 self,
                 validation_data,
                 sizes["validation_batch_size"] or batch_size,
@@ -214,7 +214,7 @@ class ArrayModel(BuiltBefore):
         all_steps = -(-len(images) // batch_size)
         whole = steps in (None, all_steps) and not keras.config.max_steps_per_epoch()
         size = self._block_size(images, batch_size, all_steps) if whole else 1
-        feed, _ = feed(self, images, batch_size, size, shuffle=False)
+        feed, _ = make_feed(self, images, batch_size, size, shuffle=False)
         with self._blocks(size, steps or all_steps):
             return super().evaluate(feed, steps=steps or all_steps, **options)
 

@@ -13,7 +13,7 @@ from keras_vae.engine.losses_of_calls import adds_losses, check_no_padding, with
 from keras_vae.engine.streams import check_end, check_first_batch, checked_stream, is_stream, one_error
 
 
-def feed(
+def make_feed(
     model: keras.Model,
     images: Images,
     batch_size: int,
@@ -43,7 +43,7 @@ def feed(
 
 
 @one_error
-def validation_feed(
+def make_validation_feed(
     model: keras.Model, data: Any, batch_size: int, size: int, steps: int | None
 ) -> tuple[Any, int | None]:
     """Returns what `fit` evaluates on, checked, and its number of steps, None if it ends by itself.
@@ -67,5 +67,5 @@ def validation_feed(
         data = checked_images(model, *parts)
     except ValueError as error:
         raise ValueError(error if prefix in str(error) else f"{prefix}{error}") from error
-    batches, all_steps = feed(model, data, min(batch_size, len(data)), size, shuffle=False)
+    batches, all_steps = make_feed(model, data, min(batch_size, len(data)), size, shuffle=False)
     return batches, steps or all_steps

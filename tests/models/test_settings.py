@@ -115,3 +115,36 @@ def test_arguments_of_schedules_and_objectives_in_use_stay_as_they_are():
     ):
         with pytest.raises(AttributeError, match=f"`{name}` of {type(thing).__name__} must not be changed"):
             setattr(thing, name, 1)
+
+
+class Rated(kv.objectives.ELBO):
+    """The ELBO, which logs the distance of z from 0 too."""
+
+    metrics = ("log_likelihood", "kl", "distance")
+
+    def __call__(self, batch, kl_weight):
+        terms = super().__call__(batch, kl_weight)
+        distance = tf.norm(batch.posterior.mean(), axis=-1)
+        return terms._replace(metrics={**terms.metrics, "distance": distance})
+
+
+@pytest.mark.parametrize("data", [X, tf.data.Dataset.from_tensor_slices(X).batch(32)], ids=["arrays", "tf.data"])
+def test_an_objective_names_what_it_logs(vae, data):
+    vae.objective = Rated()
+    found = vae.evaluate(data, batch_size=32, verbose=0, return_dict=True)
+    expected = np.linalg.norm(vae.encode(X).mean(), axis=1).mean()
+    np.testing.assert_allclose(found["distance"], expected, rtol=1e-5)
+    assert set(found) == {"loss", "elbo", "log_likelihood", "kl", "kl_weight", "distance"}
+    vae.objective = kv.objectives.ELBO()
+    assert set(vae.evaluate(data, batch_size=32, verbose=0, return_dict=True)) == set(found) - {"distance"}
+
+
+def test_an_objective_that_logs_other_names_than_it_says_is_named(vae):
+    class Silent(Rated):
+        metrics = ("log_likelihood", "kl")
+
+    vae.objective = Silent()
+    with pytest.raises(
+        ValueError, match=r"terms of Silent must have the names .*log_likelihood, kl\. Received: .*distance"
+    ):
+        vae.evaluate(X, verbose=0)

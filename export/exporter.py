@@ -265,7 +265,7 @@ class _Export:
         """Returns codes, images and conditions for calibration; half of the codes are of images, half of the prior."""
         x, condition = self._train
         of_images = self.vae.encode(x, condition).sample(seed=(0, 1)).numpy()
-        of_prior = self.vae.sample_latent(len(x), seed=12)[0].numpy()
+        of_prior = self.vae.sample_latent(len(x), seed=12, condition=condition)[0].numpy()
         codes = np.where(np.arange(len(x))[:, None] % 2, of_images, of_prior)
         return codes[: variants.NUM_CALIBRATION], x[: variants.NUM_CALIBRATION], condition
 

@@ -75,7 +75,7 @@ class Parity:
 
     def _keras_sample(self, seed, output="mean"):
         condition = conditions(self.vae, self.num_samples)
-        z, _ = self.vae.sample_latent(self.num_samples, seed)
+        z, _ = self.vae.sample_latent(self.num_samples, seed, **condition)
         return {"z": z, "mean": self.vae.sample(self.num_samples, seed, output=output, **condition)}
 
     def _sample_pixels(self):

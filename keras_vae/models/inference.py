@@ -39,7 +39,7 @@ class Inference(keras.Model):
 
     def prior_distribution(self, condition: ArrayLike | None = None) -> tfd.Distribution:
         """Returns p(z), a distribution over `(latent_dim,)`, or p(z|c) for each condition if the prior has one."""
-        return self.prior(self.encoder, self.as_condition(condition))
+        return self.prior(self.encoder, None if self.prior.condition_dim is None else self.as_condition(condition))
 
     @checked
     def encode(self, x: Images | ArrayLike, condition: ArrayLike | None = None) -> tfd.Distribution:

@@ -10,7 +10,7 @@ from keras_vae.utils import checks
 from keras_vae.utils.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, checked
 from keras_vae.utils.in_use import InUse
 
-register = keras.saving.register_keras_serializable(package="keras_vae.objectives.schedules")
+register = keras.saving.register_keras_serializable(package="keras_vae.schedules")
 
 
 class Schedule(InUse):

@@ -103,7 +103,7 @@ def main(_: list[str]) -> None:
         if run_dir is None:
             logging.info("done: the chief measures and exports")
             return
-        go_on = f". The run has ended; `python -m export {run_dir}` exports it"
+        go_on = f". The run has ended; `keras-vae export {run_dir}` exports it"
         if config.export:
             exporter.export_run(run_dir)
     logging.info("done: see %s", run_dir)

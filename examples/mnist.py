@@ -39,4 +39,4 @@ print(f"test ELBO {elbo.mean():.1f} nats, log p(x) at least {bound.mean():.1f} n
 digits = vae.sample(40, seed=7)
 kv.plotting.image_grid(digits.numpy(), columns=10).savefig("digits.png")
 vae.save("digits.keras")
-print("see digits.png, and load digits.keras with keras.saving.load_model after `import keras_vae`")
+print("see digits.png, and load digits.keras with keras.saving.load_model after `import keras` and `import keras_vae`")

@@ -95,8 +95,9 @@ def export_run(run_dir: Path, options: Options | None = None, overwrite: bool = 
     options = options or Options()
     folder = check_run_dir(run_dir, overwrite)
     run = RunDir(run_dir)
+    vae = run.model()
     dataset = _dataset(run) if options.measured else None
-    return export_model(run.model(), folder, options, run.report, overwrite, dataset)
+    return export_model(vae, folder, options, run.report, overwrite, dataset)
 
 
 def _dataset(run: RunDir) -> Dataset | None:

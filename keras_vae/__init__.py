@@ -4,10 +4,11 @@ A name is imported when it is first used: `import keras_vae` alone imports neith
 """
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_vae import _version
 from keras_vae.utils import lazy
+from keras_vae.utils.environment import check_backend
 
 if TYPE_CHECKING:
     from keras_vae import (
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     )
     from keras_vae.distributions import noise, sampling
     from keras_vae.integrations import hub
-    from keras_vae.integrations.sklearn import VAETransformer
+    from keras_vae.integrations.sklearn import VAETransformer as VAETransformer
     from keras_vae.measure import latent
     from keras_vae.models import VAE, Decoder, Encoder
     from keras_vae.objectives import schedules
@@ -36,7 +37,6 @@ __all__ = [
     "VAE",
     "Decoder",
     "Encoder",
-    "VAETransformer",
     "callbacks",
     "data",
     "distributions",
@@ -58,7 +58,8 @@ __all__ = [
 ]
 
 __version__ = _version.__version__
-# Every other public name is a sub-package or a file of the same name.
+# Every other public name is a sub-package or a file of the same name. `VAETransformer` needs scikit-learn, which is not
+# always installed, and is therefore no part of `__all__`.
 _ELSEWHERE = {
     "VAE": "keras_vae.models.vae",
     "Decoder": "keras_vae.models.decoder",
@@ -70,7 +71,18 @@ _ELSEWHERE = {
     "sampling": "keras_vae.distributions.sampling",
     "schedules": "keras_vae.objectives.schedules",
 }
-__getattr__, __dir__ = lazy.attach(__name__, {name: f"keras_vae.{name}" for name in __all__} | _ELSEWHERE)
+_imported, _ = lazy.attach(__name__, {name: f"keras_vae.{name}" for name in __all__} | _ELSEWHERE)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__ or name in _ELSEWHERE:
+        check_backend()
+    return _imported(name)
+
 
 if "keras" in sys.modules:
     # The program imported Keras first and may call `keras.saving.load_model`, which only finds classes that have been

@@ -1,5 +1,5 @@
 /**
- * The noise of keras_vae in JavaScript: the same random words as keras_vae/noise.py from (seed, row, position).
+ * The noise of keras_vae in JavaScript: the same random words as keras_vae/distributions/noise.py from (seed, row, position).
  *
  * Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror and Shaw, SC 2011) with key (seed, stream) and counter
  * (row, position). Stream 0 is the one that `sample` of an exported decoder and `VAE.sample` use.

@@ -24,7 +24,6 @@ from keras_vae.utils.arguments import (
     kind_of,
 )
 
-DEQUANTIZATIONS = ("auto", "uniform", "none")
 POSSIBLE = (
     "'mnist', 'sprites', 'digits', a folder of images, a folder of IDX files, an .npy or .npz file, or the name of a "
     "prepared data set of tensorflow-datasets"

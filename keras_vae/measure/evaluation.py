@@ -120,10 +120,9 @@ def mean_kl_per_dimension(vae: VAE, data: Images | ArrayLike) -> list[float] | N
     """Returns KL(q(z_d|x) || p(z_d)) of each dimension, mean over examples, or None if q or p do not factorize."""
     if not vae.encoder.posterior.has_density:
         return None
-    prior = vae.prior_distribution()
     images = as_images(data, names=("data", "y"))
     try:
-        parts = [kl_per_dimension(vae.encode(x, c), prior).numpy() for x, c in batches(vae, images)]
+        parts = [kl_per_dimension(vae.encode(x, c), vae.prior_distribution(c)).numpy() for x, c in batches(vae, images)]
     except ValueError:
         return None
     return np.concatenate(parts).mean(axis=0, dtype=np.float64).tolist()

@@ -67,10 +67,12 @@ class Settings(keras.Model):
     @checked
     def objective(self, objective: objectives.Objective) -> None:
         self._check_parts(objective)
+        _check_metrics(objective)
         self._objective = objective.mark_in_use()
-        for name in ("elbo", *objective.metrics, "kl_weight"):
-            if name not in self._trackers:
-                self._trackers[name] = keras.metrics.Mean(name=name)
+        with self.distribute_strategy.scope():
+            for name in ("elbo", *objective.metrics, "kl_weight"):
+                if name not in self._trackers:
+                    self._trackers[name] = keras.metrics.Mean(name=name)
         self.renew_steps()
 
     def tracker(self, name: str) -> keras.metrics.Metric:
@@ -94,3 +96,12 @@ class Settings(keras.Model):
     def seed(self, seed: NoiseSeed) -> None:
         self._seed = seed
         self.renew_steps()
+
+
+def _check_metrics(objective):
+    names = set(objective.metrics)
+    if not names >= {"log_likelihood", "kl"} or names & {"loss", "elbo", "kl_weight"}:
+        raise ValueError(
+            f"`metrics` of {type(objective).__name__} must have log_likelihood and kl among their names, and not loss, "
+            f"elbo or kl_weight, which the model logs itself. Received: {', '.join(objective.metrics)}"
+        )

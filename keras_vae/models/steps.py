@@ -125,8 +125,6 @@ class Steps(ArrayModel):
                 f"`metrics` of the terms of {type(self.objective).__name__} must have the names of its attribute "
                 f"`metrics`: {', '.join(names)}. Received: {', '.join(metrics)}"
             )
-        if not {"log_likelihood", "kl"} <= set(metrics):
-            return metrics
         return {"elbo": objectives.elbo(metrics["log_likelihood"], metrics["kl"]), **metrics}
 
 

@@ -216,7 +216,7 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         """
         raise ValueError(
             "`quantize` must not be called on a VAE: export its int8 variants instead, "
-            f"`python -m export RUN_DIR --variants=int8`. Received: mode={mode!r}"
+            f"`keras-vae export RUN_DIR --variants=int8`. Received: mode={mode!r}"
         )
 
     def get_config(self) -> dict[str, Any]:

@@ -65,7 +65,9 @@ class WAE(Objective):
     def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:
         z = batch.draw()
         log_likelihood = batch.log_likelihood(z)
-        prior_z = draw(batch.prior, batch.noise, (z.shape[0] or tf.shape(z)[0],))
+        # A prior p(z|c) has a row for each example already.
+        sample_shape = () if batch.prior.batch_shape.rank else (z.shape[0] or tf.shape(z)[0],)
+        prior_z = draw(batch.prior, batch.noise, sample_shape)
         penalty = terms.maximum_mean_discrepancy(z, prior_z, batch.weight)
         kl = terms.kl_divergence(batch.posterior, batch.prior, z)
         return Terms(log_likelihood - kl_weight * self.weight * penalty, {"log_likelihood": log_likelihood, "kl": kl})

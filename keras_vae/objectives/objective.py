@@ -34,7 +34,7 @@ class LatentBatch:
 
     Attributes:
       posterior: q(z|x), batch shape `(batch,)`.
-      prior: p(z), batch shape `()`.
+      prior: p(z), batch shape `()`, or `(batch,)` if it is p(z|c).
       noise: source of base noise.
       weight: weight of each example in the mean over the batch, `(batch,)`.
       step: training step, integer scalar.

@@ -61,7 +61,8 @@ def measure(vae: VAE, config: Config, dataset: Dataset, num_importance_samples: 
     report = evaluation.evaluate(vae, dataset.test, num_importance_samples, config.seed)
     part = dataset.test[:NUM_SPLIT_EXAMPLES]
     x, condition = part.numpy(), None if vae.condition_dim is None else part.labels
-    if vae.encoder.posterior.has_density_at_other_codes:
+    # The split is of the KL from one p(z) for all examples.
+    if vae.encoder.posterior.has_density_at_other_codes and vae.prior.condition_dim is None:
         report["kl_split"] = split_kl(vae.encode(x, condition), vae.prior_distribution(), seed=config.seed)
     if dataset.factor_names:
         report["disentanglement"] = factor_scores(vae, dataset, config.seed)

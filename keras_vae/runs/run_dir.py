@@ -141,7 +141,7 @@ class RunDir:
 
     def _check_resumable(self, config):
         if self.report_file.exists():
-            export = "" if self.export.exists() else f"; `python -m export {self.path}` exports it"
+            export = "" if self.export.exists() else f"; `keras-vae export {self.path}` exports it"
             raise ValueError(
                 f"`run_dir` must not hold a run that has ended: nothing is overwritten. Received: {self.path}{export}"
             )

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from helpers import ROOT
 
+from keras_vae.cli import evaluate as evaluate_command
 from keras_vae.measure import evaluation
 from keras_vae.measure.disentanglement import disentanglement_scores
 from keras_vae.runs import build, evaluate, figures, training
@@ -103,7 +104,7 @@ def test_mistakes_are_one_line_and_nothing_is_replaced(run_dir, evaluated, tmp_p
         ),
     ):
         with pytest.raises(SystemExit) as end:
-            evaluate.main(arguments)
+            evaluate_command.main(arguments)
         error = capsys.readouterr().err.strip()
         assert end.value.code == 2
         assert error.startswith(f"error: {message}")
@@ -116,7 +117,7 @@ def test_without_scikit_learn_the_way_to_get_it_is_said_before_the_work(run_dir,
     monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
     monkeypatch.setattr(evaluate, "measure", lambda *_: pytest.fail("measured first"))
     with pytest.raises(SystemExit):
-        evaluate.main([str(run_dir), "--overwrite"])
+        evaluate_command.main([str(run_dir), "--overwrite"])
     assert 'pip install "keras_vae[eval]"' in capsys.readouterr().err
 
 

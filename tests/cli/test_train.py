@@ -26,7 +26,8 @@ import keras_vae as kv
 from keras_vae import plotting
 from keras_vae.measure import evaluation
 from keras_vae.runs import build
-from keras_vae.runs.config import FIELDS, Config, expected
+from keras_vae.runs.config import FIELDS, Config
+from keras_vae.runs.options import expected
 from keras_vae.runs.presets import PRESETS
 from keras_vae.runs.run_dir import RunDir
 from keras_vae.utils import atomic_files

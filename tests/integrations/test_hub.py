@@ -11,6 +11,7 @@ import pytest
 import yaml
 from helpers import ROOT, make_binary
 
+from keras_vae.cli import hub as hub_command
 from keras_vae.integrations import hub
 from keras_vae.runs import training
 from keras_vae.runs.config import Config
@@ -94,7 +95,7 @@ def test_the_card_has_the_figures_of_the_report(saved):
 def test_mistakes_are_one_line_and_nothing_is_written(run_dir, tmp_path, capsys, make, message):
     before = sorted(run_dir.rglob("*"))
     with pytest.raises(SystemExit) as stopped:
-        hub.main([str(path) for path in make(run_dir, tmp_path)])
+        hub_command.main([str(path) for path in make(run_dir, tmp_path)])
     error = capsys.readouterr().err
     assert (stopped.value.code, error.count("\n")) == (2, 1)
     assert error.startswith(f"error: {message}")
@@ -132,7 +133,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(run_dir, tmp_path, monkeypat
 
     monkeypatch.setattr(hub.shutil, "copy", full)
     with pytest.raises(SystemExit) as stopped:
-        hub.main([str(run_dir), str(tmp_path / "out")])
+        hub_command.main([str(run_dir), str(tmp_path / "out")])
     assert (stopped.value.code, capsys.readouterr().err) == (2, "error: No space left on device: model.keras\n")
     assert not list(tmp_path.iterdir())
 
@@ -156,7 +157,7 @@ def test_what_is_no_file_of_the_run_is_one_error_at_once(run_dir, tmp_path, caps
     else:
         (copy / name).symlink_to(secret if kind == "a link out" else copy / name)
     with pytest.raises(SystemExit) as stopped:
-        hub.main([str(copy), str(tmp_path / "out")])
+        hub_command.main([str(copy), str(tmp_path / "out")])
     error = capsys.readouterr().err
     expected = f"error: {copy / name} must be a regular file of the run, and no link that leads out of it\n"
     assert (stopped.value.code, error) == (2, expected)

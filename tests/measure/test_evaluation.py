@@ -24,7 +24,7 @@ def test_report_is_made_of_the_model_s_own_numbers(vae, binary):
 
 
 def test_kl_per_dimension_sums_to_the_kl(vae, binary, monkeypatch):
-    monkeypatch.setattr(evaluation, "BATCH_SIZE", 7)
+    monkeypatch.setattr(codes, "BATCH_SIZE", 7)
     posterior = vae.encode(binary)
     expected = reference.standard_normal_kl(posterior.mean(), posterior.stddev()).mean()
     np.testing.assert_allclose(sum(evaluation.mean_kl_per_dimension(vae, binary)), expected, rtol=1e-5)

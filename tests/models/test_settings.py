@@ -148,3 +148,15 @@ def test_an_objective_that_logs_other_names_than_it_says_is_named(vae):
         ValueError, match=r"terms of Silent must have the names .*log_likelihood, kl\. Received: .*distance"
     ):
         vae.evaluate(X, verbose=0)
+
+
+@pytest.mark.parametrize("names", [("kl",), ("log_likelihood",), ("log_likelihood", "kl", "elbo")])
+def test_an_objective_logs_what_the_elbo_is_made_of_and_leaves_the_elbo_to_the_model(vae, names):
+    class Other(Rated):
+        metrics = names
+
+    with pytest.raises(
+        ValueError, match="`metrics` of Other must have log_likelihood and kl among their names, and not"
+    ):
+        vae.objective = Other()
+    assert isinstance(vae.objective, kv.objectives.ELBO)

@@ -105,3 +105,28 @@ def test_a_prior_without_a_row_for_each_condition_is_named():
         ValueError, match=r"`distribution` of Wrong must have batch shape \(batch,\) and event shape \(2,\)"
     ):
         make(Wrong(2)).prior_distribution(CLASSES)
+
+
+def test_it_is_measured_with_the_prior_of_each_class():
+    vae = make()
+    expected = vae.evaluate(X, CLASSES, batch_size=60, verbose=0, return_dict=True)["kl"]
+    report = kv.measure.evaluate(vae, X, 20, condition=CLASSES)
+    np.testing.assert_allclose(sum(report["kl_per_dimension"]), expected, rtol=1e-5)
+    assert report["elbo"] < report["log_likelihood"]
+
+
+def test_the_mmd_is_from_draws_of_the_prior_of_each_class():
+    vae, plain = make(), make(kv.priors.StandardNormal(2))
+    vae.prior.means.assign(tf.zeros((3, 2)))
+    losses = []
+    for model in (vae, plain):
+        model.objective = kv.objectives.WAE()
+        losses.append(model.evaluate(X, CLASSES, batch_size=60, verbose=0, return_dict=True)["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+def test_it_is_no_top_of_a_hierarchy():
+    with pytest.raises(
+        ValueError, match="`top` must be a prior of dimension 2, .* made of the encoder or of a condition"
+    ):
+        kv.priors.Hierarchical((3, 2), top=ClassMeans(2))

@@ -337,7 +337,7 @@ def test_a_run_that_ended_before_its_export_did_awaits_it(tmp_path):
     assert not RunDir(made.run_dir).awaits_export(dataclasses.replace(made, export=False))
     with pytest.raises(ValueError, match="begun with epochs=3, now 4"):
         RunDir(made.run_dir).awaits_export(dataclasses.replace(made, epochs=4))
-    with pytest.raises(ValueError, match=r"has ended: nothing .*run; `python -m export .*run` exports it$"):
+    with pytest.raises(ValueError, match=r"has ended: nothing .*run; `keras-vae export .*run` exports it$"):
         run_dir_of(made, resume=True)
     (run_dir / "export").mkdir()
     assert not RunDir(made.run_dir).awaits_export(made)

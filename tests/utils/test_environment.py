@@ -25,8 +25,9 @@ def floatx():
     keras.config.set_dtype_policy(policy)
 
 
-def test_another_backend_ends_the_import_with_what_to_set():
-    code = f"import sys; sys.path[:] = {sys.path!r}; import keras_vae"
+@pytest.mark.parametrize("name", ["VAE", "likelihoods"])
+def test_another_backend_ends_the_use_of_any_name_with_what_to_set(name):
+    code = f"import sys; sys.path[:] = {sys.path!r}; import keras_vae; keras_vae.{name}"
     env = {**os.environ, "KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 1

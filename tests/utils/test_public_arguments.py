@@ -55,8 +55,8 @@ EXAMPLES = {
     "dataset_size": lambda: 8,
     "decoder": lambda: vae().decoder,
     "dimension": lambda: 0,
-    "discrete_information.mutual_information.a": lambda: np.arange(8)[:, None] % 2,
-    "discrete_information.mutual_information.b": lambda: np.arange(8)[:, None] % 3,
+    "measure.discrete_information.mutual_information.a": lambda: np.arange(8)[:, None] % 2,
+    "measure.discrete_information.mutual_information.b": lambda: np.arange(8)[:, None] % 3,
     "encoder": lambda: vae().encoder,
     "end": numbers(2),
     "event_shape": lambda: SHAPE,
@@ -67,10 +67,10 @@ EXAMPLES = {
     "has_attribute": lambda: np.arange(8) % 2 == 0,
     "history": lambda: {"elbo": [1.0, 2.0], "kl": [1.0, 2.0], "log_likelihood": [1.0, 2.0]},
     "images": images,
-    "plotting.image_grid.images": numbers(3, 4, 4, 1),
-    "plotting.tile.images": numbers(3, 4, 4, 1),
-    "plotting.traversal_grid.images": numbers(2, 3, 4, 4, 1),
-    "plotting.reconstructions.x": numbers(3, 4, 4, 1),
+    "keras_vae.plotting.image_grid.images": numbers(3, 4, 4, 1),
+    "keras_vae.plotting.tile.images": numbers(3, 4, 4, 1),
+    "keras_vae.plotting.traversal_grid.images": numbers(2, 3, 4, 4, 1),
+    "keras_vae.plotting.reconstructions.x": numbers(3, 4, 4, 1),
     "reconstruction": numbers(3, 4, 4, 1),
     "kl": numbers(3),
     "labels": lambda: np.arange(8) % 2,
@@ -85,23 +85,23 @@ EXAMPLES = {
     "name": lambda: "example",
     "nearest": numbers(3, 2, 4, 4, 1),
     "num_classes": lambda: 2,
-    "autoencoder.with_fitted_density.num_components": lambda: 2,
+    "models.autoencoder.with_fitted_density.num_components": lambda: 2,
     "num_importance_samples": lambda: 2,
     "num_samples": lambda: 2,
     "num_steps": lambda: 10,
     "posterior": lambda: kv.posteriors.DiagonalGaussian(2),
-    "information.split_kl.posterior": lambda: vae().encode(images()),
-    "information.aggregate_log_prob.posterior": lambda: vae().encode(images()),
-    "information.split_kl.prior": lambda: vae().prior(),
-    "mixture.MixtureOfGaussians.set_mixture.loc": numbers(10, 2),
-    "mixture.MixtureOfGaussians.set_mixture.scale": lambda: np.ones((10, 2)),
+    "measure.information.split_kl.posterior": lambda: vae().encode(images()),
+    "measure.information.aggregate_log_prob.posterior": lambda: vae().encode(images()),
+    "measure.information.split_kl.prior": lambda: vae().prior(),
+    "priors.mixture.MixtureOfGaussians.set_mixture.loc": numbers(10, 2),
+    "priors.mixture.MixtureOfGaussians.set_mixture.scale": lambda: np.ones((10, 2)),
     "real": images,
-    "images.dequantize.images": lambda: kv.data.Images(np.zeros((2, *SHAPE), np.uint8), divisor=255.0),
-    "callbacks.ImageGrids.folder": lambda: "/nowhere/folder",
+    "data.presentation.dequantize.images": lambda: kv.data.Images(np.zeros((2, *SHAPE), np.uint8), divisor=255.0),
+    "keras_vae.callbacks.ImageGrids.folder": lambda: "/nowhere/folder",
     "run_dir": lambda: "/nowhere/run",
     "samples": images,
-    "plotting.neighbours.samples": numbers(3, 4, 4, 1),
-    "schedules.as_schedule.name": lambda: "value",
+    "keras_vae.plotting.neighbours.samples": numbers(3, 4, 4, 1),
+    "objectives.schedules.as_schedule.name": lambda: "value",
     "seed": lambda: 0,
     "start": numbers(2),
     "test": images,
@@ -116,8 +116,8 @@ EXAMPLES = {
     "weights": lambda: np.full(10, 0.1),
     "x": images,
     "z": numbers(1, 2),
-    "latent.traverse.values": numbers(3),
-    "latent.traverse.z": numbers(2),
+    "measure.latent.traverse.values": numbers(3),
+    "measure.latent.traverse.z": numbers(2),
 }
 
 # Methods that Keras or the model calls, with tensors: many times in training, so that they check nothing.
@@ -131,59 +131,89 @@ CALLED_BY_THE_MODEL = {
 # These are not walked: a name is left out as a whole, and all names that begin with one that ends in a dot.
 UNWALKED = (
     # Functions of tensors, distributions and noise that run inside compiled steps.
-    *("terms.", "sampling.", "noise.as_word", "noise.threefry2x32", "noise.Noise."),
     *(
-        "noise.MultiSampleNoise",
-        "noise.MultiSampleNoise.",
-        "noise.Tempered",
-        "noise.Tempered.",
-        "signatures.Signatures.",
+        "objectives.terms.",
+        "distributions.sampling.",
+        "distributions.noise.as_word",
+        "distributions.noise.threefry2x32",
+        "distributions.noise.Noise.",
+    ),
+    *(
+        "distributions.noise.MultiSampleNoise",
+        "distributions.noise.MultiSampleNoise.",
+        "distributions.noise.Tempered",
+        "distributions.noise.Tempered.",
+        "export.signatures.Signatures.",
     ),
     # Arguments that Keras and scikit-learn check and document; the transformer has a test of its own below.
-    *("array_model.ArrayModel.fit", "array_model.ArrayModel.evaluate", "array_model.ArrayModel.predict", "vae.VAE.fit"),
     *(
-        "array_model.ArrayModel.renew_steps",
-        "array_model.ArrayModel.test_on_batch",
-        "array_model.ArrayModel.train_on_batch",
+        "engine.array_model.ArrayModel.fit",
+        "engine.array_model.ArrayModel.evaluate",
+        "engine.array_model.ArrayModel.predict",
+        "models.vae.VAE.fit",
     ),
-    *("keras_files.KerasFiles.", "settings.Settings.kl_weight_at", "vae.VAE.quantize"),
-    *("sklearn.VAETransformer", "sklearn.VAETransformer."),
+    *(
+        "engine.array_model.ArrayModel.renew_steps",
+        "engine.array_model.ArrayModel.test_on_batch",
+        "engine.array_model.ArrayModel.train_on_batch",
+    ),
+    *("engine.keras_files.KerasFiles.", "models.settings.Settings.kl_weight_at", "models.vae.VAE.quantize"),
+    *("integrations.sklearn.VAETransformer", "integrations.sklearn.VAETransformer."),
     # Steps of the commands, which hand each other reports, settings and folders that have been checked.
     *(
-        "evaluate.draw",
-        "evaluate.classifier_quality",
-        "evaluate.factor_scores",
-        "evaluate.log_measures",
-        "evaluate.measure",
+        "runs.evaluate.draw",
+        "runs.evaluate.classifier_quality",
+        "runs.evaluate.factor_scores",
+        "runs.evaluate.log_measures",
+        "runs.evaluate.measure",
     ),
-    *("hub.card", "presets.", "figures.draw_figures", "training.fit", "optimizer.learning_rate"),
-    *("run_dir.make_run_dir", "run_dir.write_json", "evaluation.describe_active_units"),
-    "callbacks.ImageGrids.on_epoch_end",
-    *("callbacks.ImageGrids.on_train_begin", "callbacks.ImageGrids.on_train_end", "callbacks.NaNGuard.on_epoch_begin"),
-    *("callbacks.NaNGuard.on_epoch_end", "callbacks.NaNGuard.on_train_batch_end", "callbacks.NaNGuard.on_train_begin"),
-    "callbacks.NaNGuard.on_train_end",
-    # Settings of a run, which tests/test_config.py and tests/test_properties.py try.
-    "config.",
+    *(
+        "integrations.hub.card",
+        "runs.presets.",
+        "runs.figures.draw_figures",
+        "runs.training.fit",
+        "runs.optimizer.learning_rate",
+    ),
+    *("runs.run_dir.make_run_dir", "measure.evaluation.describe_active_units"),
+    "keras_vae.callbacks.ImageGrids.on_epoch_end",
+    *(
+        "keras_vae.callbacks.ImageGrids.on_train_begin",
+        "keras_vae.callbacks.ImageGrids.on_train_end",
+        "keras_vae.callbacks.NaNGuard.on_epoch_begin",
+    ),
+    *(
+        "keras_vae.callbacks.NaNGuard.on_epoch_end",
+        "keras_vae.callbacks.NaNGuard.on_train_batch_end",
+        "keras_vae.callbacks.NaNGuard.on_train_begin",
+    ),
+    "keras_vae.callbacks.NaNGuard.on_train_end",
+    # Settings of a run, which tests/runs/test_config.py and tests/runs/test_properties.py try.
+    "runs.config.",
 )
 # These accept more than their annotation says.
 ON_PURPOSE = {
-    "noise.Noise.seed": "an integer in [-2**31, 2**32), as its error says, or a tensor",
-    "noise.Noise.stream": "the same",
-    "noise.Noise.part": "a pair of numbers or tensors, which the strategies hand in",
-    "schedules.as_schedule.value": "a number; its error has the name that is handed in",
+    "distributions.noise.Noise.seed": "an integer in [-2**31, 2**32), as its error says, or a tensor",
+    "distributions.noise.Noise.stream": "the same",
+    "distributions.noise.Noise.part": "a pair of numbers or tensors, which the strategies hand in",
+    "objectives.schedules.as_schedule.value": "a number; its error has the name that is handed in",
 }
 # These work for seconds or write files: values that are accepted are not tried.
 LONG = {
     *(
-        "inference.Inference.bounds",
-        "inference.Inference.log_prob",
-        "evaluation.evaluate",
-        "evaluation.likelihood",
-        "latent.anomaly_score",
+        "models.inference.Inference.bounds",
+        "models.inference.Inference.log_prob",
+        "measure.evaluation.evaluate",
+        "measure.evaluation.likelihood",
+        "measure.latent.anomaly_score",
     ),
-    *("loading.load", "run_dir.load_config", "run_dir.load_model", "training.run", "evaluate.evaluate_run"),
-    *("exporter.export_run", "exporter.export_model", "hub.save_pretrained", "hub.from_pretrained"),
-    "frechet.ClassifierFeatures.fit",
+    *("data.loading.load", "runs.training.run", "runs.evaluate.evaluate_run"),
+    *(
+        "export.exporter.export_run",
+        "export.exporter.export_model",
+        "integrations.hub.save_pretrained",
+        "integrations.hub.from_pretrained",
+    ),
+    "measure.frechet.ClassifierFeatures.fit",
 }
 
 
@@ -218,8 +248,8 @@ def members(thing):
 
 
 def label_of(function):
-    """Returns for example "flow.Flow", or "inference.Inference.sample"."""
-    return f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
+    """Returns for example "priors.flow.Flow", or "models.inference.Inference.sample"."""
+    return f"{'.'.join(function.__module__.split('.')[-2:])}.{function.__qualname__}"
 
 
 def callables(member):
@@ -313,13 +343,29 @@ def test_each_wrong_value_is_named_or_accepted_on_purpose(label):
 
 def test_the_walk_sees_the_public_names():
     assert len(PUBLIC) > 130
-    some = {"vae.VAE.sample", "priors.VampPrior", "likelihoods.scaled.Laplace", "data.images.Images.batches"}
-    assert some | {"latent.interpolate", "export.exporter.Options", "networks.mlp.mlp"} <= set(PUBLIC)
+    some = {
+        "models.inference.Inference.sample",
+        "priors.vamp.VampPrior",
+        "likelihoods.scaled.Laplace",
+        "priors.flow.Flow",
+    }
+    assert some | {
+        "posteriors.flow.Flow",
+        "data.images.Images.batches",
+        "measure.latent.interpolate",
+        "export.exporter.Options",
+        "networks.mlp.mlp",
+    } <= set(PUBLIC)
 
 
 def test_the_walk_leaves_out_whole_names():
-    names = ["vae.VAE.fit", "vae.VAE.fit_more", "noise.Noise.normal", "noise.NoiseLike"]
-    assert [name for name in names if unwalked(name)] == ["vae.VAE.fit", "noise.Noise.normal"]
+    names = [
+        "models.vae.VAE.fit",
+        "models.vae.VAE.fit_more",
+        "distributions.noise.Noise.normal",
+        "distributions.noise.NoiseLike",
+    ]
+    assert [name for name in names if unwalked(name)] == ["models.vae.VAE.fit", "distributions.noise.Noise.normal"]
 
 
 def test_the_walk_finds_what_is_wrong():

@@ -17,7 +17,6 @@ from keras_vae.data.splits import Splits
 from keras_vae.utils.atomic_files import is_own
 from keras_vae.utils.memory import check_memory
 
-ON_BAD_IMAGE = ("stop", "skip")
 _SPLITS = ("train", "test", "validation")
 _NAMED = 10  # one message names at most this many files
 

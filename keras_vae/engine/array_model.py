@@ -47,6 +47,7 @@ class ArrayModel(BuiltBefore):
         self.under_strategy = tf.distribute.has_strategy()
         self._auto_jit = self._auto_blocks = True
         self._functions: dict[tuple, tuple] = {}
+        self._first_epoch: Callable[[], int] | None = None
         self.turn = Turn()
 
     @checked
@@ -114,9 +115,6 @@ class ArrayModel(BuiltBefore):
         The loss is the mean over a batch weighted by `sample_weight`. `y` is the condition of each example; a model
         without condition ignores it.
 
-        Returns:
-          `keras.callbacks.History`.
-
         Raises:
           ValueError: if arrays have the wrong shape or hold values outside the support of the likelihood.
         """
@@ -168,20 +166,16 @@ class ArrayModel(BuiltBefore):
 
         @functools.cache
         def first():
-            # A second `fit` continues where the first one ended, with new orders and draws. This function is called
-            # for the first batch, because a callback may restore model and epoch after `fit` has begun.
+            # A second `fit` continues where the first one ended, with new orders and draws.
             begun = int(keras.ops.convert_to_numpy(model().train_steps)) // all_steps
             return max(restored_epoch(model()) or options["initial_epoch"], begun)
 
+        self._first_epoch = first
         train, _ = make_feed(self, images, batch_size, size, shuffle, first)
         if validation_data is not None:
-            validation_data, options["validation_steps"] = make_validation_feed(
-                self,
-                validation_data,
-                sizes["validation_batch_size"] or batch_size,
-                size,
-                options.get("validation_steps"),
-            )
+            rows, limit = sizes["validation_batch_size"] or batch_size, options.get("validation_steps")
+            feed = make_validation_feed(self, validation_data, rows, size, limit)
+            validation_data, options["validation_steps"] = feed
         options["steps_per_epoch"] = steps
         # All epochs count, not only those that are left, so that a training that continues after an interruption is
         # compiled like one that was not interrupted, and has the same numbers.
@@ -258,7 +252,16 @@ class ArrayModel(BuiltBefore):
     def make_train_function(self, force: bool = False) -> Callable:
         if self.train_function is None or force:
             super().make_train_function(force=True)
-            self.train_function = accept_blocks(self, self.train_function, self.train_step)
+            train = accept_blocks(self, self.train_function, self.train_step)
+
+            def train_function(iterator):
+                # The first epoch is settled here, as the step counts `train_steps` while the data set reads it.
+                if self._first_epoch is not None:
+                    self._first_epoch()
+                    self._first_epoch = None
+                return train(iterator)
+
+            self.train_function = train_function
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Callable:

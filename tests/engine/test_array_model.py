@@ -234,3 +234,13 @@ def test_backup_and_restore_goes_on_with_the_order_and_the_draws_of_its_epoch(tm
     history = resumed.fit(images, batch_size=16, epochs=4, verbose=0, callbacks=[backup]).history["loss"]
     np.testing.assert_allclose(history, expected[2:], rtol=1e-6)
     assert int(resumed.train_steps) == 16
+
+
+def test_the_first_epoch_has_the_first_order_where_an_epoch_is_one_step():
+    # The step counts itself while its batch is made, which must not look like an epoch that has passed.
+    x, order = make_binary(20), np.arange(20)
+    np.random.default_rng((3, 0)).shuffle(order)
+    shuffled, ordered = (make_vae(objective=kv.objectives.IWAE(5)) for _ in range(2))
+    shuffled.seed = ordered.seed = 3
+    expected = ordered.fit(x[order], shuffle=False, verbose=0).history
+    assert shuffled.fit(x, verbose=0).history == expected

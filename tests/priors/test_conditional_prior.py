@@ -127,6 +127,6 @@ def test_the_mmd_is_from_draws_of_the_prior_of_each_class():
 
 def test_it_is_no_top_of_a_hierarchy():
     with pytest.raises(
-        ValueError, match="`top` must be a prior of dimension 2, .* made of the encoder or of a condition"
+        ValueError, match=r"`top` must be a prior of dimension 2, .* made of the encoder or of a condition"
     ):
         kv.priors.Hierarchical((3, 2), top=ClassMeans(2))

@@ -112,7 +112,7 @@ def size_in_bytes(path: pathlib.Path) -> int:
     return sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
 
 
-def finite(content):
+def finite(content: Any) -> Any:
     """Returns plain values in which None stands for NaN and infinity, which JSON does not have."""
     if isinstance(content, dict):
         return {key: finite(value) for key, value in content.items()}

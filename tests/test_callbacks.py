@@ -131,8 +131,9 @@ class Breaks(kv.objectives.ELBO):
     def __call__(self, batch, kl_weight):
         terms = super().__call__(batch, kl_weight)
         factor = tf.where(tf.cast(batch.step, tf.int32) >= self.at, np.inf, 1.0)
-        broken = {name: getattr(terms, name) * factor for name in self.term.split(" and ") if name in terms._fields}
-        return terms._replace(objective=terms.objective * factor, **broken)
+        names = self.term.split(" and ")
+        broken = {name: value * factor if name in names else value for name, value in terms.metrics.items()}
+        return terms._replace(objective=terms.objective * factor, metrics=broken)
 
     def get_config(self):
         return {"term": self.term, "at": self.at}

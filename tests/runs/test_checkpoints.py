@@ -230,7 +230,7 @@ def test_a_run_does_not_go_on_with_other_data(here, whole, monkeypatch):
         evaluate.evaluate_run(copy_of(whole, here))
     assert not (run_dir / "evaluation").exists()
     # Its own figures would be measured on other data: draws of the model take their place.
-    assert exporter._dataset(run_dir) is None
+    assert exporter._dataset(RunDir(run_dir)) is None
     np.save("data.npy", rows)
     assert len(RunDir(run_dir).dataset(SETTINGS).train) == 229
     (run_dir / "data.json").write_text("[]")

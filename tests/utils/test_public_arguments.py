@@ -139,6 +139,8 @@ UNWALKED = (
         "distributions.noise.Noise.",
     ),
     *(
+        "distributions.noise.NoiseSource",
+        "distributions.noise.NoiseSource.",
         "distributions.noise.MultiSampleNoise",
         "distributions.noise.MultiSampleNoise.",
         "distributions.noise.Tempered",
@@ -192,6 +194,7 @@ UNWALKED = (
 )
 # These accept more than their annotation says.
 ON_PURPOSE = {
+    "models.inference.Inference.prior_distribution.condition": "a prior without a condition does not look at it",
     "distributions.noise.Noise.seed": "an integer in [-2**31, 2**32), as its error says, or a tensor",
     "distributions.noise.Noise.stream": "the same",
     "distributions.noise.Noise.part": "a pair of numbers or tensors, which the strategies hand in",

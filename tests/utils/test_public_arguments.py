@@ -189,6 +189,8 @@ UNWALKED = (
         "keras_vae.callbacks.NaNGuard.on_train_begin",
     ),
     "keras_vae.callbacks.NaNGuard.on_train_end",
+    # A run directory, which tests/runs tries; its methods hand each other settings that have been checked.
+    *("runs.run_dir.RunDir", "runs.run_dir.RunDir."),
     # Settings of a run, which tests/runs/test_config.py and tests/runs/test_properties.py try.
     "runs.config.",
 )

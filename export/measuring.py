@@ -25,7 +25,9 @@ def measure(path: str | os.PathLike, signature: str) -> dict:
     Raises:
       RuntimeError: if the file cannot be run.
     """
-    command = [sys.executable, "-m", "export.measuring", str(path), signature]
+    # By its path, because by its name it would be looked for in an export.py of the user's first. -P keeps the other
+    # files of this folder out of the path of imports.
+    command = [sys.executable, "-P", __file__, str(path), signature]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         raise RuntimeError(f"{path} cannot be measured: {(result.stderr.strip().splitlines() or ['killed'])[-1]}")

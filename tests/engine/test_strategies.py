@@ -107,8 +107,8 @@ def rows(path):
 
 
 @pytest.mark.slow
-def test_a_killed_chief_stops_all_and_they_go_on_to_the_same_end(tmp_path):
-    killed = 0
+@pytest.mark.parametrize("killed", [0, 1], ids=["chief", "worker"])
+def test_a_killed_worker_stops_all_and_they_go_on_to_the_same_end(tmp_path, killed):
     np.save(tmp_path / "data.npy", make_binary(300))
     settings = dict(dataset=str(tmp_path / "data.npy"), latent_dim=2, epochs=40, batch_size=40, warmup_steps=3)
     settings |= dict(num_importance_samples=3, hidden_units=(8,), run_dir=str(tmp_path / "run"), export=False)

@@ -17,9 +17,9 @@ import tensorflow as tf
 from absl import logging
 
 from keras_vae import plotting
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.engine.finite import weights_are_finite
-from keras_vae.engine.inputs import as_images
+from keras_vae.engine.inputs import as_examples
 from keras_vae.utils.arguments import ArrayLike, NoiseSeed, Path, PositiveInt, checked
 from keras_vae.utils.atomic_files import make_own
 
@@ -33,8 +33,8 @@ class ImageGrids(keras.callbacks.Callback):
     and "samples" to the TensorBoard events of `log_dir`, at step n - 1, because Keras counts epochs from 0.
 
     Args:
-      images: array `(count, *event_shape)` or `keras_vae.data.Images` to reconstruct; values outside [0, 1] are
-        clipped. For a conditional model the labels of `Images` are the conditions, and the samples take them in turn.
+      images: array `(count, *event_shape)` or `keras_vae.data.Examples` to reconstruct; values outside [0, 1] are
+        clipped. For a conditional model the labels of `Examples` are the conditions, and the samples take them in turn.
       folder: folder of the PNG files; it is made if it does not exist.
       log_dir: folder of the TensorBoard events.
       every: epochs from one drawing to the next, a positive integer.
@@ -49,7 +49,7 @@ class ImageGrids(keras.callbacks.Callback):
     @checked
     def __init__(
         self,
-        images: Images | ArrayLike,
+        images: Examples | ArrayLike,
         folder: Path | None = None,
         log_dir: Path | None = None,
         every: PositiveInt = 1,
@@ -60,7 +60,7 @@ class ImageGrids(keras.callbacks.Callback):
         super().__init__()
         if folder is None and log_dir is None:
             raise ValueError("`folder` or `log_dir` must be given: where the pictures go. Received: neither")
-        images = as_images(images, names=("images", "y"))
+        images = as_examples(images, names=("images", "y"))
         self._x, self._labels = images.numpy(), images.labels
         self._folder = None if folder is None else pathlib.Path(folder)
         self._log_dir = None if log_dir is None else os.fspath(log_dir)
@@ -69,7 +69,7 @@ class ImageGrids(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         if self.model.condition_dim is not None and self._labels is None:
-            raise ValueError("`images` must be `Images` with labels: the model is conditional. Received: no labels")
+            raise ValueError("`images` must be `Examples` with labels: the model is conditional. Received: no labels")
         if self._folder is not None:
             make_own(self._folder)  # the mark keeps the package from ever reading these pictures as training data
         self._writer = None if self._log_dir is None else tf.summary.create_file_writer(self._log_dir)

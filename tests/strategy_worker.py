@@ -21,8 +21,8 @@ def data():
     Their numbers, 50 and 23, are no multiples of the batch.
     """
     weights = np.linspace(0.0, 3.0, 50, dtype=np.float32)
-    train = kv.data.Images(0.8 * make_binary(50) + 0.1, weights=weights, noise="bernoulli")
-    return train, kv.data.Images(make_binary(23, seed=1))
+    train = kv.data.Examples(0.8 * make_binary(50) + 0.1, weights=weights, noise="bernoulli")
+    return train, kv.data.Examples(make_binary(23, seed=1))
 
 
 def train(strategy, names=tuple(OBJECTIVES)):

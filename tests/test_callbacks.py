@@ -82,7 +82,7 @@ def test_pictures_of_a_conditional_model_have_the_conditions_of_the_images(tmp_p
         "sample",
         lambda *args, condition, **options: (seen.append(condition), sample(*args, condition=condition))[1],
     )
-    images = kv.data.Images(make_binary(4), labels=np.array([2, 0, 1, 1]))
+    images = kv.data.Examples(make_binary(4), labels=np.array([2, 0, 1, 1]))
     vae.fit(images, epochs=1, verbose=0, callbacks=[callbacks.ImageGrids(images, tmp_path, num_samples=6)])
     np.testing.assert_array_equal(seen, [[2, 0, 1, 1, 2, 0]])
 

@@ -97,7 +97,7 @@ def work(workload: dict, data: str, core: int) -> float:
     import tensorflow as tf
 
     from benchmarks.speed.contestants.ours import EVENT_SHAPE, build, set_weights
-    from keras_vae.data.images import Images
+    from keras_vae.data.examples import Examples
     from keras_vae.engine import strategies
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -106,7 +106,7 @@ def work(workload: dict, data: str, core: int) -> float:
     with strategy.scope():
         vae = build(job)
     set_weights(vae.trainable_variables, workloads.initial_weights(job))
-    images = Images(np.load(data)[: job.images].reshape(-1, *EVENT_SHAPE), divisor=255.0, noise="bernoulli")
+    images = Examples(np.load(data)[: job.images].reshape(-1, *EVENT_SHAPE), divisor=255.0, noise="bernoulli")
     times = []
     stamp = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: times.append(time.perf_counter()))
     vae.fit(images, batch_size=job.batch_size, epochs=3, verbose=0, callbacks=[stamp])

@@ -1,10 +1,10 @@
 """Data sets: `load` turns a name, folder or file into training, validation and test examples in memory.
 
-`Images` holds the examples of one split and says how they are presented to a model.
+`Examples` holds the examples of one split and says how they are presented to a model.
 """
 
-from keras_vae.data.images import BINARIZATIONS, Images
+from keras_vae.data.examples import BINARIZATIONS, Examples
 from keras_vae.data.loading import Dataset, load
 from keras_vae.data.presentation import binarize, dequantize
 
-__all__ = ["BINARIZATIONS", "Dataset", "Images", "binarize", "dequantize", "load"]
+__all__ = ["BINARIZATIONS", "Dataset", "Examples", "binarize", "dequantize", "load"]

@@ -51,7 +51,7 @@ def as_numbers(name: str, value: Any) -> np.ndarray:
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
     if array.dtype.kind == "O" and array.ndim == 0:
-        _raise_if(name, (_named(value), "pass an array, `Images`, a tf.data.Dataset, a PyDataset or a generator"))
+        _raise_if(name, (_named(value), "pass an array, `Examples`, a tf.data.Dataset, a PyDataset or a generator"))
     if array.dtype.kind not in _REAL:
         _raise_if(name, _BY_KIND.get(array.dtype.kind, (f"{array.dtype} values", "convert them to float32")))
     return array

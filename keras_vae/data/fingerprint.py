@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import PIL
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.data.loading import Dataset
 
 PARTS = ("train", "validation", "test")
@@ -33,13 +33,13 @@ def fingerprint(dataset: Dataset) -> dict:
     }
 
 
-def _of_part(images: Images) -> Any:
+def _of_part(examples: Examples) -> Any:
     return {
-        "count": len(images),
-        "dtype": images.values.dtype.name,
-        "divisor": float(images.divisor),
-        "values": _of_array(images.values),
-        "labels": None if images.labels is None else _of_array(images.labels),
+        "count": len(examples),
+        "dtype": examples.values.dtype.name,
+        "divisor": float(examples.divisor),
+        "values": _of_array(examples.values),
+        "labels": None if examples.labels is None else _of_array(examples.labels),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.data.presentation import binarize, dequantize
 from keras_vae.data.sources import arrays, digits, folder, idx, mnist, pictures, prepared
 from keras_vae.data.sources.sprites import CATEGORICAL_FACTORS, FACTOR_NAMES, sprites
@@ -55,7 +55,7 @@ class Dataset:
       test: examples to measure with once, at the end; one fixed draw if binarized.
       binarization: "dynamic", "static", "threshold" or "none".
       dequantization: "uniform" or "none".
-      factor_names: names of the generating factors in `Images.factors`, empty if they are not known.
+      factor_names: names of the generating factors in `Examples.factors`, empty if they are not known.
       categorical_factors: indices of those factors whose values have no order.
       class_names: name of each label, empty if labels have no names.
       source: where the examples come from.
@@ -63,9 +63,9 @@ class Dataset:
     """
 
     name: str
-    train: Images
-    validation: Images
-    test: Images
+    train: Examples
+    validation: Examples
+    test: Examples
     binarization: str
     dequantization: str = "none"
     factor_names: tuple[str, ...] = ()
@@ -237,7 +237,7 @@ def _read_prepared(name, data_dir):
 
 
 def _mnist():
-    train, test = (Images(*part, divisor=255.0) for part in mnist.read())
+    train, test = (Examples(*part, divisor=255.0) for part in mnist.read())
     return Splits(train, test, source="MNIST as shipped with keras_vae", ordered=True)
 
 

@@ -5,12 +5,12 @@ from typing import Literal
 
 import numpy as np
 
-from keras_vae.data.images import Images, bernoulli_draw
+from keras_vae.data.examples import Examples, bernoulli_draw
 from keras_vae.utils.arguments import checked
 
 
 @checked
-def dequantize(images: Images, fixed: bool = False, seed: int = 0) -> Images:
+def dequantize(images: Examples, fixed: bool = False, seed: int = 0) -> Examples:
     """Returns 8-bit images as draws from the density that is constant over each of their levels.
 
         x~ = (255 x + u) / 256,  u ~ U(0, 1)
@@ -20,7 +20,7 @@ def dequantize(images: Images, fixed: bool = False, seed: int = 0) -> Images:
     generative models", 2016, section 3.1).
 
     Args:
-      images: `Images` of uint8 values.
+      images: `Examples` of uint8 values.
       fixed: whether to draw once, instead of anew at each presentation.
       seed: seed of the fixed draw.
 
@@ -37,11 +37,13 @@ def dequantize(images: Images, fixed: bool = False, seed: int = 0) -> Images:
 
 
 @checked
-def binarize(images: Images, binarization: Literal["dynamic", "static", "threshold", "none"], seed: int = 0) -> Images:
+def binarize(
+    images: Examples, binarization: Literal["dynamic", "static", "threshold", "none"], seed: int = 0
+) -> Examples:
     """Returns gray images as the chosen kind of binary images.
 
     Args:
-      images: `Images` with values in [0, 1] as presented.
+      images: `Examples` with values in [0, 1] as presented.
       binarization: "dynamic" (a fresh Bernoulli draw at each presentation), "static" (one fixed Bernoulli draw),
         "threshold" (1 where the value is at least 0.5) or "none".
       seed: seed of the fixed draw.

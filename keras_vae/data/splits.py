@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 
 
 class Splits(NamedTuple):
@@ -22,9 +22,9 @@ class Splits(NamedTuple):
         comparing the examples is enough.
     """
 
-    train: Images
-    test: Images | None = None
-    validation: Images | None = None
+    train: Examples
+    test: Examples | None = None
+    validation: Examples | None = None
     class_names: tuple[str, ...] = ()
     source: str = ""
     ordered: bool = False
@@ -33,7 +33,7 @@ class Splits(NamedTuple):
 
 def divide(
     splits: Splits, test_fraction: float, validation_fraction: float, seed: int, name: str
-) -> tuple[Images, Images, Images]:
+) -> tuple[Examples, Examples, Examples]:
     """Returns disjoint training, validation and test sets; what the source does not split is cut from its training set.
 
     Args:
@@ -58,8 +58,8 @@ def divide(
     return train, validation, test
 
 
-def _shuffled(images, seed):
-    return None if images is None else images[np.random.default_rng(seed).permutation(len(images))]
+def _shuffled(examples, seed):
+    return None if examples is None else examples[np.random.default_rng(seed).permutation(len(examples))]
 
 
 def _count(length, argument, fraction, examples):

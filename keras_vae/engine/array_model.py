@@ -17,7 +17,7 @@ import tensorflow as tf
 from keras_vae.engine.block_steps import accept_blocks, block_size, has_convolutions
 from keras_vae.engine.feeds import make_feed, make_validation_feed
 from keras_vae.engine.fit_arguments import acts_on_batches, check_counts, check_fit, num_training_examples
-from keras_vae.engine.inputs import checked_images, inputs_of
+from keras_vae.engine.inputs import checked_examples, inputs_of
 from keras_vae.engine.keras_compat import EVALUATION_WITHIN_FIT, BuiltBefore, restored_epoch
 from keras_vae.engine.losses_of_calls import adds_losses
 from keras_vae.engine.streams import check_end, checked_stream, is_stream, one_error
@@ -29,10 +29,10 @@ MIN_STEPS_FOR_XLA = 2000
 
 
 class ArrayModel(BuiltBefore):
-    """A `keras.Model` whose `fit` and `evaluate` take arrays and `Images` in blocks.
+    """A `keras.Model` whose `fit` and `evaluate` take arrays and `Examples` in blocks.
 
-    A subclass implements `train_step`, `test_step` and `check_data(images, name)`, where `name` is what y is called in
-    errors, and sets `seed`, `event_shape` and `condition_dim`. `train_steps` counts the training steps. Unlike the
+    A subclass implements `train_step`, `test_step` and `check_data(examples, name)`, where `name` is what y is called
+    in errors, and sets `seed`, `event_shape` and `condition_dim`. `train_steps` counts the training steps. Unlike the
     optimizer's counter it is kept when the model is compiled anew, and it is saved with the model, so that the order
     and the draws of the data continue where they were.
     """
@@ -110,7 +110,7 @@ class ArrayModel(BuiltBefore):
         validation_batch_size: int | None = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:
-        """Trains the model; the arguments are those of `keras.Model.fit`, and `x` may be a `keras_vae.data.Images`.
+        """Trains the model; the arguments are those of `keras.Model.fit`, and `x` may be `keras_vae.data.Examples`.
 
         The loss is the mean over a batch weighted by `sample_weight`. `y` is the condition of each example; a model
         without condition ignores it.
@@ -119,7 +119,7 @@ class ArrayModel(BuiltBefore):
           ValueError: if arrays have the wrong shape or hold values outside the support of the likelihood.
         """
         if x is None:
-            raise ValueError("`x` must be arrays, `Images` or a data set. Received: x=None")
+            raise ValueError("`x` must be arrays, `Examples` or a data set. Received: x=None")
         if kwargs.get("class_weight") is not None:
             raise ValueError("`class_weight` must not be given: there are no classes; use `sample_weight`")
         options = dict(epochs=epochs, verbose=verbose, callbacks=callbacks, initial_epoch=initial_epoch, **kwargs)
@@ -133,11 +133,11 @@ class ArrayModel(BuiltBefore):
                 )
             stream = checked_stream(self, x, y, sample_weight, shuffle)
             return self._fit_stream(stream, validation_data, shuffle, sizes, options)
-        images = checked_images(self, x, y, sample_weight)
+        examples = checked_examples(self, x, y, sample_weight)
         if validation_data is None and validation_split:
-            cut = num_training_examples(len(images), validation_split)
-            images, validation_data = images[:cut], images[cut:]
-        return self._fit_images(images, validation_data, shuffle, sizes, options)
+            cut = num_training_examples(len(examples), validation_split)
+            examples, validation_data = examples[:cut], examples[cut:]
+        return self._fit_examples(examples, validation_data, shuffle, sizes, options)
 
     def _fit_stream(self, stream, validation_data, shuffle, sizes, options):
         check_end("steps_per_epoch", stream, options.get("steps_per_epoch"))
@@ -152,15 +152,15 @@ class ArrayModel(BuiltBefore):
             options = {**options, "validation_steps": all_steps}
         return super().fit(stream, validation_data=validation_data, shuffle=shuffle, **sizes, **options)
 
-    def _fit_images(self, images, validation_data, shuffle, sizes, options):
-        batch_size = min(sizes["batch_size"] or 32, len(images))
-        all_steps = -(-len(images) // batch_size)
+    def _fit_examples(self, examples, validation_data, shuffle, sizes, options):
+        batch_size = min(sizes["batch_size"] or 32, len(examples))
+        all_steps = -(-len(examples) // batch_size)
         steps = options.get("steps_per_epoch") or all_steps
         # Blocks divide a whole epoch. If another number of steps is asked for, the steps are taken one by one. They are
         # too if a callback acts on batches, unless the user chose `steps_per_execution`.
         whole = steps == all_steps and not options.get("validation_steps") and not keras.config.max_steps_per_epoch()
         one_by_one = not whole or (self._auto_blocks and acts_on_batches(options["callbacks"]))
-        size = 1 if one_by_one else self._block_size(images, batch_size, steps)
+        size = 1 if one_by_one else self._block_size(examples, batch_size, steps)
 
         model = weakref.ref(self)  # TensorFlow never frees the function of a data set, nor what it refers to
 
@@ -171,7 +171,7 @@ class ArrayModel(BuiltBefore):
             return max(restored_epoch(model()) or options["initial_epoch"], begun)
 
         self._first_epoch = first
-        train, _ = make_feed(self, images, batch_size, size, shuffle, first)
+        train, _ = make_feed(self, examples, batch_size, size, shuffle, first)
         if validation_data is not None:
             rows, limit = sizes["validation_batch_size"] or batch_size, options.get("validation_steps")
             feed = make_validation_feed(self, validation_data, rows, size, limit)
@@ -194,7 +194,7 @@ class ArrayModel(BuiltBefore):
         steps: int | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Evaluates the model; the arguments are those of `keras.Model.evaluate`, and `x` may be an `Images`."""
+        """Evaluates the model; the arguments are those of `keras.Model.evaluate`, and `x` may be `Examples`."""
         check_counts(batch_size=batch_size, steps=steps)
         options = dict(verbose=verbose, **kwargs)
         if EVALUATION_WITHIN_FIT in kwargs:  # Keras's `fit` calls this for validation, with data checked already
@@ -203,12 +203,12 @@ class ArrayModel(BuiltBefore):
             feed = checked_stream(self, x, y, sample_weight)
             check_end("steps", feed, steps)
             return super().evaluate(feed, batch_size=batch_size, steps=steps, **options)
-        images = checked_images(self, x, y, sample_weight)
-        batch_size = min(batch_size or 32, len(images))
-        all_steps = -(-len(images) // batch_size)
+        examples = checked_examples(self, x, y, sample_weight)
+        batch_size = min(batch_size or 32, len(examples))
+        all_steps = -(-len(examples) // batch_size)
         whole = steps in (None, all_steps) and not keras.config.max_steps_per_epoch()
-        size = self._block_size(images, batch_size, all_steps) if whole else 1
-        feed, _ = make_feed(self, images, batch_size, size, shuffle=False)
+        size = self._block_size(examples, batch_size, all_steps) if whole else 1
+        feed, _ = make_feed(self, examples, batch_size, size, shuffle=False)
         with self._blocks(size, steps or all_steps):
             return super().evaluate(feed, steps=steps or all_steps, **options)
 
@@ -224,20 +224,20 @@ class ArrayModel(BuiltBefore):
         """Takes one step on a batch; the arguments are those of `keras.Model.train_on_batch`."""
         if class_weight is not None:
             raise ValueError("`class_weight` must not be given: there are no classes; use `sample_weight`")
-        images = checked_images(self, x, y, sample_weight)
-        x = images.numpy(int(keras.ops.convert_to_numpy(self.train_steps)))
-        return super().train_on_batch(x, images.labels, images.weights, return_dict=return_dict)
+        examples = checked_examples(self, x, y, sample_weight)
+        x = examples.numpy(int(keras.ops.convert_to_numpy(self.train_steps)))
+        return super().train_on_batch(x, examples.labels, examples.weights, return_dict=return_dict)
 
     @one_at_a_time
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Evaluates one batch; the arguments are those of `keras.Model.test_on_batch`."""
-        images = checked_images(self, x, y, sample_weight)
-        return super().test_on_batch(images.numpy(), images.labels, images.weights, return_dict=return_dict)
+        examples = checked_examples(self, x, y, sample_weight)
+        return super().test_on_batch(examples.numpy(), examples.labels, examples.weights, return_dict=return_dict)
 
     def predict(self, x: Any, **kwargs: Any) -> Any:
-        """Predicts; the arguments are those of `keras.Model.predict`, and `x` may be an `Images`.
+        """Predicts; the arguments are those of `keras.Model.predict`, and `x` may be `Examples`.
 
-        A conditional model takes a pair `[x, condition]`, or `Images` with labels.
+        A conditional model takes a pair `[x, condition]`, or `Examples` with labels.
         """
         check_counts(batch_size=kwargs.get("batch_size"), steps=kwargs.get("steps"))
         return super().predict(x if is_stream(x) else inputs_of(self, x), **kwargs)
@@ -270,12 +270,12 @@ class ArrayModel(BuiltBefore):
             self.test_function = accept_blocks(self, self.test_function, self.test_step)
         return self.test_function
 
-    def _block_size(self, images, batch_size, steps):
+    def _block_size(self, examples, batch_size, steps):
         if self.run_eagerly or self.under_strategy or adds_losses(self):
             return 1
         if not self._auto_blocks:
             return self.steps_per_execution
-        return block_size(4 * batch_size * int(np.prod(images.event_shape)), steps)
+        return block_size(4 * batch_size * int(np.prod(examples.event_shape)), steps)
 
     @contextlib.contextmanager
     def _blocks(self, size, num_steps):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from keras_vae.data.images import Block
+from keras_vae.data.examples import Block
 from keras_vae.engine.keras_compat import layers_of
 
 MAX_BLOCK_STEPS = 64

@@ -1,4 +1,4 @@
-"""What a model is fed from images in memory: batches, blocks of steps, or the rows of each worker."""
+"""What a model is fed from examples in memory: batches, blocks of steps, or the rows of each worker."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,30 +6,30 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.engine import strategies
-from keras_vae.engine.inputs import checked_images
+from keras_vae.engine.inputs import checked_examples
 from keras_vae.engine.losses_of_calls import adds_losses, check_no_padding, without_padding
 from keras_vae.engine.streams import check_end, check_first_batch, checked_stream, is_stream, one_error
 
 
 def make_feed(
     model: keras.Model,
-    images: Images,
+    examples: Examples,
     batch_size: int,
     size: int,
     shuffle: bool,
     initial_epoch: int | Callable[[], int] = 0,
 ) -> tuple[Any, int]:
     """Returns a data set of batches, or of blocks of `size` steps, without an end, and its steps an epoch."""
-    steps, seed = -(-len(images) // batch_size), model.seed % 2**32
+    steps, seed = -(-len(examples) // batch_size), model.seed % 2**32
     if model.under_strategy:
         if adds_losses(model):
-            check_no_padding(len(images), batch_size, model.distribute_strategy.num_replicas_in_sync)
+            check_no_padding(len(examples), batch_size, model.distribute_strategy.num_replicas_in_sync)
 
         def of_worker(context):
             rows, size = strategies.rows_of(context, batch_size)
-            batches = images.batches(batch_size, shuffle, seed, initial_epoch, rows)
+            batches = examples.batches(batch_size, shuffle, seed, initial_epoch, rows)
             batches = batches.rebatch(size, drop_remainder=True).prefetch(2)
             # Workers ask one another before each step whether there is a next batch, unless the data set is known
             # to be endless.
@@ -37,9 +37,9 @@ def make_feed(
 
         return model.distribute_strategy.distribute_datasets_from_function(of_worker), steps
     if size == 1:
-        batches = images.batches(batch_size, shuffle, seed, initial_epoch)
-        return without_padding(batches, len(images), batch_size) if adds_losses(model) else batches, steps
-    return images.blocks(batch_size, size, shuffle, seed, initial_epoch), steps
+        batches = examples.batches(batch_size, shuffle, seed, initial_epoch)
+        return without_padding(batches, len(examples), batch_size) if adds_losses(model) else batches, steps
+    return examples.blocks(batch_size, size, shuffle, seed, initial_epoch), steps
 
 
 @one_error
@@ -64,7 +64,7 @@ def make_validation_feed(
             stream = checked_stream(model, *parts, prefix=prefix)  # type: ignore[misc]
             check_end("validation_steps", stream, steps)
             return stream, steps
-        data = checked_images(model, *parts)
+        data = checked_examples(model, *parts)
     except ValueError as error:
         raise ValueError(error if prefix in str(error) else f"{prefix}{error}") from error
     batches, all_steps = make_feed(model, data, min(batch_size, len(data)), size, shuffle=False)

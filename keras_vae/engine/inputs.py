@@ -1,4 +1,4 @@
-"""The arguments of `fit`, `evaluate` and `log_prob` -> `Images` whose every value has been checked."""
+"""The arguments of `fit`, `evaluate` and `log_prob` -> `Examples` whose every value has been checked."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,32 +8,32 @@ import keras
 import numpy as np
 
 from keras_vae.data.containers import as_numbers, is_real
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.engine.conditions import check_condition
 
 
-def as_images(x: Any, y: Any = None, sample_weight: Any = None, names: tuple[str, str] = ("x", "y")) -> Images:
-    """Returns examples as `Images`.
+def as_examples(x: Any, y: Any = None, sample_weight: Any = None, names: tuple[str, str] = ("x", "y")) -> Examples:
+    """Returns what the user passed as `Examples`.
 
     Args:
-      x: examples: anything that NumPy can read as numbers, or `Images`, to which y and the weights are added.
+      x: examples: anything that NumPy can read as numbers, or `Examples`, to which y and the weights are added.
       y: labels or None.
       sample_weight: weights `(count,)` or None.
       names: what x and y are called in errors.
 
     Raises:
-      ValueError: if one of them is no array of numbers, or is given beside `Images` that already have it.
+      ValueError: if one of them is no array of numbers, or is given beside `Examples` that already have it.
     """
     fields = {"labels": (names[1], y), "weights": ("sample_weight", sample_weight)}
     given: dict[str, Any] = {
         field: as_numbers(name, value) for field, (name, value) in fields.items() if value is not None
     }
-    if isinstance(x, Images):
+    if isinstance(x, Examples):
         for field in given:
             if getattr(x, field) is not None:
                 raise ValueError(
-                    f"`{fields[field][0]}` must be none beside `Images` with {field} of their own. "
-                    f"Received: both; dataclasses.replace(images, {field}=...) gives them others"
+                    f"`{fields[field][0]}` must be none beside `Examples` with {field} of their own. "
+                    f"Received: both; dataclasses.replace(examples, {field}=...) gives them others"
                 )
         return dataclasses.replace(x, **given) if given else x
     name = names[0]
@@ -49,14 +49,14 @@ def as_images(x: Any, y: Any = None, sample_weight: Any = None, names: tuple[str
         raise ValueError(f"`{name}` must hold at least one example. Received: an empty array")
     if x.dtype == np.float64 or x.dtype == bool:
         x = x.astype(np.float32)
-    return Images(x, **given)
+    return Examples(x, **given)
 
 
-def checked_images(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None, name: str = "y") -> Images:
-    """Returns examples as `Images` after a check that they fit a model.
+def checked_examples(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None, name: str = "y") -> Examples:
+    """Returns what the user passed as `Examples` that fit a model.
 
     Args:
-      model: a model with `event_shape`, `condition_dim` and `check_data(images, name)`.
+      model: a model with `event_shape`, `condition_dim` and `check_data(examples, name)`.
       x: examples, or a pair `[x, condition]` for a conditional model.
       y: condition or None; beside such a pair it may be x again, as the target of the reconstruction.
       sample_weight: weights `(count,)` or None.
@@ -70,11 +70,11 @@ def checked_images(model: keras.Model, x: Any, y: Any = None, sample_weight: Any
     elif model.condition_dim is None:
         # The model does not use labels. Text among them is dropped, because it cannot enter a training step.
         y = y if is_real(y) else None
-        if isinstance(x, Images) and not (x.labels is None or is_real(x.labels)):
+        if isinstance(x, Examples) and not (x.labels is None or is_real(x.labels)):
             x = dataclasses.replace(x, labels=None)
-    images = as_images(x, y, sample_weight, ("x", name))
-    model.check_data(images, name)
-    return images
+    examples = as_examples(x, y, sample_weight, ("x", name))
+    model.check_data(examples, name)
+    return examples
 
 
 def inputs_of(model: keras.Model, x: Any) -> Any:
@@ -86,8 +86,8 @@ def inputs_of(model: keras.Model, x: Any) -> Any:
     if is_pair(model, x):
         x, condition = separated(model, x)
     else:
-        condition = x.labels if isinstance(x, Images) else None
-    x = x.numpy() if isinstance(x, Images) else as_numbers("x", x)
+        condition = x.labels if isinstance(x, Examples) else None
+    x = x.numpy() if isinstance(x, Examples) else as_numbers("x", x)
     if model.condition_dim is None:
         return x
     if condition is None:

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from keras_vae.data.containers import check_spec, is_real
 from keras_vae.engine.conditions import valid_condition
-from keras_vae.engine.inputs import checked_images, separated
+from keras_vae.engine.inputs import checked_examples, separated
 from keras_vae.engine.keras_compat import DataAdapter, PassedPyDataset, as_dataset, drop_evaluation_iterator, has_no_end
 
 _KINDS: tuple[Any, ...] = (tf.data.Dataset, keras.utils.PyDataset, types.GeneratorType, DataAdapter)
@@ -61,7 +61,7 @@ def checked_stream(
     """Returns a stream for Keras's loops whose batches are `(x, y, weight)`, each checked before it is handed over.
 
     Args:
-      model: a model as in `checked_images`.
+      model: a model as in `checked_examples`.
       x: `tf.data.Dataset`, `keras.utils.PyDataset`, generator, or another loader that Keras takes.
       y: must be None, because it is part of the stream.
       sample_weight: must be None, for the same reason.
@@ -125,10 +125,10 @@ class _BatchCheck:
         """Returns a batch made in Python as `(x,)`, `(x, y)` or `(x, y, weight)`, with `()` for no y."""
         try:
             x, y, weight = keras.utils.unpack_x_y_sample_weight(_present(batch))
-            images = checked_images(self._model, x, y, weight)
+            examples = checked_examples(self._model, x, y, weight)
         except ValueError as error:
             raise ValueError(f"<bad batch: {self._prefix}{error} :bad batch>") from None
-        x, y, weight = images.numpy(), images.labels, images.weights
+        x, y, weight = examples.numpy(), examples.labels, examples.weights
         if weight is not None:
             return x, () if y is None else y, weight
         return (x,) if y is None else (x, y)
@@ -201,7 +201,7 @@ class _BatchCheck:
 
 
 def _present(part):
-    """Returns a part of an element, or None if it is empty: `()` as in `Images.batches`, or the None of a generator."""
+    """Returns a part of an element, or None if it is empty: `()` of `Examples.batches`, or the None of a generator."""
     absent = isinstance(part, tf.experimental.Optional | tf.OptionalSpec) or (isinstance(part, tuple) and not part)
     return None if absent else part
 

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.data.images import Images
-from keras_vae.engine.inputs import as_images, checked_images
+from keras_vae.data.examples import Examples
+from keras_vae.engine.inputs import as_examples, checked_examples
 from keras_vae.models.codes import batches, posterior_centers
 from keras_vae.models.vae import VAE
 from keras_vae.objectives.terms import kl_per_dimension
@@ -18,7 +18,7 @@ from keras_vae.utils.statistics import ACTIVE_VARIANCE, standard_error
 @checked
 def evaluate(
     vae: VAE,
-    data: Images | ArrayLike,
+    data: Examples | ArrayLike,
     num_importance_samples: PositiveInt = 500,
     seed: NoiseSeed = 0,
     condition: ArrayLike | None = None,
@@ -27,10 +27,10 @@ def evaluate(
 
     Args:
       vae: the model.
-      data: array `(count, *event_shape)` or `keras_vae.data.Images`.
+      data: array `(count, *event_shape)` or `keras_vae.data.Examples`.
       num_importance_samples: K of the importance-weighted bound, and of the average that estimates the ELBO.
       seed: seed of the noise.
-      condition: condition of each example for a conditional model; for `Images` it is their labels.
+      condition: condition of each example for a conditional model; for `Examples` it is their labels.
 
     Returns:
       Dict of plain values, means over the data in nats, with the keys
@@ -44,59 +44,59 @@ def evaluate(
     """
     if condition is not None:
         vae.as_condition(condition)
-    images = checked_images(vae, data, condition, name="condition")
-    if images.noise is not None:
+    examples = checked_examples(vae, data, condition, name="condition")
+    if examples.noise is not None:
         # All numbers are measured on the same draw.
-        images = dataclasses.replace(images, values=images.numpy(seed), divisor=1.0, noise=None)
-    centers = posterior_centers(vae, images)
+        examples = dataclasses.replace(examples, values=examples.numpy(seed), divisor=1.0, noise=None)
+    centers = posterior_centers(vae, examples)
     return {
-        **likelihood(vae, images, num_importance_samples, seed),
-        "num_examples": len(images),
+        **likelihood(vae, examples, num_importance_samples, seed),
+        "num_examples": len(examples),
         "active_units": active_units(centers),
         **active_units_per_layer(vae, centers),
         "variance_per_dimension": np.var(centers, axis=0).tolist(),
-        "kl_per_dimension": mean_kl_per_dimension(vae, images),
-        "reconstruction_error": reconstruction_error(vae, images),
+        "kl_per_dimension": mean_kl_per_dimension(vae, examples),
+        "reconstruction_error": reconstruction_error(vae, examples),
     }
 
 
 @checked
-def likelihood(vae: VAE, images: Images, num_importance_samples: PositiveInt, seed: NoiseSeed) -> dict:
+def likelihood(vae: VAE, examples: Examples, num_importance_samples: PositiveInt, seed: NoiseSeed) -> dict:
     """Returns the entries of `evaluate` that need a density of the posterior; none for a `Deterministic` one."""
     if not vae.encoder.posterior.has_density:
         return {}
-    elbo, bound = vae.bounds(images, num_importance_samples, seed)
+    elbo, bound = vae.bounds(examples, num_importance_samples, seed)
     return {
         "elbo": float(elbo.mean()),
         "elbo_standard_error": standard_error(elbo),
         "log_likelihood": float(bound.mean()),
         "log_likelihood_standard_error": standard_error(bound),
-        "measure": describe_measure(vae, images),
-        "bits_per_dimension": bits_per_dimension(vae, images, float(bound.mean())),
+        "measure": describe_measure(vae, examples),
+        "bits_per_dimension": bits_per_dimension(vae, examples, float(bound.mean())),
         "num_importance_samples": num_importance_samples,
     }
 
 
 @checked
-def describe_measure(vae: VAE, images: Images) -> str:
-    """Returns, in words, what the log likelihood of `images` is the logarithm of.
+def describe_measure(vae: VAE, examples: Examples) -> str:
+    """Returns, in words, what the log likelihood of `examples` is the logarithm of.
 
     Two log likelihoods can only be compared if these words are equal.
     """
     likelihood = vae.decoder.likelihood
     if likelihood.is_density:
-        if images.levels:
-            return f"density of {images.levels}-level values with uniform dequantization, scaled to [0, 1]"
+        if examples.levels:
+            return f"density of {examples.levels}-level values with uniform dequantization, scaled to [0, 1]"
         return "density of the values as they are, without dequantization: not comparable with a probability"
     if likelihood.num_levels:
         return f"probability of values on {likelihood.num_levels} levels"
-    if _is_binary(images):
+    if _is_binary(examples):
         return "probability of binary values"
     return "none: a Bernoulli of values between 0 and 1 is no likelihood, and not comparable"
 
 
 @checked
-def bits_per_dimension(vae: VAE, images: Images, log_likelihood: float) -> float | None:
+def bits_per_dimension(vae: VAE, examples: Examples, log_likelihood: float) -> float | None:
     """Returns a log likelihood in nats as bits for each value of x, or None if it is of no probability.
 
         -log_likelihood / (D log 2), plus log2(levels) for dequantized values
@@ -107,33 +107,35 @@ def bits_per_dimension(vae: VAE, images: Images, log_likelihood: float) -> float
     bits = -log_likelihood / math.log(2.0) / math.prod(vae.event_shape)
     likelihood = vae.decoder.likelihood
     if likelihood.is_density:
-        return bits + math.log2(images.levels) if images.levels else None
-    return bits if likelihood.num_levels or _is_binary(images) else None
+        return bits + math.log2(examples.levels) if examples.levels else None
+    return bits if likelihood.num_levels or _is_binary(examples) else None
 
 
-def _is_binary(images):
-    return bool(np.isin(images.values, (0, images.divisor)).all())
+def _is_binary(examples):
+    return bool(np.isin(examples.values, (0, examples.divisor)).all())
 
 
 @checked
-def mean_kl_per_dimension(vae: VAE, data: Images | ArrayLike) -> list[float] | None:
+def mean_kl_per_dimension(vae: VAE, data: Examples | ArrayLike) -> list[float] | None:
     """Returns KL(q(z_d|x) || p(z_d)) of each dimension, mean over examples, or None if q or p do not factorize."""
     if not vae.encoder.posterior.has_density:
         return None
-    images = as_images(data, names=("data", "y"))
+    examples = as_examples(data, names=("data", "y"))
     try:
-        parts = [kl_per_dimension(vae.encode(x, c), vae.prior_distribution(c)).numpy() for x, c in batches(vae, images)]
+        parts = [
+            kl_per_dimension(vae.encode(x, c), vae.prior_distribution(c)).numpy() for x, c in batches(vae, examples)
+        ]
     except ValueError:
         return None
     return np.concatenate(parts).mean(axis=0, dtype=np.float64).tolist()
 
 
 @checked
-def reconstruction_error(vae: VAE, data: Images | ArrayLike) -> float:
+def reconstruction_error(vae: VAE, data: Examples | ArrayLike) -> float:
     """Returns the squared distance of x from its reconstruction, summed over the values of x, mean over examples."""
-    images = as_images(data, names=("data", "y"))
-    squares = [tf.math.squared_difference(x, vae.reconstruct(x, c)).numpy() for x, c in batches(vae, images)]
-    return float(np.concatenate(squares).reshape(len(images), -1).sum(axis=1).mean(dtype=np.float64))
+    examples = as_examples(data, names=("data", "y"))
+    squares = [tf.math.squared_difference(x, vae.reconstruct(x, c)).numpy() for x, c in batches(vae, examples)]
+    return float(np.concatenate(squares).reshape(len(examples), -1).sum(axis=1).mean(dtype=np.float64))
 
 
 @checked

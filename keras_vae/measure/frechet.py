@@ -8,7 +8,7 @@ downloaded. Its numbers only compare models of that data set under one and the s
 import keras
 import numpy as np
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.utils.arguments import ArrayLike, PositiveInt, Seed, Shape, checked
 
 # The real images are split into halves, and a covariance takes at least two images of each.
@@ -54,7 +54,7 @@ class ClassifierFeatures:
         self._classifier = keras.Model(inputs, logits)
 
     @checked
-    def fit(self, images: Images, epochs: PositiveInt = 3, batch_size: PositiveInt = 128) -> "ClassifierFeatures":
+    def fit(self, images: Examples, epochs: PositiveInt = 3, batch_size: PositiveInt = 128) -> "ClassifierFeatures":
         """Trains on the labels of `images`, integers from 0 to num_classes - 1; returns itself.
 
         Raises:
@@ -70,16 +70,16 @@ class ClassifierFeatures:
         return self
 
     @checked
-    def accuracy(self, images: Images) -> float:
+    def accuracy(self, images: Examples) -> float:
         """Returns the share of `images` whose label has the largest logit."""
         self._check(images)
         predicted = self._classifier.predict(images.numpy(), batch_size=512, verbose=0).argmax(axis=1)
         return float(np.mean(predicted == images.labels))
 
     @checked
-    def __call__(self, x: Images | ArrayLike) -> np.ndarray:
-        """Returns features, float64 `(count, num_features)`, of `Images` or of x `(count, *event_shape)`."""
-        x = x.numpy() if isinstance(x, Images) else np.asarray(x, np.float32)
+    def __call__(self, x: Examples | ArrayLike) -> np.ndarray:
+        """Returns features, float64 `(count, num_features)`, of `Examples` or of x `(count, *event_shape)`."""
+        x = x.numpy() if isinstance(x, Examples) else np.asarray(x, np.float32)
         if x.shape[1:] != self.event_shape:
             raise ValueError(
                 f"`x` must have shape (count, {', '.join(map(str, self.event_shape))}). Received: shape {x.shape}"
@@ -135,13 +135,13 @@ def frechet_distance(features_a: ArrayLike, features_b: ArrayLike) -> float:
 
 @checked
 def sample_quality(
-    samples: Images | ArrayLike, real: Images | ArrayLike, classifier: ClassifierFeatures, seed: Seed = 0
+    samples: Examples | ArrayLike, real: Examples | ArrayLike, classifier: ClassifierFeatures, seed: Seed = 0
 ) -> dict:
     """Measures samples of a model against real images, by the features of a classifier of the real ones.
 
     Args:
       samples: array `(count, *event_shape)`, for example `vae.sample(5000)`, with values in the range of `real`.
-      real: array `(count, *event_shape)` or `Images` that the model was not trained on.
+      real: array `(count, *event_shape)` or `Examples` that the model was not trained on.
       classifier: a trained `ClassifierFeatures`.
       seed: seed of the halves.
 

@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.models.vae import VAE
 from keras_vae.utils.arguments import ArrayLike, Fraction, NoiseSeed, NonNegativeInt, PositiveInt, Seed, checked
 from keras_vae.utils.optional import scikit_learn
@@ -163,7 +163,7 @@ def attribute_probe(codes: ArrayLike, labels: ArrayLike, test_fraction: Fraction
 
 @checked
 def nearest_neighbours(
-    samples: Images | ArrayLike, training: Images | ArrayLike, count: PositiveInt = 1
+    samples: Examples | ArrayLike, training: Examples | ArrayLike, count: PositiveInt = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """Finds the training examples nearest to each sample, to see whether a model only reproduces them.
 
@@ -173,8 +173,8 @@ def nearest_neighbours(
     already far from itself (Theis, van den Oord and Bethge, "A note on the evaluation of generative models", 2016).
 
     Args:
-      samples: array `(num_samples, ...)` or `Images`.
-      training: array `(num_training, ...)` or `Images`, examples of the same shape.
+      samples: array `(num_samples, ...)` or `Examples`.
+      training: array `(num_training, ...)` or `Examples`, examples of the same shape.
       count: number of neighbors of each sample, a positive integer.
 
     Returns:
@@ -202,7 +202,7 @@ def nearest_neighbours(
 @checked
 def anomaly_score(
     vae: VAE,
-    x: Images | ArrayLike,
+    x: Examples | ArrayLike,
     num_samples: PositiveInt = 500,
     seed: NoiseSeed = 0,
     condition: ArrayLike | None = None,
@@ -217,7 +217,7 @@ def anomaly_score(
 
     Args:
       vae: the model.
-      x: array `(count, *event_shape)` or `Images`.
+      x: array `(count, *event_shape)` or `Examples`.
       num_samples: K, a positive integer.
       seed: seed of the noise.
       condition: condition of each example for a conditional model.
@@ -229,7 +229,7 @@ def anomaly_score(
 
 
 def _flat(name, data):
-    values = data.numpy() if isinstance(data, Images) else np.asarray(data)
+    values = data.numpy() if isinstance(data, Examples) else np.asarray(data)
     if values.ndim < 2 or not len(values):
         raise ValueError(f"`{name}` must have shape (count, ...), at least one. Received: shape {values.shape}")
     return values.reshape(len(values), -1)

@@ -8,7 +8,7 @@ section 5).
 
 import numpy as np
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.models.codes import posterior_centers
 from keras_vae.models.vae import VAE
 from keras_vae.priors import MixtureOfGaussians
@@ -18,7 +18,9 @@ from keras_vae.utils.optional import scikit_learn
 
 
 @checked
-def with_fitted_density(model: VAE, data: Images | ArrayLike, num_components: PositiveInt = 10, seed: Seed = 0) -> VAE:
+def with_fitted_density(
+    model: VAE, data: Examples | ArrayLike, num_components: PositiveInt = 10, seed: Seed = 0
+) -> VAE:
     """Returns a model with the encoder and decoder of `model`, whose prior is a mixture fitted to the codes of `data`.
 
     The mixture of diagonal Gaussians is fitted by scikit-learn's expectation maximization. Encoder and decoder are not
@@ -26,7 +28,7 @@ def with_fitted_density(model: VAE, data: Images | ArrayLike, num_components: Po
 
     Args:
       model: an autoencoder or a VAE without condition.
-      data: training examples, an array `(count, *event_shape)` or `keras_vae.data.Images`.
+      data: training examples, an array `(count, *event_shape)` or `keras_vae.data.Examples`.
       num_components: number of components, at most `count`.
       seed: seed of the values from which the fit starts.
 

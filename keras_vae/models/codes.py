@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.distributions.sampling import center
-from keras_vae.engine.inputs import as_images
+from keras_vae.engine.inputs import as_examples
 from keras_vae.models.vae import VAE
 from keras_vae.utils.arguments import ArrayLike, checked
 
@@ -15,17 +15,17 @@ BATCH_SIZE = 1000
 
 
 @checked
-def batches(vae: VAE, images: Images) -> Iterator[tuple]:
+def batches(vae: VAE, examples: Examples) -> Iterator[tuple]:
     """Yields tensors x and condition of up to `BATCH_SIZE` examples at a time; condition is None if there is none."""
-    values = images.numpy()
+    values = examples.numpy()
     for start in range(0, len(values), BATCH_SIZE):
         part = slice(start, start + BATCH_SIZE)
-        condition = None if vae.condition_dim is None else vae.as_condition(images.labels[part])  # type: ignore[index]
+        condition = None if vae.condition_dim is None else vae.as_condition(examples.labels[part])  # type: ignore[index]
         yield tf.constant(values[part]), condition
 
 
 @checked
-def posterior_centers(vae: VAE, data: Images | ArrayLike) -> np.ndarray:
+def posterior_centers(vae: VAE, data: Examples | ArrayLike) -> np.ndarray:
     """Returns the center of q(z|x) of each example, `(count, latent_dim)`, which is the mean for a Gaussian."""
-    images = as_images(data, names=("data", "y"))
-    return np.concatenate([center(vae.encode(x, c)).numpy() for x, c in batches(vae, images)])
+    examples = as_examples(data, names=("data", "y"))
+    return np.concatenate([center(vae.encode(x, c)).numpy() for x, c in batches(vae, examples)])

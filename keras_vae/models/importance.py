@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, as_word
 from keras_vae.engine.block_steps import has_convolutions
 from keras_vae.objectives import log_weight
@@ -29,11 +29,11 @@ class ImportanceSampler:
         self._vae = vae
         self._functions = {}
 
-    def bounds(self, images: Images, num_samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def bounds(self, examples: Examples, num_samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the mean log weight and the log mean weight of each example, both `(count,)` in nats."""
         checks.positive_int("num_samples", num_samples)
-        values: np.ndarray = images.numpy(seed)
-        labels: Any = images.labels
+        values: np.ndarray = examples.numpy(seed)
+        labels: Any = examples.labels
         batch_size = min(BATCH_SIZE, len(values))
         chunk = max(size for size in range(1, min(num_samples, CHUNK) + 1) if num_samples % size == 0)
         compute = self._function(len(values) * num_samples)

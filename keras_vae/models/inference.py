@@ -9,11 +9,11 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae.data.containers import as_tensor
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.distributions.noise import Noise, NoiseSource, Tempered
 from keras_vae.distributions.sampling import draw
 from keras_vae.engine.conditions import for_samples
-from keras_vae.engine.inputs import checked_images
+from keras_vae.engine.inputs import checked_examples
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import ArrayLike, NoiseSeed, NonNegativeFloat, NumberOrArray, PositiveInt, checked
 
@@ -22,7 +22,7 @@ class Inference(keras.Model):
     """Mixin of a model with `encoder`, `decoder`, `prior` and their shapes."""
 
     def _as_tensor(self, x):
-        x = tf.cast(as_tensor("x", x.numpy() if isinstance(x, Images) else x), tf.float32)
+        x = tf.cast(as_tensor("x", x.numpy() if isinstance(x, Examples) else x), tf.float32)
         if x.shape[1:] != self.event_shape:
             raise ValueError(
                 f"`x` must have shape (batch, {', '.join(map(str, self.event_shape))}). Received: {tuple(x.shape)}"
@@ -42,7 +42,7 @@ class Inference(keras.Model):
         return self.prior(self.encoder, None if self.prior.condition_dim is None else self.as_condition(condition))
 
     @checked
-    def encode(self, x: Images | ArrayLike, condition: ArrayLike | None = None) -> tfd.Distribution:
+    def encode(self, x: Examples | ArrayLike, condition: ArrayLike | None = None) -> tfd.Distribution:
         """Returns q(z|x) for x `(batch, *event_shape)`, a distribution over `(latent_dim,)`."""
         return self.encoder(self._as_tensor(x), self.as_condition(condition), training=False)
 
@@ -55,7 +55,7 @@ class Inference(keras.Model):
         return self.decoder(tf.cast(z, tf.float32), self.as_condition(condition), training=False)
 
     @checked
-    def reconstruct(self, x: Images | ArrayLike, condition: ArrayLike | None = None) -> tf.Tensor:
+    def reconstruct(self, x: Examples | ArrayLike, condition: ArrayLike | None = None) -> tf.Tensor:
         """Returns the mean of p(x|z) at the center of q(z|x), `(batch, *event_shape)`."""
         return self(self._as_tensor(x), condition, training=False)
 
@@ -112,7 +112,7 @@ class Inference(keras.Model):
     @checked
     def log_prob(
         self,
-        x: Images | ArrayLike,
+        x: Examples | ArrayLike,
         num_samples: PositiveInt = 500,
         seed: NoiseSeed = 0,
         condition: ArrayLike | None = None,
@@ -124,10 +124,10 @@ class Inference(keras.Model):
         Burda, Grosse and Salakhutdinov (2016), equation 8. The bound grows with K and is tight as K goes to infinity.
 
         Args:
-          x: array `(count, *event_shape)` or `keras_vae.data.Images`.
+          x: array `(count, *event_shape)` or `keras_vae.data.Examples`.
           num_samples: K, a positive integer.
           seed: seed of the noise.
-          condition: condition of each example for a conditional model; for `Images` it is their labels.
+          condition: condition of each example for a conditional model; for `Examples` it is their labels.
 
         Returns:
           Array of shape `(count,)`.
@@ -137,7 +137,7 @@ class Inference(keras.Model):
     @checked
     def bounds(
         self,
-        x: Images | ArrayLike,
+        x: Examples | ArrayLike,
         num_samples: PositiveInt = 500,
         seed: NoiseSeed = 0,
         condition: ArrayLike | None = None,
@@ -153,4 +153,4 @@ class Inference(keras.Model):
             )
         if condition is not None:
             self.as_condition(condition)
-        return self._importance.bounds(checked_images(self, x, condition, name="condition"), num_samples, seed)
+        return self._importance.bounds(checked_examples(self, x, condition, name="condition"), num_samples, seed)

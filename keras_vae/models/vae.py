@@ -9,12 +9,12 @@ import tensorflow as tf
 from absl import logging
 
 from keras_vae import objectives
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.distributions.sampling import center
 from keras_vae.engine.conditions import as_condition, check_condition
 from keras_vae.engine.finite import weights_are_finite
 from keras_vae.engine.frozen_layers import freeze_new_layers, frozen_layers, set_frozen_layers
-from keras_vae.engine.inputs import as_images
+from keras_vae.engine.inputs import as_examples
 from keras_vae.engine.keras_compat import layers_of
 from keras_vae.engine.keras_files import KerasFiles
 from keras_vae.engine.streams import is_stream
@@ -171,39 +171,39 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         )
 
     @checked
-    def adapt(self, data: Images | ArrayLike) -> None:
+    def adapt(self, data: Examples | ArrayLike) -> None:
         """Starts the model from the training data: the encoder's input, output bias, learned scales, pseudo-inputs.
 
         Calling it before `fit` is optional; Keras's preprocessing layers have a method of the same name. `data` is an
-        array or `keras_vae.data.Images`.
+        array or `keras_vae.data.Examples`.
         """
         if is_stream(data):
-            raise ValueError(f"`data` must be an array or `Images`. Received: {type(data).__name__}")
-        images = as_images(data, names=("data", "y"))
-        self._check_values(images)
-        self.encoder.adapt(images.mean())
+            raise ValueError(f"`data` must be an array or `Examples`. Received: {type(data).__name__}")
+        examples = as_examples(data, names=("data", "y"))
+        self._check_values(examples)
+        self.encoder.adapt(examples.mean())
         likelihood = self.decoder.likelihood
-        likelihood.adapt(images.mean(), *([images.deviation()] if likelihood.learns_scale else []))
-        self.prior.adapt(images)
+        likelihood.adapt(examples.mean(), *([examples.deviation()] if likelihood.learns_scale else []))
+        self.prior.adapt(examples)
 
-    def check_data(self, images: Images, name: str = "y") -> None:
+    def check_data(self, examples: Examples, name: str = "y") -> None:
         """Raises `ValueError` for a wrong shape, values outside the likelihood's support, or a wrong condition."""
-        self._check_values(images)
+        self._check_values(examples)
         if self.condition_dim is not None:
-            if images.labels is None:
+            if examples.labels is None:
                 raise ValueError(
                     f"`{name}` must hold the condition of each example: the model is conditional. Received: none"
                 )
-            check_condition(name, images.labels, self.condition_dim)
+            check_condition(name, examples.labels, self.condition_dim)
 
-    def _check_values(self, images):
-        if images.event_shape != self.event_shape:
+    def _check_values(self, examples):
+        if examples.event_shape != self.event_shape:
             raise ValueError(
                 f"`x` must have shape (batch, {', '.join(map(str, self.event_shape))}). "
-                f"Received: x with shape {images.values.shape}"
+                f"Received: x with shape {examples.values.shape}"
             )
         likelihood = self.decoder.likelihood
-        likelihood.validate(images.numpy() if likelihood.validates_each_value else images.limits())
+        likelihood.validate(examples.numpy() if likelihood.validates_each_value else examples.limits())
 
     def as_condition(self, condition: Any) -> tf.Tensor | None:
         """Returns a condition as float `(batch, condition_dim)`: class numbers `(batch,)` become one-hot."""

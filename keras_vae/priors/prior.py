@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import PositiveInt, checked
 from keras_vae.utils.part import Part
@@ -81,8 +81,8 @@ class Prior(Part):
             )
         return distribution
 
-    def adapt(self, images: Images) -> None:
-        """Starts the prior from training examples, `keras_vae.data.Images`; most priors do nothing here."""
+    def adapt(self, examples: Examples) -> None:
+        """Starts the prior from training examples, `keras_vae.data.Examples`; most priors do nothing here."""
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "latent_dim": self.latent_dim}

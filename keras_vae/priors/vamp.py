@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.distributions.mixture import MixtureOfNormals, is_diagonal_normal
 from keras_vae.priors.prior import Prior, register
 from keras_vae.utils import checks
@@ -57,10 +57,10 @@ class VampPrior(Prior):
         )
         super().build(input_shape)
 
-    def adapt(self, images: Images) -> None:
+    def adapt(self, examples: Examples) -> None:
         # The pseudo-inputs are spread over the data, and repeat if there are fewer examples than components.
-        index = np.arange(self.num_components) * max(1, len(images) // self.num_components) % len(images)
-        self.pseudo_inputs.assign(images[index].numpy())
+        index = np.arange(self.num_components) * max(1, len(examples) // self.num_components) % len(examples)
+        self.pseudo_inputs.assign(examples[index].numpy())
 
     def distribution(self, encoder: keras.layers.Layer | None = None) -> tfd.Distribution:
         """Returns p(z), made of the model's `encoder`.

@@ -73,7 +73,7 @@ def test_what_numpy_takes_is_taken(make, tmp_path):
         (X.astype(object), "astype", "objects"),
         (Frame([[1.0, "red"]]), "(np.unique|astype)", "(text|objects)"),
         (X.astype("datetime64[s]"), "convert them to float32", r"datetime64\[s\] values"),
-        (set(), "Images", "set"),
+        (set(), "Examples", "set"),
         (zip([X]), "tf.data.Dataset", "zip"),
         (kv.data.load("sprites"), r"data\.train", "several splits"),
     ],

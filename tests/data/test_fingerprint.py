@@ -111,7 +111,7 @@ def test_a_damaged_fingerprint_is_one_error(tmp_path, damaged):
 def test_a_sample_of_many_examples_is_taken_in_hundredths_of_a_second(tmp_path):
     small = arrays(tmp_path)
     values = np.random.default_rng(0).integers(0, 256, (55_000, 28, 28, 1), np.uint8)
-    large = dataclasses.replace(small, train=data.Images(values, np.arange(55_000) % 10, divisor=255.0))
+    large = dataclasses.replace(small, train=data.Examples(values, np.arange(55_000) % 10, divisor=255.0))
     started = time.process_time()
     before = fingerprint.fingerprint(large)
     assert time.process_time() - started < 0.15

@@ -26,7 +26,7 @@ def train(x, **options):
     "way", [{"jit_compile": True}, {"run_eagerly": True, "jit_compile": False}], ids=["xla", "eager"]
 )
 def test_every_way_of_running_gives_the_same_history(way):
-    images = kv.data.binarize(kv.data.Images(GRAY, divisor=255.0), "dynamic")
+    images = kv.data.binarize(kv.data.Examples(GRAY, divisor=255.0), "dynamic")
     expected, expected_weights = train(images, validation_data=make_binary(20))
     history, weights = train(images, validation_data=make_binary(20), **way)
     for key, values in expected.items():
@@ -145,7 +145,7 @@ def test_blocks_are_bounded_with_little_padding(batch_bytes, num_steps, expected
 
 def test_a_second_fit_goes_on_with_new_orders_and_draws():
     whole, parts = make_vae(), make_vae()
-    images = kv.data.binarize(kv.data.Images(GRAY, divisor=255.0), "dynamic")
+    images = kv.data.binarize(kv.data.Examples(GRAY, divisor=255.0), "dynamic")
     expected = whole.fit(images, batch_size=16, epochs=3, verbose=0).history["loss"]
     actual = [parts.fit(images, batch_size=16, epochs=1, verbose=0).history["loss"][0] for _ in range(3)]
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
@@ -207,13 +207,13 @@ def test_losses_and_metrics_are_refused(name):
 
 
 def test_images_serve_as_arrays(binary):
-    vae, images = make_vae(), kv.data.Images(binary)
+    vae, images = make_vae(), kv.data.Examples(binary)
     np.testing.assert_allclose(vae.reconstruct(images), vae.reconstruct(binary))
     np.testing.assert_allclose(vae.predict(images, verbose=0), vae.predict(binary, verbose=0))
     np.testing.assert_array_equal(np.asarray(images), binary)
     np.testing.assert_array_equal(images[3].numpy(), binary[3:4])
     assert images.shape == binary.shape
-    assert repr(images) == "Images(count=50, event_shape=(6, 5, 1), noise=None)"
+    assert repr(images) == "Examples(count=50, event_shape=(6, 5, 1), noise=None)"
 
 
 class Stops(keras.callbacks.Callback):
@@ -225,7 +225,7 @@ class Stops(keras.callbacks.Callback):
 
 
 def test_backup_and_restore_goes_on_with_the_order_and_the_draws_of_its_epoch(tmp_path):
-    images = kv.data.binarize(kv.data.Images(GRAY, divisor=255.0), "dynamic")
+    images = kv.data.binarize(kv.data.Examples(GRAY, divisor=255.0), "dynamic")
     expected = make_vae().fit(images, batch_size=16, epochs=4, verbose=0).history["loss"]
     backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
     with pytest.raises(KeyboardInterrupt):

@@ -30,9 +30,9 @@ def plain():
 def test_weights_and_condition_beside_images_are_those_of_arrays(conditional):
     expected = conditional.evaluate(X, Y, sample_weight=WEIGHTS, verbose=0)
     assert expected != conditional.evaluate(X, Y, verbose=0)
-    images = kv.data.Images(X)
+    images = kv.data.Examples(X)
     assert conditional.evaluate(images, Y, sample_weight=WEIGHTS, verbose=0) == expected
-    assert conditional.evaluate(kv.data.Images(X, Y), sample_weight=WEIGHTS, verbose=0) == expected
+    assert conditional.evaluate(kv.data.Examples(X, Y), sample_weight=WEIGHTS, verbose=0) == expected
     np.testing.assert_array_equal(conditional.log_prob(images, 4, condition=Y), conditional.log_prob(X, 4, condition=Y))
     np.testing.assert_array_equal(
         conditional.bounds(images, 4, condition=Y), conditional.bounds(X, 4, condition=ONE_HOT)
@@ -45,13 +45,13 @@ def test_weights_and_condition_beside_images_are_those_of_arrays(conditional):
 
 
 def test_labels_and_weights_are_given_once(conditional):
-    whole = kv.data.Images(X, Y, WEIGHTS)
+    whole = kv.data.Examples(X, Y, WEIGHTS)
     for method in (conditional.fit, conditional.evaluate):
-        with pytest.raises(ValueError, match=r"`y` must be none beside `Images` with labels"):
+        with pytest.raises(ValueError, match=r"`y` must be none beside `Examples` with labels"):
             method(whole, Y, verbose=0)
-        with pytest.raises(ValueError, match=r"`sample_weight` must be none beside `Images` with weights"):
+        with pytest.raises(ValueError, match=r"`sample_weight` must be none beside `Examples` with weights"):
             method(whole, sample_weight=WEIGHTS, verbose=0)
-    with pytest.raises(ValueError, match=r"`condition` must be none beside `Images` with labels"):
+    with pytest.raises(ValueError, match=r"`condition` must be none beside `Examples` with labels"):
         conditional.log_prob(whole, 4, condition=Y)
     with pytest.raises(ValueError, match=r"`validation_data` must fit the model: `sample_weight` must be none"):
         conditional.fit(X, Y, validation_data=(dataclasses.replace(whole, labels=None), Y, WEIGHTS), verbose=0)
@@ -65,7 +65,7 @@ def test_pairs_of_x_and_condition_are_x_and_y(conditional):
         conditional.predict([X, Y], verbose=0), conditional.reconstruct(X, ONE_HOT), strict=True
     )
     np.testing.assert_array_equal(
-        conditional.predict(kv.data.Images(X, Y), verbose=0), conditional.predict([X, ONE_HOT], verbose=0)
+        conditional.predict(kv.data.Examples(X, Y), verbose=0), conditional.predict([X, ONE_HOT], verbose=0)
     )
 
 
@@ -140,7 +140,7 @@ def test_single_batches_are_checked_before_a_weight_moves(plain, x):
 def test_single_batches_keep_their_numbers(plain):
     expected = plain.evaluate(X, sample_weight=WEIGHTS, batch_size=COUNT, verbose=0)
     np.testing.assert_allclose(plain.test_on_batch(X, sample_weight=WEIGHTS), expected, rtol=1e-6)
-    np.testing.assert_allclose(plain.test_on_batch(kv.data.Images(X, None, WEIGHTS)), expected, rtol=1e-6)
+    np.testing.assert_allclose(plain.test_on_batch(kv.data.Examples(X, None, WEIGHTS)), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["encode", "reconstruct", "predict", "log_prob", "adapt", "evaluate", "fit"])
@@ -149,11 +149,11 @@ def test_complex_and_masked_values_are_errors_everywhere(plain, method):
         with pytest.raises(ValueError, match=r"^`(x|data)` must be .*an array of (real numbers|at least one number)"):
             getattr(plain, method)(x)
         with pytest.raises(ValueError, match=r"`values` must be an array of (real numbers|at least one number)"):
-            kv.data.Images(x)
+            kv.data.Examples(x)
 
 
 def test_text_labels_of_images_enter_no_step():
-    images = kv.data.Images(X, np.array(["a"] * len(X)))
+    images = kv.data.Examples(X, np.array(["a"] * len(X)))
     expected = make_vae().fit(X, batch_size=10, verbose=0).history
     assert make_vae().fit(images, batch_size=10, verbose=0).history == expected
 

@@ -145,7 +145,7 @@ def test_a_killed_worker_stops_all_and_they_go_on_to_the_same_end(tmp_path, kill
 
 @pytest.mark.parametrize("noise", [None, "bernoulli"])
 def test_the_rows_of_workers_make_up_the_batch(noise):
-    images = data.Images(make_binary(50) * 0.5 + 0.2, labels=np.arange(50), weights=np.arange(50) + 1.0, noise=noise)
+    images = data.Examples(make_binary(50) * 0.5 + 0.2, labels=np.arange(50), weights=np.arange(50) + 1.0, noise=noise)
     whole = list(images.batches(18, seed=3).take(6).as_numpy_iterator())
     parts = [
         list(images.batches(18, seed=3, rows=range(start, start + 5)).take(6).as_numpy_iterator())

@@ -186,7 +186,7 @@ def test_unknown_sizes_give_the_numbers_of_known_ones():
 def test_batches_of_images_train_under_xla_and_a_bad_one_stops_there():
     vae = make_vae()
     vae.compile(keras.optimizers.Adam(1e-2), jit_compile=True)
-    batches = kv.data.Images(X).batches(SIZE, shuffle=False)
+    batches = kv.data.Examples(X).batches(SIZE, shuffle=False)
     history = vae.fit(batches, steps_per_epoch=COUNT // SIZE, verbose=0).history
     expected = make_vae().fit(X, batch_size=SIZE, shuffle=False, verbose=0).history
     np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-5)
@@ -244,7 +244,7 @@ def test_validation_on_arrays_beside_a_stream_is_an_evaluation(steps_per_executi
 
 
 def test_a_data_set_without_an_end_needs_a_number_of_steps(vae):
-    endless = kv.data.Images(X).batches(SIZE)
+    endless = kv.data.Examples(X).batches(SIZE)
     for call, name in (
         (lambda: vae.fit(endless), "steps_per_epoch"),
         (lambda: vae.fit(dataset(X).repeat()), "steps_per_epoch"),

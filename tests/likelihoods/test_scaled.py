@@ -161,7 +161,7 @@ def after_one_epoch(images, likelihood):
 @pytest.mark.parametrize("scale", ["shared", "per_value"])
 def test_after_one_epoch_the_scale_is_that_of_the_residuals(random, data, scale):
     if data == "color":
-        images = kv.data.dequantize(kv.data.Images(colored_discs(random), divisor=255.0))
+        images = kv.data.dequantize(kv.data.Examples(colored_discs(random), divisor=255.0))
     else:
         images = kv.data.load("mnist", binarization="none", dequantization="uniform").train[:3000]
     actual, residual = after_one_epoch(images, kv.likelihoods.Gaussian(images.event_shape, scale=scale))

@@ -7,7 +7,7 @@ import tensorflow as tf
 from helpers import SHAPE, make_vae
 
 import keras_vae as kv
-from keras_vae.data import Images, dequantize
+from keras_vae.data import Examples, dequantize
 from keras_vae.measure import evaluation
 from keras_vae.models import codes
 from keras_vae.utils import statistics
@@ -43,7 +43,7 @@ def test_bits_per_dimension_of_binary_values_are_the_log_likelihood_in_other_uni
 
 
 def eight_bit():
-    return Images(np.random.default_rng(0).integers(0, 256, (20, *SHAPE), dtype=np.uint8), divisor=255.0)
+    return Examples(np.random.default_rng(0).integers(0, 256, (20, *SHAPE), dtype=np.uint8), divisor=255.0)
 
 
 def test_bits_of_a_uniform_density_on_dequantized_values_are_the_eight_of_a_uniform_byte():
@@ -67,7 +67,7 @@ def test_a_density_of_dequantized_values_and_a_mass_of_bytes_agree_where_they_ar
     density = np.log(256 * masses[values]).sum()
     expected = -np.log2(masses[values]).mean()
     vae = make_vae((10, 10, 100), likelihood=kv.likelihoods.ContinuousBernoulli((10, 10, 100)))
-    images = Images(np.zeros((1, 10, 10, 100), np.float32), levels=256)
+    images = Examples(np.zeros((1, 10, 10, 100), np.float32), levels=256)
     np.testing.assert_allclose(evaluation.bits_per_dimension(vae, images, density), expected, rtol=1e-6)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from keras_vae.data import Images
+from keras_vae.data import Examples
 from keras_vae.data.sources.sprites import sprites
 from keras_vae.measure.frechet import ClassifierFeatures, frechet_distance, sample_quality
 
@@ -148,7 +148,7 @@ def test_quality_is_best_for_real_images_and_falls_with_noise_and_missing_classe
     assert sample_quality(one_class, held, classifier)["frechet_distance"] > 10 * distances[0]
 
 
-BLANK = Images(np.zeros((4, 6, 5, 1)), labels=np.arange(4))
+BLANK = Examples(np.zeros((4, 6, 5, 1)), labels=np.arange(4))
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ BLANK = Images(np.zeros((4, 6, 5, 1)), labels=np.arange(4))
         (lambda: ClassifierFeatures((6, 5, 1), 1), "`num_classes` must be .*num_classes=1"),
         (lambda: ClassifierFeatures((6, 5, 1), 3, num_features=0), "`num_features` .*num_features=0"),
         (lambda: ClassifierFeatures((6, 5, 1), 3).fit(BLANK), "labels from 0 to 2. Received: .* from 0 to 3"),
-        (lambda: ClassifierFeatures((6, 5, 1), 3).fit(Images(BLANK.values)), "labels from 0 to 2. Received: none"),
+        (lambda: ClassifierFeatures((6, 5, 1), 3).fit(Examples(BLANK.values)), "labels from 0 to 2. Received: none"),
         (lambda: ClassifierFeatures((6, 6, 1), 4).fit(BLANK), r"`images` must have event shape \(6, 6, 1\)"),
         (lambda: ClassifierFeatures((6, 5, 1), 4).fit(BLANK, epochs=0), "`epochs` .*epochs=0"),
         (lambda: ClassifierFeatures((6, 5, 1), 4)(np.zeros((2, 5, 6, 1))), r"`x` must have shape \(count, 6, 5, 1\)"),

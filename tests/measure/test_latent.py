@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from keras_vae.data import Images
+from keras_vae.data import Examples
 from keras_vae.measure import latent
 from keras_vae.measure.latent import (
     anomaly_score,
@@ -200,7 +200,7 @@ def test_neighbours_are_those_of_all_pairs(count, monkeypatch):
 
 
 def test_a_copy_is_at_distance_zero_and_images_are_measured_as_presented():
-    training = Images(np.random.default_rng(0).integers(0, 256, (50, 4, 4, 1), np.uint8), divisor=255.0)
+    training = Examples(np.random.default_rng(0).integers(0, 256, (50, 4, 4, 1), np.uint8), divisor=255.0)
     index, distances = nearest_neighbours(training[[7, 30]], training, 2)
     np.testing.assert_array_equal(index[:, 0], [7, 30])
     np.testing.assert_array_equal(distances[:, 0], [0.0, 0.0])

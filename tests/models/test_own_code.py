@@ -84,7 +84,7 @@ VALIDATION = {
     "tuple": (X[:20],),
     "pair": (X[:20], CLASSES[:20]),
     "triple": (X[:20], CLASSES[:20], np.ones(20)),
-    "images": kv.data.Images(X[:20]),
+    "images": kv.data.Examples(X[:20]),
     "tf.data": as_data_set(X[:20]),
     "PyDataset": Batches(X[:20]),
 }

@@ -11,7 +11,7 @@ from helpers import SHAPE, make_binary, make_vae, shake
 
 import keras_vae as kv
 from keras_vae import objectives, priors
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.distributions.noise import MultiSampleNoise, Noise, Tempered
 from keras_vae.distributions.sampling import center, draw
 
@@ -348,7 +348,7 @@ def test_adapt_spreads_the_pseudo_inputs_over_the_data(count, index):
 def test_adapt_presents_8_bit_images_as_training_does():
     vae = vamp_vae()
     values = np.random.default_rng(0).integers(0, 256, (10, *SHAPE)).astype(np.uint8)
-    vae.adapt(Images(values, divisor=255.0))
+    vae.adapt(Examples(values, divisor=255.0))
     np.testing.assert_allclose(vae.prior.pseudo_inputs, values[::2] / 255.0, rtol=1e-6)
 
 

@@ -22,7 +22,7 @@ ENDS = {"keras_vae", "keras_vae.cli", "export", "train"}
 
 
 def dotted(path):
-    """Returns the dotted name of a source file: keras_vae/data/images.py -> keras_vae.data.images."""
+    """Returns the dotted name of a source file: keras_vae/data/examples.py -> keras_vae.data.examples."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -52,7 +52,7 @@ def imported(module, source):
 
 
 def room(module):
-    """Returns the room of a module: a file beside, or a folder directly under, keras_vae: keras_vae.data.images ->
+    """Returns the room of a module: a file beside, or a folder directly under, keras_vae: keras_vae.data.examples ->
     keras_vae.data."""
     parts = module.split(".")
     return ".".join(parts[:2]) if parts[0] == "keras_vae" else parts[0]
@@ -91,7 +91,7 @@ def test_no_room_uses_the_ends():
 
 def test_no_files_of_a_room_import_each_other_in_a_circle():
     pairs = {(a, b) for a, source in SOURCES.items() for b in imported(a, source) if b in SOURCES}
-    # A package and its own modules are one: keras_vae.data imports keras_vae.data.images and so on.
+    # A package and its own modules are one: keras_vae.data imports keras_vae.data.examples and so on.
     floors({(a, b) for a, b in pairs if not b.startswith(f"{a}.") and not a.startswith(f"{b}.")})
 
 
@@ -101,7 +101,7 @@ def test_no_files_of_a_room_import_each_other_in_a_circle():
         ("keras_vae.models.vae", "from keras_vae import data", {("keras_vae.models", "keras_vae.data")}),
         ("keras_vae.models.vae", "from keras_vae.models.encoder import Encoder\nimport json", set()),
         ("keras_vae.priors", "def f():\n    from ..models import vae", {("keras_vae.priors", "keras_vae.models")}),
-        ("keras_vae.data.images", "from ..utils import checks", {("keras_vae.data", "keras_vae.utils")}),
+        ("keras_vae.data.examples", "from ..utils import checks", {("keras_vae.data", "keras_vae.utils")}),
         ("keras_vae.runs.training", "import export.exporter", {("keras_vae.runs", "export")}),
         ("train", "from keras_vae import VAE", {("train", "keras_vae")}),
     ],

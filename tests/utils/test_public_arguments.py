@@ -33,7 +33,7 @@ def wrong_values():
 
 
 def images():
-    return kv.data.Images(np.arange(8 * 64, dtype=np.uint8).reshape(8, *SHAPE) % 2, divisor=1.0)
+    return kv.data.Examples(np.arange(8 * 64, dtype=np.uint8).reshape(8, *SHAPE) % 2, divisor=1.0)
 
 
 def numbers(*shape):
@@ -96,7 +96,7 @@ EXAMPLES = {
     "priors.mixture.MixtureOfGaussians.set_mixture.loc": numbers(10, 2),
     "priors.mixture.MixtureOfGaussians.set_mixture.scale": lambda: np.ones((10, 2)),
     "real": images,
-    "data.presentation.dequantize.images": lambda: kv.data.Images(np.zeros((2, *SHAPE), np.uint8), divisor=255.0),
+    "data.presentation.dequantize.images": lambda: kv.data.Examples(np.zeros((2, *SHAPE), np.uint8), divisor=255.0),
     "keras_vae.callbacks.ImageGrids.folder": lambda: "/nowhere/folder",
     "run_dir": lambda: "/nowhere/run",
     "samples": images,
@@ -356,7 +356,7 @@ def test_the_walk_sees_the_public_names():
     }
     assert some | {
         "posteriors.flow.Flow",
-        "data.images.Images.batches",
+        "data.examples.Examples.batches",
         "measure.latent.interpolate",
         "export.exporter.Options",
         "networks.mlp.mlp",

@@ -1,4 +1,4 @@
-"""keras_vae as its README says: an `Images`, `compile(Adam)`, `fit`, `log_prob`."""
+"""keras_vae as its README says: `Examples`, `compile(Adam)`, `fit`, `log_prob`."""
 
 import time
 
@@ -10,7 +10,7 @@ import keras_vae as kv
 from benchmarks.speed.contestants.base import Trainer
 from benchmarks.speed.contestants.stepwise import Stepwise
 from benchmarks.speed.workloads import EPSILON, LEARNING_RATE, Workload
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 
 EVENT_SHAPE = (28, 28, 1)
 
@@ -42,14 +42,14 @@ def set_weights(variables, weights) -> None:
 
 
 class OurTrainer(Trainer):
-    """`vae.fit` on `Images` with dynamic binarization."""
+    """`vae.fit` on `Examples` with dynamic binarization."""
 
     packages = ("keras", "tensorflow", "tensorflow-probability", "numpy")
 
     def build(self):
         self.vae = build(self.workload)
         set_weights(self.vae.trainable_variables, self.weights)
-        images = Images(self.data.reshape(-1, *EVENT_SHAPE), divisor=255.0, noise="bernoulli")
+        images = Examples(self.data.reshape(-1, *EVENT_SHAPE), divisor=255.0, noise="bernoulli")
         batch_size = self.workload.batch_size
         self._fit = Stepwise(
             lambda callbacks: self.vae.fit(images, batch_size=batch_size, epochs=10**6, verbose=0, callbacks=callbacks)

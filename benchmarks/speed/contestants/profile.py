@@ -11,7 +11,7 @@ from benchmarks.speed.contestants.ours import EVENT_SHAPE, build, set_weights
 from benchmarks.speed.contestants.stepwise import Stepwise
 from benchmarks.speed.profile import PARTS
 from benchmarks.speed.workloads import DATA_DIM, LEARNING_RATE, Workload, initial_weights
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 
 STEPS = 64  # an epoch, and one block
 
@@ -108,7 +108,7 @@ class Profile:
 
     def _fit(self, noise):
         vae = self._model()
-        images = Images(self._values, divisor=255.0, noise=noise)
+        images = Examples(self._values, divisor=255.0, noise=noise)
         batch_size = self._workload.batch_size
         return Stepwise(
             lambda callbacks: vae.fit(images, batch_size=batch_size, epochs=10**6, verbose=0, callbacks=callbacks)

@@ -9,7 +9,7 @@ import keras_vae as kv
 from benchmarks.speed.contestants.ours import build
 from benchmarks.speed.contestants.stepwise import Stepwise
 from benchmarks.speed.workloads import Workload
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 
 STEPS = 64  # an epoch, and one block
 
@@ -40,7 +40,7 @@ class Scaling:
         vae = build(workload, event_shape, kv.objectives.IWAE(num_samples) if num_samples else None)
         count = STEPS * workload.batch_size
         values = self._random.integers(0, 256, (min(count, 2048), *event_shape), np.uint8)
-        images = Images(values[np.arange(count) % len(values)], divisor=255.0, noise="bernoulli")
+        images = Examples(values[np.arange(count) % len(values)], divisor=255.0, noise="bernoulli")
         fit = Stepwise(
             lambda callbacks: vae.fit(
                 images, batch_size=workload.batch_size, epochs=10**6, verbose=0, callbacks=callbacks

@@ -6,7 +6,7 @@ import zipfile
 
 import numpy as np
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.data.sources import npy
 from keras_vae.data.splits import Splits
 from keras_vae.utils.errors import reason
@@ -79,7 +79,7 @@ def _splits(arrays, path):
     values = [_values(part) for part in x]
     labels, class_names = _numbered(y)
     eight_bits = x[0].dtype == np.uint8 and max(int(v.max()) for v in values) > 1
-    parts = [Images(v, i, divisor=255.0 if eight_bits else 1.0) for v, i in zip(values, labels, strict=True)]
+    parts = [Examples(v, i, divisor=255.0 if eight_bits else 1.0) for v, i in zip(values, labels, strict=True)]
     return Splits(*parts, class_names=class_names, source=f"arrays in {path}")
 
 

@@ -4,7 +4,7 @@ import importlib
 
 import numpy as np
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.data.splits import Splits
 
 
@@ -23,5 +23,5 @@ def read() -> Splits:
             "Data set 'digits' comes with scikit-learn, which is not installed: pip install \"keras_vae[eval]\""
         ) from error
     bunch = datasets.load_digits()
-    images = Images(bunch.images.astype(np.uint8)[..., None], bunch.target.astype(np.int64), divisor=16.0)
+    images = Examples(bunch.images.astype(np.uint8)[..., None], bunch.target.astype(np.int64), divisor=16.0)
     return Splits(images, source="scikit-learn's load_digits")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import logging
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.data.sources import pictures
 from keras_vae.data.splits import Splits
 from keras_vae.utils.atomic_files import is_own
@@ -202,7 +202,7 @@ def _common_shape(known, image_size, is_gray):
 
 
 def _decode(members, shape, color, names, bad):
-    """Returns the pictures of one split as `Images`, or None if none can be read; adds the bad ones to `bad`."""
+    """Returns the pictures of one split as `Examples`, or None if none can be read; adds the bad ones to `bad`."""
     check_memory(len(members) * math.prod(shape), f"{len(members)} images of shape {shape}")
     values = np.empty((len(members), *shape), np.uint8)
 
@@ -216,7 +216,7 @@ def _decode(members, shape, color, names, bad):
         return None
     number = {name: i for i, name in enumerate(names)}
     labels = np.array([number[members[i].label] for i in good]) if names else None
-    return Images(values[good] if reasons else values, labels, divisor=255.0)
+    return Examples(values[good] if reasons else values, labels, divisor=255.0)
 
 
 def _manifest(folder, found):

@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.data.splits import Splits
 from keras_vae.utils.errors import reason
 from keras_vae.utils.memory import check_memory, inflated
@@ -61,14 +61,14 @@ def read_folder(folder: pathlib.Path) -> Splits:
 def _split(files, split, labeled):
     images = read(files[split, "images"], 3)[..., None]
     if not labeled:
-        return Images(images, divisor=255.0)
+        return Examples(images, divisor=255.0)
     labels = read(files[split, "labels"], 1)
     if len(labels) != len(images):
         raise ValueError(
             f"{files[split, 'labels']} must hold a label for each of the {len(images)} images of "
             f"{files[split, 'images'].name}. Received: {len(labels)} labels"
         )
-    return Images(images, labels.astype(np.int64), divisor=255.0)
+    return Examples(images, labels.astype(np.int64), divisor=255.0)
 
 
 def read(path: pathlib.Path, rank: int) -> np.ndarray:

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.data.splits import Splits
 from keras_vae.utils.errors import reason
 
@@ -64,7 +64,7 @@ def read(name: str, data_dir: str | None = None) -> Splits:
 def _images(split):
     values, labels = split["image"].numpy(), split.get("label")
     divisor = 255.0 if values.dtype == np.uint8 else 1.0
-    return Images(values, None if labels is None else labels.numpy(), divisor=divisor)
+    return Examples(values, None if labels is None else labels.numpy(), divisor=divisor)
 
 
 def _class_names(info):

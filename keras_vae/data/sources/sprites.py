@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_vae.data.images import Images
+from keras_vae.data.examples import Examples
 from keras_vae.utils.arguments import PositiveInt, checked
 
 SHAPES = ("square", "ellipse", "triangle")
@@ -17,7 +17,7 @@ MIN_SIZE = 16
 
 
 @checked
-def sprites(size: PositiveInt = 32) -> Images:
+def sprites(size: PositiveInt = 32) -> Examples:
     """Draws every combination of five factors: 4608 gray images of one white figure on black.
 
         pixel = 255 * (part of the pixel that the figure covers)
@@ -30,7 +30,7 @@ def sprites(size: PositiveInt = 32) -> Images:
       size: height and width in pixels, an integer of at least 16.
 
     Returns:
-      `Images` of uint8 values `(4608, size, size, 1)` presented in [0, 1], with the shape as label, and factors int64
+      `Examples` of uint8 values `(4608, size, size, 1)` presented in [0, 1], with the shape as label, and factors int64
       `(4608, 5)` in the order of `FACTOR_NAMES`, factor i from 0 to `FACTOR_SIZES[i]` - 1.
 
     Raises:
@@ -40,7 +40,7 @@ def sprites(size: PositiveInt = 32) -> Images:
         raise ValueError(f"`size` must be an integer of at least {MIN_SIZE}. Received: size={size!r}")
     factors = np.indices(FACTOR_SIZES).reshape(len(FACTOR_SIZES), -1).T
     drawn = [_draw(coverage, factors[factors[:, 0] == i], size) for i, coverage in enumerate(_COVERAGE)]
-    return Images(np.concatenate(drawn), labels=factors[:, 0].copy(), factors=factors, divisor=255.0)
+    return Examples(np.concatenate(drawn), labels=factors[:, 0].copy(), factors=factors, divisor=255.0)
 
 
 def _draw(coverage, factors, size):

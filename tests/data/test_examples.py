@@ -6,7 +6,7 @@ import weakref
 import numpy as np
 import pytest
 
-from keras_vae.data import BINARIZATIONS, Images, binarize, dequantize
+from keras_vae.data import BINARIZATIONS, Examples, binarize, dequantize
 
 GRAY = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
 
@@ -14,13 +14,13 @@ GRAY = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
 def numbered(count=10, **kwargs):
     """Returns images that hold nothing but their own number, labeled by 10 times it."""
     values = np.broadcast_to(np.arange(count, dtype=np.float32)[:, None, None, None], (count, 2, 3, 1))
-    return Images(values.copy(), labels=10 * np.arange(count), **kwargs)
+    return Examples(values.copy(), labels=10 * np.arange(count), **kwargs)
 
 
 def gray(count=10, **kwargs):
     """Returns random 8-bit images."""
     values = np.random.default_rng(0).integers(0, 256, (count, 2, 3, 1), dtype=np.uint8)
-    return Images(values, divisor=255.0, **kwargs)
+    return Examples(values, divisor=255.0, **kwargs)
 
 
 def epochs_of(images, batch_size, count, **kwargs):
@@ -55,12 +55,12 @@ def test_weights_that_are_none_are_named(bad):
 @pytest.mark.parametrize("name", ["labels", "weights"])
 def test_a_part_of_another_length_is_refused_by_name(name):
     with pytest.raises(ValueError, match=rf"`{name}` must have one entry for each of the 4 .*{name} with 3"):
-        Images(np.zeros((4, 2, 2, 1)), **{name: np.zeros(3)})
+        Examples(np.zeros((4, 2, 2, 1)), **{name: np.zeros(3)})
 
 
 def test_no_examples_are_refused():
     with pytest.raises(ValueError, match="`values` must be an array of at least one number"):
-        Images(np.zeros((0, 2, 2, 1)))
+        Examples(np.zeros((0, 2, 2, 1)))
 
 
 @pytest.mark.parametrize("index", [slice(2, 5), slice(None, None, 3), slice(-1, None)])
@@ -74,9 +74,9 @@ def test_a_slice_keeps_examples_labels_weights_and_presentation(index):
 
 
 def test_limits_are_those_of_the_presented_values():
-    np.testing.assert_array_equal(Images(GRAY[:, 2:4], divisor=255.0).limits(), np.float32([32 / 255, 63 / 255]))
+    np.testing.assert_array_equal(Examples(GRAY[:, 2:4], divisor=255.0).limits(), np.float32([32 / 255, 63 / 255]))
     np.testing.assert_array_equal(numbered().limits(), [0, 9])
-    assert np.isnan(Images(np.float32([[1.0, np.nan]])).limits()).all()
+    assert np.isnan(Examples(np.float32([[1.0, np.nan]])).limits()).all()
 
 
 def test_mean_is_the_mean_example_as_presented():
@@ -95,7 +95,7 @@ def test_deviation_is_that_of_the_values_as_presented():
     mean = images.mean()
     # 10%: one draw of a thousand examples.
     np.testing.assert_allclose(binarize(images, "dynamic").deviation(), np.sqrt(mean * (1 - mean)), rtol=0.1)
-    np.testing.assert_allclose(Images(np.float32([[1e12], [-1e12]])).deviation(), [1e12], rtol=1e-6)
+    np.testing.assert_allclose(Examples(np.float32([[1e12], [-1e12]])).deviation(), [1e12], rtol=1e-6)
 
 
 def test_numpy_gives_every_example_scaled_to_its_divisor():
@@ -177,7 +177,7 @@ def test_blocks_hold_exactly_the_batches(block_size, counts, initial_epoch, shuf
 
 @pytest.mark.parametrize("make", [lambda images: images.batches(4), lambda images: images.blocks(4, 2)])
 def test_no_thread_that_tunes_is_waited_for_when_an_iterator_ends(make):
-    assert make(Images(np.zeros((9, 2), np.uint8))).options().autotune.enabled is False
+    assert make(Examples(np.zeros((9, 2), np.uint8))).options().autotune.enabled is False
 
 
 def test_the_filling_of_a_partial_block_weighs_nothing():
@@ -205,14 +205,14 @@ def test_a_negative_seed_or_epoch_is_refused_by_name(name):
 
 
 def test_two_dynamic_presentations_differ_within_and_between_epochs():
-    same = Images(np.repeat(GRAY, 4, axis=0), divisor=255.0, noise="bernoulli")
+    same = Examples(np.repeat(GRAY, 4, axis=0), divisor=255.0, noise="bernoulli")
     draws = [x for epoch in epochs_of(same, 1, 2) for x, _, _ in epoch]
     assert {np.unique(x).size for x in draws} == {2}
     assert all(np.any(one != other) for one, other in itertools.combinations(draws, 2))
 
 
 def test_dynamic_presentations_average_to_the_gray_value():
-    same = Images(np.repeat(GRAY, 250, axis=0), divisor=255.0, noise="bernoulli")
+    same = Examples(np.repeat(GRAY, 250, axis=0), divisor=255.0, noise="bernoulli")
     draws = np.concatenate([x for epoch in epochs_of(same, 250, 20) for x, _, _ in epoch])
     probability = np.arange(256) / 255
     mean = draws.reshape(-1, 256).mean(axis=0, dtype=np.float64)
@@ -224,7 +224,7 @@ def test_dynamic_presentations_average_to_the_gray_value():
 @pytest.mark.parametrize("value", [0, 255])
 def test_black_and_white_are_certain(value):
     # A float32 uniform is exactly 0 once in 2^23 draws: 2^25 draws see several.
-    images = Images(np.full((16, 512, 512), value, np.uint8), divisor=255.0, noise="bernoulli")
+    images = Examples(np.full((16, 512, 512), value, np.uint8), divisor=255.0, noise="bernoulli")
     for ((x, _, _),) in epochs_of(images, 16, 8, shuffle=False):
         assert x.min() == x.max() == value / 255
 
@@ -248,7 +248,7 @@ def test_static_is_one_fixed_draw_whatever_the_epoch():
 @pytest.mark.parametrize("scale", [1, 255], ids=["floating", "uint8"])
 def test_static_draws_average_to_the_gray_value(scale):
     values = np.repeat(GRAY, 4000, axis=0)
-    images = Images(values if scale == 255 else values / np.float32(255), divisor=float(scale))
+    images = Examples(values if scale == 255 else values / np.float32(255), divisor=float(scale))
     mean = binarize(images, "static").numpy().reshape(-1, 256).mean(axis=0, dtype=np.float64)
     probability = np.arange(256) / 255
     standard_error = np.sqrt(probability * (1 - probability) / 4000)
@@ -259,7 +259,7 @@ def test_static_draws_average_to_the_gray_value(scale):
     ("values", "divisor"), [(np.uint8([0, 127, 128, 255]), 255.0), (np.float32([0, 0.4999, 0.5, 1]), 1.0)]
 )
 def test_threshold_is_one_from_one_half_on(values, divisor):
-    images = binarize(Images(values.reshape(4, 1, 1, 1), divisor=divisor), "threshold")
+    images = binarize(Examples(values.reshape(4, 1, 1, 1), divisor=divisor), "threshold")
     np.testing.assert_array_equal(images.numpy().ravel(), [0, 0, 1, 1])
     np.testing.assert_array_equal(images.limits(), [0, 1])
 
@@ -277,7 +277,7 @@ def test_binarization_keeps_labels(binarization):
 @pytest.mark.parametrize("value", [np.nan, 1.001, -0.001, np.inf])
 @pytest.mark.parametrize("binarization", BINARIZATIONS[:3])
 def test_values_outside_the_unit_interval_cannot_be_binarized(binarization, value):
-    images = Images(np.float32([0.5, value]).reshape(2, 1, 1, 1))
+    images = Examples(np.float32([0.5, value]).reshape(2, 1, 1, 1))
     with pytest.raises(ValueError, match=rf"`binarization` must be 'none' .*binarization='{binarization}'"):
         binarize(images, binarization)
 
@@ -295,7 +295,7 @@ def test_dequantized_images_fill_their_levels_and_nothing_else():
     np.testing.assert_array_equal(np.floor(x * 256), np.broadcast_to(gray().values, x.shape))
     assert (x.min() >= 0.0, x.max() < 1.0) == (True, True)
     # The places within the levels are uniform: mean 1/2, variance 1/12.
-    place = dequantize(Images(np.full((100, 20, 20, 1), 7, np.uint8), divisor=255.0), fixed=True).numpy() * 256 - 7
+    place = dequantize(Examples(np.full((100, 20, 20, 1), 7, np.uint8), divisor=255.0), fixed=True).numpy() * 256 - 7
     assert abs(place.mean() - 0.5) < 4 * np.sqrt(1 / 12 / place.size)
     assert abs(place.var() - 1 / 12) < 4 * np.sqrt(1 / 180 / place.size)
 
@@ -320,7 +320,7 @@ def test_statistics_of_dequantized_images_are_those_of_the_draws():
     assert many.max() <= high <= 1.0
 
 
-@pytest.mark.parametrize("images", [Images(np.zeros((3, 2, 2, 1), np.float32)), gray(noise="bernoulli")])
+@pytest.mark.parametrize("images", [Examples(np.zeros((3, 2, 2, 1), np.float32)), gray(noise="bernoulli")])
 def test_dequantization_wants_8_bit_values(images):
     with pytest.raises(ValueError, match=r"`dequantization` needs 8-bit images"):
         dequantize(images)
@@ -336,7 +336,7 @@ def test_what_is_presented_one_way_is_not_presented_another_way_too():
 
 def test_a_data_set_that_is_used_up_leaves_nothing_in_memory():
     # TensorFlow keeps the Python function behind each `numpy_function` for the life of the process.
-    images = Images(np.zeros((4, 2, 2, 1), np.uint8), weights=np.ones(4))
+    images = Examples(np.zeros((4, 2, 2, 1), np.uint8), weights=np.ones(4))
     next(iter(images.batches(2)))
     gone = weakref.ref(images)
     del images

@@ -27,7 +27,7 @@ class Block(NamedTuple):
 
 @checked
 @dataclasses.dataclass(frozen=True, eq=False)
-class Images:
+class Examples:
     """Examples in memory, presented as float32.
 
     Values are divided by `divisor`, which is 255 for 8-bit images. With `noise` each presentation is then a fresh draw:
@@ -80,7 +80,7 @@ class Images:
         return len(self.values)
 
     def __repr__(self) -> str:
-        return f"Images(count={len(self)}, event_shape={self.event_shape}, noise={self.noise!r})"
+        return f"Examples(count={len(self)}, event_shape={self.event_shape}, noise={self.noise!r})"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self.numpy().astype(dtype or np.float32)
@@ -90,8 +90,8 @@ class Images:
         """Shape of all examples, (count, ...)."""
         return self.values.shape
 
-    def __getitem__(self, index: Any) -> "Images":
-        """Returns the examples of a slice or an array of indices as `Images`; a single index gives one example."""
+    def __getitem__(self, index: Any) -> "Examples":
+        """Returns the examples of a slice or an array of indices as `Examples`; a single index gives one example."""
         index = slice(index, index + 1 or None) if isinstance(index, int | np.integer) else index
         picked: dict[str, Any] = {name: getattr(self, name) for name in _PER_EXAMPLE}
         values: dict[str, Any] = {name: a if a is None else a[index] for name, a in picked.items()}

@@ -164,12 +164,12 @@ def kl_bars(kl: ArrayLike, threshold: PositiveFloat = 0.01) -> Figure:
 
 
 @checked
-def neighbours(samples: Pictures, nearest: PicturesOfEach) -> Figure:
+def neighbors(samples: Pictures, nearest: PicturesOfEach) -> Figure:
     """Draws each sample and, to its right behind a gap, the training images nearest to it.
 
     Args:
       samples: array `(count, height, width, channels)` with values in [0, 1].
-      nearest: array `(count, neighbors, height, width, channels)`, `training[latent.nearest_neighbours(...)[0]]`.
+      nearest: array `(count, neighbors, height, width, channels)`, `training[latent.nearest_neighbors(...)[0]]`.
     """
     gap = np.ones_like(samples)
     rows = np.concatenate([samples[:, None], gap[:, None], nearest], axis=1)

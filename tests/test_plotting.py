@@ -188,9 +188,9 @@ def test_a_threshold_of_zero_is_refused_by_name():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_neighbours_stand_beside_their_sample(channels):
+def test_neighbors_stand_beside_their_sample(channels):
     samples, nearest = random_images(2, channels=channels), random_images(6, channels=channels)
-    figure = plotting.neighbours(samples, nearest.reshape(2, 3, 3, 4, channels))
+    figure = plotting.neighbors(samples, nearest.reshape(2, 3, 3, 4, channels))
     gap = np.ones((1, 3, 4, channels))
     rows = [np.concatenate([samples[i : i + 1], gap, nearest[3 * i : 3 * i + 3]]) for i in range(2)]
     expected = plotting.tile(np.concatenate(rows), 5)
@@ -211,7 +211,7 @@ def test_neighbours_stand_beside_their_sample(channels):
         lambda: plotting.traversal_grid(random_images(6, channels=3)[:, None]),
         lambda: plotting.kl_bars(np.linspace(3, 0, 40)),
         lambda: plotting.kl_bars(np.zeros(1)),
-        lambda: plotting.neighbours(random_images(2), random_images(6).reshape(2, 3, 3, 4, 1)),
+        lambda: plotting.neighbors(random_images(2), random_images(6).reshape(2, 3, 3, 4, 1)),
     ],
 )
 def test_every_figure_renders_to_png_bytes_of_its_size(make):

@@ -162,7 +162,7 @@ def attribute_probe(codes: ArrayLike, labels: ArrayLike, test_fraction: Fraction
 
 
 @checked
-def nearest_neighbours(
+def nearest_neighbors(
     samples: Examples | ArrayLike, training: Examples | ArrayLike, count: PositiveInt = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """Finds the training examples nearest to each sample, to see whether a model only reproduces them.

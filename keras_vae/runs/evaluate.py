@@ -147,10 +147,10 @@ def draw(vae: VAE, dataset: Dataset, report: dict) -> dict:
     # A conditional model draws one sample for the class of each test image, of which there may be fewer.
     samples = vae.sample(NUM_PICTURES if condition is None else len(test), seed=0, condition=condition).numpy()
     training = dataset.train.numpy()
-    index, _ = latent.nearest_neighbours(samples, training, min(4, len(training)))
+    index, _ = latent.nearest_neighbors(samples, training, min(4, len(training)))
     figures = {
         "traversal": plotting.traversal_grid(np.stack(rows), values, busiest),
-        "neighbours": plotting.neighbours(samples, training[index]),
+        "neighbors": plotting.neighbors(samples, training[index]),
     }
     if kl:
         figures["kl_per_dimension"] = plotting.kl_bars(np.array(kl))

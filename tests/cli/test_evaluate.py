@@ -81,7 +81,7 @@ def test_it_scores_the_codes_of_all_examples_against_the_known_factors(run_dir, 
 
 
 def test_it_draws_its_figures(run_dir, evaluated):
-    for name in ("traversal", "neighbours", "kl_per_dimension"):
+    for name in ("traversal", "neighbors", "kl_per_dimension"):
         picture = matplotlib.image.imread(run_dir / "evaluation" / f"{name}.png")
         assert min(picture.shape[:2]) > 100
         assert picture[..., :3].std() > 0.02
@@ -138,7 +138,7 @@ def tiny(tmp_path, monkeypatch):
         vae.save(tmp_path / "run" / "model.keras")
         write_json(tmp_path / "run" / "config.json", config.to_dict())
         folder = evaluate.evaluate_run(tmp_path / "run", 2)
-        assert {path.stem for path in folder.glob("*.png")} == {"traversal", "neighbours", "kl_per_dimension"}
+        assert {path.stem for path in folder.glob("*.png")} == {"traversal", "neighbors", "kl_per_dimension"}
         return json.loads((folder / "evaluation.json").read_text())
 
     return make

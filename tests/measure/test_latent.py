@@ -9,7 +9,7 @@ from keras_vae.measure.latent import (
     attribute_probe,
     attribute_vector,
     interpolate,
-    nearest_neighbours,
+    nearest_neighbors,
     traverse,
 )
 
@@ -188,23 +188,23 @@ def test_labels_that_cannot_be_probed_are_refused_by_name(labels, test_fraction,
 
 
 @pytest.mark.parametrize("count", [1, 3, 40])
-def test_neighbours_are_those_of_all_pairs(count, monkeypatch):
+def test_neighbors_are_those_of_all_pairs(count, monkeypatch):
     monkeypatch.setattr(latent, "MAX_SAMPLES", 4)
     monkeypatch.setattr(latent, "MAX_TRAINING", 7)
     random = np.random.default_rng(0)
     training, samples = random.random((40, 3, 2, 1), np.float32), random.random((9, 3, 2, 1), np.float32)
     squared = ((samples[:, None].astype(float) - training) ** 2).sum((2, 3, 4))
-    index, distances = nearest_neighbours(samples, training, count)
+    index, distances = nearest_neighbors(samples, training, count)
     np.testing.assert_array_equal(index, np.argsort(squared, axis=1)[:, :count])
     np.testing.assert_allclose(distances, np.sort(squared, axis=1)[:, :count], rtol=1e-12)
 
 
 def test_a_copy_is_at_distance_zero_and_images_are_measured_as_presented():
     training = Examples(np.random.default_rng(0).integers(0, 256, (50, 4, 4, 1), np.uint8), divisor=255.0)
-    index, distances = nearest_neighbours(training[[7, 30]], training, 2)
+    index, distances = nearest_neighbors(training[[7, 30]], training, 2)
     np.testing.assert_array_equal(index[:, 0], [7, 30])
     np.testing.assert_array_equal(distances[:, 0], [0.0, 0.0])
-    np.testing.assert_array_equal(nearest_neighbours(training.numpy()[[7]], training)[0], [[7]])
+    np.testing.assert_array_equal(nearest_neighbors(training.numpy()[[7]], training)[0], [[7]])
     assert distances[:, 1].min() > 0.1
 
 
@@ -217,9 +217,9 @@ def test_a_copy_is_at_distance_zero_and_images_are_measured_as_presented():
         (np.zeros((2, 4)), 0, "`count` must be a positive integer.*count=0"),
     ],
 )
-def test_neighbours_that_cannot_be_found_are_refused_by_name(samples, count, message):
+def test_neighbors_that_cannot_be_found_are_refused_by_name(samples, count, message):
     with pytest.raises(ValueError, match=message):
-        nearest_neighbours(samples, np.zeros((3, 2, 2)), count)
+        nearest_neighbors(samples, np.zeros((3, 2, 2)), count)
 
 
 def test_an_anomaly_score_is_minus_the_log_probability(vae, binary):

@@ -100,7 +100,7 @@ EXAMPLES = {
     "keras_vae.callbacks.ImageGrids.folder": lambda: "/nowhere/folder",
     "run_dir": lambda: "/nowhere/run",
     "samples": images,
-    "keras_vae.plotting.neighbours.samples": numbers(3, 4, 4, 1),
+    "keras_vae.plotting.neighbors.samples": numbers(3, 4, 4, 1),
     "objectives.schedules.as_schedule.name": lambda: "value",
     "seed": lambda: 0,
     "start": numbers(2),

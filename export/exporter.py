@@ -180,7 +180,7 @@ class _Export:
         else:
             part = images[:NUM_IMAGES]
             x, classes = part.numpy(), None if classes is None else part.labels
-        return x, None if classes is None else self.vae.as_condition(classes).numpy()
+        return x.astype(self.vae.event_dtype), None if classes is None else self.vae.as_condition(classes).numpy()
 
     def saved_model(self):
         """Writes the SavedModel with all signatures and any batch size."""

@@ -113,7 +113,7 @@ class Signatures:
     def inputs(self, name: str, batch_size: int | None) -> dict[str, tf.TensorSpec]:
         """Returns the inputs of a signature; a `batch_size` of None accepts any."""
         vae = self._vae
-        x = tf.TensorSpec((batch_size, *vae.event_shape), tf.float32, "x")
+        x = tf.TensorSpec((batch_size, *vae.event_shape), vae.event_dtype, "x")
         z, z0, z1 = (tf.TensorSpec((n, vae.latent_dim), tf.float32) for n in (batch_size, 1, 1))
         seed, steps = (tf.TensorSpec((), tf.int32) for _ in range(2))
         temperature = tf.TensorSpec((), tf.float32)

@@ -139,7 +139,9 @@ class Parity:
         """Returns a few images from the support of the likelihood, and their conditions."""
         count = self._count(NUM_FEW_CHECKS)
         condition = conditions(self.vae, count)
-        return self.vae.sample(count, seed=5, output="sample", **condition).numpy(), condition
+        return self.vae.sample(count, seed=5, output="sample", **condition).numpy().astype(
+            self.vae.event_dtype
+        ), condition
 
     def _count(self, least):
         return -(-least // self.batch_size) * self.batch_size

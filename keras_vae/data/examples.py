@@ -1,6 +1,7 @@
 """One split of a data set in memory, and how its examples are presented to a model."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -12,6 +13,9 @@ from keras_vae.utils import checks
 from keras_vae.utils.arguments import ArrayLike, NonNegativeInt, PositiveFloat, PositiveInt, checked
 
 BINARIZATIONS = ("dynamic", "static", "threshold", "none")
+# How examples are called in logs and errors, by the rank of one of them.
+KINDS = {1: "vectors", 2: "series", 3: "images"}
+_INT32 = np.iinfo(np.int32)
 _PER_EXAMPLE = ("values", "labels", "weights", "factors")
 
 
@@ -28,20 +32,22 @@ class Block(NamedTuple):
 @checked
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
-    """Examples in memory, presented as float32.
+    """Examples of any shape in memory, for example vectors `(d,)`, series `(time, channels)` or images.
 
-    Values are divided by `divisor`, which is 255 for 8-bit images. With `noise` each presentation is then a fresh draw:
+    Values are divided by `divisor`, which is 255 for 8-bit images. They are presented as float32. Integers of more than
+    8 bits with divisor 1 and no noise, such as counts and tokens, are presented as int32. With `noise` each presentation is then a fresh draw:
     "bernoulli" takes the divided values as probabilities of 1 (`binarize` makes such images), "uniform" adds noise as
     wide as the step between two `levels` (`dequantize` makes such images).
 
     Attributes:
-      values: array `(count, ...)`, uint8 or floating.
+      values: array `(count, ...)`, floating, integer or bool.
       labels: array `(count, ...)` or None.
       weights: float array `(count,)`, the weight of each example in the mean over a batch, or None.
       factors: integer array `(count, num_factors)` of known generating factors, or None.
       divisor: what `values` are divided by.
       noise: "bernoulli", "uniform" or None.
       levels: number of equally spaced levels that the values had before uniform noise was added to them, or None.
+      present_as: "float32" or "int32", the type in which the examples are presented whatever their values are, or None.
     """
 
     values: ArrayLike
@@ -51,6 +57,7 @@ class Examples:
     divisor: PositiveFloat = 1.0
     noise: Literal["bernoulli", "uniform"] | None = None
     levels: PositiveInt | None = None
+    present_as: Literal["float32", "int32"] | None = None
 
     def __post_init__(self) -> None:
         for name in ("values", "weights"):
@@ -83,7 +90,7 @@ class Examples:
         return f"Examples(count={len(self)}, event_shape={self.event_shape}, noise={self.noise!r})"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return self.numpy().astype(dtype or np.float32)
+        return self.numpy().astype(dtype or self.dtype)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -102,8 +109,30 @@ class Examples:
         """Shape of one example."""
         return self.values.shape[1:]
 
+    @property
+    def kind(self) -> str:
+        """What the examples are by their rank: "vectors", "series", "images", or "examples" of any other rank."""
+        return KINDS.get(len(self.event_shape), "examples")
+
+    @functools.cached_property
+    def dtype(self) -> np.dtype:
+        """Type in which the examples are presented, float32 or int32."""
+        if self.present_as is not None:
+            return np.dtype(self.present_as)
+        is_wide = self._as_stored and self.values.dtype.itemsize > 1
+        # Integers that int32 cannot hold are presented as float32, which rounds them; a cast would make other numbers.
+        fits = is_wide and _INT32.min <= self.values.min() and self.values.max() <= _INT32.max
+        return np.dtype("int32" if fits else "float32")
+
+    @property
+    def _as_stored(self) -> bool:
+        """Whether the presented values are the integers that are stored."""
+        return self.values.dtype.kind in "iu" and self.divisor == 1 and self.noise is None
+
     def limits(self) -> np.ndarray:
         """Returns the smallest and largest value as presented; both are NaN if a value is."""
+        if self._as_stored:
+            return np.array([self.values.min(), self.values.max()]).astype(self.dtype)
         limits = np.array([self.values.min(), self.values.max()], np.float32) / self.divisor
         return dither(limits, np.array([0.0, 1.0], np.float32), self.levels) if self.noise == "uniform" else limits
 
@@ -120,11 +149,14 @@ class Examples:
 
     @checked
     def numpy(self, seed: int = 0) -> np.ndarray:
-        """Returns all examples as one float32 array; with `noise`, it is one draw, determined by `seed`."""
+        """Returns all examples as one array of type `dtype`; with `noise`, it is one draw, determined by `seed`."""
         if self.noise == "bernoulli":
-            return bernoulli_draw(self.values, self.divisor, seed).astype(np.float32)
+            return bernoulli_draw(self.values, self.divisor, seed).astype(self.dtype)
+        if self._as_stored:
+            return self.values.astype(self.dtype)
         x = self.values.astype(np.float32) / np.float32(self.divisor)
-        return dither(x, _uniform(x.shape, seed), self.levels) if self.noise == "uniform" else x
+        x = dither(x, _uniform(x.shape, seed), self.levels) if self.noise == "uniform" else x
+        return x.astype(self.dtype, copy=False)
 
     @checked
     def batches(
@@ -149,11 +181,11 @@ class Examples:
             bit to these rows of the whole batch; rows past its end are examples of weight 0.
 
         Returns:
-          Elements `(x, y, weight)`: float32 `(batch_size, ...)`; labels `(batch_size, ...)`, or `()` when there are
+          Elements `(x, y, weight)`: x `(batch_size, ...)` of type `dtype`; labels `(batch_size, ...)`, or `()` when there are
           none; float32 `(batch_size,)`.
         """
         steps = self._steps(batch_size, 1, shuffle, seed, initial_epoch, rows)
-        batches = steps.map(lambda batch, _: (tf.cast(batch[0], tf.float32), *batch[1:]))
+        batches = steps.map(lambda batch, _: (tf.cast(batch[0], self.dtype), *batch[1:]))
         return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
     @checked
@@ -165,7 +197,7 @@ class Examples:
         seed: NonNegativeInt = 0,
         initial_epoch: NonNegativeInt | Callable = 0,
     ) -> tf.data.Dataset:
-        """Returns the batches of `batches` stacked to a `Block` of `block_size`; Bernoulli draws are `bool` in it."""
+        """Returns the batches of `batches` stacked to a `Block` of `block_size`; draws of a Bernoulli are bool in it."""
         steps = self._steps(batch_size, block_size, shuffle, seed, initial_epoch)
         stacked = steps.batch(block_size, drop_remainder=True)
         return stacked.map(lambda batches, real: Block(batches, tf.reduce_sum(real))).prefetch(2)
@@ -182,7 +214,7 @@ class Examples:
         labels = None if self.labels is None else tf.constant(self.labels)
         weights = tf.ones(len(self)) if self.weights is None else tf.constant(self.weights, tf.float32)
         columns = np.array(range(batch_size) if rows is None else rows)
-        num_examples = len(self)
+        num_examples, dtype, as_stored = len(self), self.dtype, self._as_stored
 
         # TensorFlow never frees the function of a `numpy_function`, so this one must not refer to the data.
         def plan(epoch):
@@ -203,13 +235,16 @@ class Examples:
 
         def present(index, is_example, draw_seed, real):
             weight = tf.gather(weights, index) * is_example
-            x = tf.cast(tf.gather(values, index), tf.float32) / self.divisor
+            x = tf.gather(values, index)
+            x = x if as_stored else tf.cast(x, tf.float32) / self.divisor
             if self.noise is not None:
                 # The draws of all rows before are made too, because a row must get the same draw as in the whole batch.
                 shape = (columns[-1] + 1, *x.shape[1:])
                 uniform = tf.random.stateless_uniform(shape, draw_seed, alg="philox")[columns[0] :]
                 bernoulli = self.noise == "bernoulli"
                 x = uniform < x if bernoulli else dither(x, uniform, self.levels)
+            # A draw of a Bernoulli stays bool here, because a block of them then takes a quarter of the memory.
+            x = x if self.noise == "bernoulli" else tf.cast(x, dtype)
             y = () if labels is None else tf.gather(labels, index)
             return (x, y, weight), real
 

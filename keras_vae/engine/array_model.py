@@ -50,6 +50,11 @@ class ArrayModel(BuiltBefore):
         self._first_epoch: Callable[[], int] | None = None
         self.turn = Turn()
 
+    @property
+    def event_dtype(self) -> Literal["float32", "int32"]:
+        """The type of x in a step."""
+        return "float32"
+
     @checked
     def compile(
         self,

@@ -56,7 +56,7 @@ def _block_runner(model, step_function):
     def run(block):
         def step(i):
             x, *rest = tf.nest.map_structure(lambda stacked: stacked[i], block.batches)
-            return step_function((tf.cast(x, tf.float32), *rest))
+            return step_function((tf.cast(x, model.event_dtype), *rest))
 
         if getattr(step_function, "returns_metrics", False):
             tf.while_loop(lambda i: i < block.count, lambda i: (step(i), i + 1)[1:], (tf.constant(0),))

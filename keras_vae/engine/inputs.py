@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -56,7 +56,7 @@ def checked_examples(model: keras.Model, x: Any, y: Any = None, sample_weight: A
     """Returns what the user passed as `Examples` that fit a model.
 
     Args:
-      model: a model with `event_shape`, `condition_dim` and `check_data(examples, name)`.
+      model: a model with `event_shape`, `event_dtype`, `condition_dim` and `check_data(examples, name)`.
       x: examples, or a pair `[x, condition]` for a conditional model.
       y: condition or None; beside such a pair it may be x again, as the target of the reconstruction.
       sample_weight: weights `(count,)` or None.
@@ -72,9 +72,32 @@ def checked_examples(model: keras.Model, x: Any, y: Any = None, sample_weight: A
         y = y if is_real(y) else None
         if isinstance(x, Examples) and not (x.labels is None or is_real(x.labels)):
             x = dataclasses.replace(x, labels=None)
-    examples = as_examples(x, y, sample_weight, ("x", name))
+    examples = presented(as_examples(x, y, sample_weight, ("x", name)), model.event_dtype)
     model.check_data(examples, name)
     return examples
+
+
+def presented(examples: Examples, dtype: Literal["float32", "int32"]) -> Examples:
+    """Returns examples that are presented in the type that a model takes.
+
+    Raises:
+      ValueError: if the model takes integers, and a value is none.
+    """
+    if examples.dtype == dtype:
+        return examples
+    if dtype == "int32":
+        check_whole(examples.numpy())
+    return dataclasses.replace(examples, present_as=dtype)
+
+
+def check_whole(x: np.ndarray) -> None:
+    """Raises `ValueError` unless all numbers of x are integers that int32 can hold."""
+    limits = np.iinfo(np.int32)
+    if not (np.all(x == np.round(x)) and float(np.min(x)) >= limits.min and float(np.max(x)) <= limits.max):
+        raise ValueError(
+            "`x` must be integers that int32 can hold: the likelihood is one of integers. "
+            f"Received: {x.dtype} from {np.min(x):g} to {np.max(x):g}, not all of them such integers"
+        )
 
 
 def inputs_of(model: keras.Model, x: Any) -> Any:
@@ -88,6 +111,8 @@ def inputs_of(model: keras.Model, x: Any) -> Any:
     else:
         condition = x.labels if isinstance(x, Examples) else None
     x = x.numpy() if isinstance(x, Examples) else as_numbers("x", x)
+    if model.event_dtype == "int32":
+        check_whole(x)
     if model.condition_dim is None:
         return x
     if condition is None:

@@ -10,7 +10,7 @@ import tensorflow as tf
 class KerasFiles(keras.Model):
     """A `keras.Model` that knows its input shape, so that it can be exported before it was ever called.
 
-    A subclass sets `event_shape` and `condition_dim`.
+    A subclass sets `event_shape`, `event_dtype` and `condition_dim`.
     """
 
     def export(
@@ -31,7 +31,7 @@ class KerasFiles(keras.Model):
           format: "tf_saved_model", "litert" or another format of `keras.Model.export`, but not "onnx".
           verbose: whether to print what was written.
           input_signature: structure of `keras.InputSpec`; None is x `(None, *event_shape)`, and for a conditional
-            model the pair of x and the condition `(None, condition_dim)`, both float32.
+            model the pair of x and the condition, float32 `(None, condition_dim)`.
           **kwargs: further arguments of `keras.Model.export`.
 
         Raises:
@@ -44,7 +44,7 @@ class KerasFiles(keras.Model):
                 "format='onnx'. `export.exporter.export_model(vae, folder, Options(onnx=True))` writes the decoder"
             )
         if input_signature is None:
-            inputs = [keras.InputSpec(shape=(None, *shape), dtype="float32") for shape in self._input_shapes()]
+            inputs = [keras.InputSpec(shape=(None, *shape), dtype=dtype) for shape, dtype in self._inputs()]
             input_signature = inputs if len(inputs) == 1 else [tuple(inputs)]
         super().export(filepath, format=format, verbose=verbose, input_signature=input_signature, **kwargs)
 
@@ -53,7 +53,7 @@ class KerasFiles(keras.Model):
 
         The batch size is always free. `dynamic_batch=False` asks for that of the first call, but none was ever fixed.
         """
-        inputs = tuple(tf.TensorSpec((None, *shape), tf.float32) for shape in self._input_shapes())
+        inputs = tuple(tf.TensorSpec((None, *shape), dtype) for shape, dtype in self._inputs())
         return (inputs if len(inputs) == 1 else (inputs,), {})
 
     def save(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
@@ -69,5 +69,6 @@ class KerasFiles(keras.Model):
             )
         return super().save(filepath, *args, **kwargs)
 
-    def _input_shapes(self):
-        return [self.event_shape] if self.condition_dim is None else [self.event_shape, (self.condition_dim,)]
+    def _inputs(self):
+        x = (self.event_shape, self.event_dtype)
+        return [x] if self.condition_dim is None else [x, ((self.condition_dim,), "float32")]

@@ -170,6 +170,9 @@ class _BatchCheck:
         condition = None if condition_dim is None else y
         count = tf.size(x) // int(np.prod(event))
         fine = _has_shape(x, (count, *event)) & self._model.decoder.likelihood.in_support(x)
+        dtype = tf.as_dtype(self._model.event_dtype)
+        if dtype.is_integer and x.dtype.is_floating:
+            fine &= tf.reduce_all(x == tf.round(x))
         if target is not None:
             fine &= _has_shape(target, (count, *event)) & _equal(x, target)
         if weight is not None:
@@ -194,7 +197,7 @@ class _BatchCheck:
 
         checked = tf.cond(fine, lambda: True, lambda: tf.numpy_function(look, given, tf.bool))
         with tf.control_dependencies([checked]):
-            x = tf.ensure_shape(x, (None, *event))
+            x = tf.cast(tf.ensure_shape(x, (None, *event)), dtype)
         if weight is not None:
             return x, () if y is None else y, tf.ensure_shape(weight, (None,))
         return (x,) if y is None else (x, y)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -40,13 +40,15 @@ class Likelihood(Part):
     Feature maps `(batch, height, width, filters)` with the height and width of x are projected by a convolution. All
     other features are flattened and projected by a dense layer. A subclass implements `distribution` and
     `initial_parameters`, and sets `support`, the range of x, and `mean_range`, the range of the mean of p(x|z), which
-    is None if it is unbounded.
+    is None if it is unbounded. A likelihood of integers, such as categories or counts, sets `event_dtype` to "int32".
 
     Args:
       event_shape: shape of one x, for example `(28, 28, 1)`.
       kernel_size: height and width of the kernel of the convolution.
     """
 
+    # The type in which `log_prob` takes x, "float32" or "int32". A model casts x to it wherever x enters.
+    event_dtype: Literal["float32", "int32"] = "float32"
     # Whether p(x|z) is a density rather than a probability.
     is_density = True
     support = (-math.inf, math.inf)

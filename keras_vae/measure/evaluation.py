@@ -90,6 +90,8 @@ def describe_measure(vae: VAE, examples: Examples) -> str:
         return "density of the values as they are, without dequantization: not comparable with a probability"
     if likelihood.num_levels:
         return f"probability of values on {likelihood.num_levels} levels"
+    if likelihood.event_dtype == "int32":
+        return "probability of integers"
     if _is_binary(examples):
         return "probability of binary values"
     return "none: a Bernoulli of values between 0 and 1 is no likelihood, and not comparable"
@@ -108,7 +110,8 @@ def bits_per_dimension(vae: VAE, examples: Examples, log_likelihood: float) -> f
     likelihood = vae.decoder.likelihood
     if likelihood.is_density:
         return bits + math.log2(examples.levels) if examples.levels else None
-    return bits if likelihood.num_levels or _is_binary(examples) else None
+    is_probability = likelihood.num_levels or likelihood.event_dtype == "int32" or _is_binary(examples)
+    return bits if is_probability else None
 
 
 def _is_binary(examples):
@@ -134,7 +137,8 @@ def mean_kl_per_dimension(vae: VAE, data: Examples | ArrayLike) -> list[float] |
 def reconstruction_error(vae: VAE, data: Examples | ArrayLike) -> float:
     """Returns the squared distance of x from its reconstruction, summed over the values of x, mean over examples."""
     examples = as_examples(data, names=("data", "y"))
-    squares = [tf.math.squared_difference(x, vae.reconstruct(x, c)).numpy() for x, c in batches(vae, examples)]
+    pairs = ((tf.cast(x, tf.float32), vae.reconstruct(x, c)) for x, c in batches(vae, examples))
+    squares = [tf.math.squared_difference(x, tf.cast(mean, tf.float32)).numpy() for x, mean in pairs]
     return float(np.concatenate(squares).reshape(len(examples), -1).sum(axis=1).mean(dtype=np.float64))
 
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_vae.data.examples import Examples
+from keras_vae.engine.inputs import presented
 from keras_vae.utils.arguments import ArrayLike, PositiveInt, Seed, Shape, checked
 
 # The real images are split into halves, and a covariance takes at least two images of each.
@@ -65,7 +66,7 @@ class ClassifierFeatures:
             keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         )
         steps = -(-len(images) // batch_size)
-        batches = images.batches(batch_size, seed=self.seed)
+        batches = presented(images, "float32").batches(batch_size, seed=self.seed)
         self._classifier.fit(batches, steps_per_epoch=steps, epochs=int(epochs), shuffle=False, verbose=0)
         return self
 
@@ -73,13 +74,13 @@ class ClassifierFeatures:
     def accuracy(self, images: Examples) -> float:
         """Returns the share of `images` whose label has the largest logit."""
         self._check(images)
-        predicted = self._classifier.predict(images.numpy(), batch_size=512, verbose=0).argmax(axis=1)
+        predicted = self._classifier.predict(np.asarray(images, np.float32), batch_size=512, verbose=0).argmax(axis=1)
         return float(np.mean(predicted == images.labels))
 
     @checked
     def __call__(self, x: Examples | ArrayLike) -> np.ndarray:
         """Returns features, float64 `(count, num_features)`, of `Examples` or of x `(count, *event_shape)`."""
-        x = x.numpy() if isinstance(x, Examples) else np.asarray(x, np.float32)
+        x = np.asarray(x, np.float32)
         if x.shape[1:] != self.event_shape:
             raise ValueError(
                 f"`x` must have shape (count, {', '.join(map(str, self.event_shape))}). Received: shape {x.shape}"

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_vae.data.examples import Examples
 from keras_vae.distributions.sampling import center
-from keras_vae.engine.inputs import as_examples
+from keras_vae.engine.inputs import as_examples, presented
 from keras_vae.models.vae import VAE
 from keras_vae.utils.arguments import ArrayLike, checked
 
@@ -17,7 +17,7 @@ BATCH_SIZE = 1000
 @checked
 def batches(vae: VAE, examples: Examples) -> Iterator[tuple]:
     """Yields tensors x and condition of up to `BATCH_SIZE` examples at a time; condition is None if there is none."""
-    values = examples.numpy()
+    values = presented(examples, vae.event_dtype).numpy()
     for start in range(0, len(values), BATCH_SIZE):
         part = slice(start, start + BATCH_SIZE)
         condition = None if vae.condition_dim is None else vae.as_condition(examples.labels[part])  # type: ignore[index]

@@ -1,7 +1,7 @@
 """`Encoder`, which maps x to q(z|x)."""
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ from keras_vae.utils.arguments import ArrayLike, PositiveInt, checked
 class Encoder(Stack):
     """Maps x to the distribution q(z|x), or x and a condition c to q(z|x, c).
 
-    The trunk sees x minus `input_mean`, which is 0 until `adapt` sets it. To this is added a learned linear function of
+    The trunk sees x minus `input_mean`, which is 0 until `adapt` sets it; it sees integers as they are. To this is added a learned linear function of
     the condition, so that the input of the trunk keeps its shape. For a dense trunk it is as good as appending c to x.
 
     Calling it returns a `tfd` distribution with batch shape `(batch,)` and event shape `(latent_dim,)`.
@@ -29,6 +29,8 @@ class Encoder(Stack):
     """
 
     head_name = "posterior"
+    # The type of x, for which the trunk is built. A model sets it to that of its likelihood.
+    event_dtype: Literal["float32", "int32"] = "float32"
 
     @checked
     def __init__(
@@ -48,7 +50,7 @@ class Encoder(Stack):
         return inputs + tf.reshape(self._condition_image(condition), (-1, *inputs.shape[1:]))
 
     def call(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool | None = None) -> tfd.Distribution:
-        return super().call(x - self.input_mean, condition, training=training)
+        return super().call(x if x.dtype.is_integer else x - self.input_mean, condition, training=training)
 
     @checked
     def adapt(self, mean: ArrayLike) -> None:

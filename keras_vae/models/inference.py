@@ -13,7 +13,7 @@ from keras_vae.data.examples import Examples
 from keras_vae.distributions.noise import Noise, NoiseSource, Tempered
 from keras_vae.distributions.sampling import draw
 from keras_vae.engine.conditions import for_samples
-from keras_vae.engine.inputs import checked_examples
+from keras_vae.engine.inputs import check_whole, checked_examples
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import ArrayLike, NoiseSeed, NonNegativeFloat, NumberOrArray, PositiveInt, checked
 
@@ -22,7 +22,10 @@ class Inference(keras.Model):
     """Mixin of a model with `encoder`, `decoder`, `prior` and their shapes."""
 
     def _as_tensor(self, x):
-        x = tf.cast(as_tensor("x", x.numpy() if isinstance(x, Examples) else x), tf.float32)
+        x = as_tensor("x", x.numpy() if isinstance(x, Examples) else x)
+        if self.event_dtype == "int32" and x.dtype.is_floating and not tf.is_symbolic_tensor(x):
+            check_whole(x.numpy())
+        x = tf.cast(x, self.event_dtype)
         if x.shape[1:] != self.event_shape:
             raise ValueError(
                 f"`x` must have shape (batch, {', '.join(map(str, self.event_shape))}). Received: {tuple(x.shape)}"

@@ -17,6 +17,8 @@ class Stack(Part):
     """
 
     head_name: str
+    # The type of the inputs.
+    event_dtype = "float32"
 
     def __init__(
         self, trunk: keras.layers.Layer, head: keras.layers.Layer, condition_dim: int | None = None, **kwargs: Any
@@ -51,7 +53,7 @@ class Stack(Part):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         # The trunk is called symbolically, because a user's own trunk may have no `build` or `compute_output_shape`.
-        features = self.trunk(keras.KerasTensor(self.trunk_shape(input_shape)))
+        features = self.trunk(keras.KerasTensor(self.trunk_shape(input_shape), dtype=self.event_dtype))
         if not isinstance(features, keras.KerasTensor):
             raise ValueError(
                 f"`trunk` must return one tensor of features: the {self.head_name} makes a distribution of them, its "

@@ -75,7 +75,7 @@ class Steps(ArrayModel):
         step: tf.Tensor | int = 0,
     ) -> LatentBatch:
         """Encodes a batch and returns it for an objective; `condition` is float `(batch, condition_dim)` or None."""
-        x = tf.cast(x, tf.float32)
+        x = tf.cast(x, self.event_dtype)
         # The prior comes first: a VampPrior calls the encoder too, and Keras keeps the losses of the last call alone,
         # which must be those of the data.
         prior = self.prior_distribution(condition)

@@ -2,7 +2,7 @@
 
 import math
 import random
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import keras
 import tensorflow as tf
@@ -14,7 +14,7 @@ from keras_vae.distributions.sampling import center
 from keras_vae.engine.conditions import as_condition, check_condition
 from keras_vae.engine.finite import weights_are_finite
 from keras_vae.engine.frozen_layers import freeze_new_layers, frozen_layers, set_frozen_layers
-from keras_vae.engine.inputs import as_examples
+from keras_vae.engine.inputs import as_examples, presented
 from keras_vae.engine.keras_compat import layers_of
 from keras_vae.engine.keras_files import KerasFiles
 from keras_vae.engine.streams import is_stream
@@ -78,6 +78,7 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         self.latent_dim = encoder.posterior.latent_dim
         self.condition_dim = encoder.condition_dim
         self.event_shape = decoder.likelihood.event_shape
+        encoder.event_dtype = self.event_dtype
         self.prior = StandardNormal(self.latent_dim) if prior is None else prior
         self._trackers = {}
         self.objective = objectives.ELBO() if objective is None else objective
@@ -87,6 +88,11 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         self._test_steps = tf.Variable(0, trainable=False, dtype=tf.int64, aggregation=first)
         self._importance = ImportanceSampler(self)
         self._build_parts()
+
+    @property
+    def event_dtype(self) -> Literal["float32", "int32"]:
+        """The type of x, to which the model casts what it is given: the one that the likelihood takes."""
+        return self.decoder.likelihood.event_dtype
 
     def _check_parts(self, objective):
         if self.prior.latent_dim != self.latent_dim:
@@ -111,10 +117,16 @@ class VAE(Settings, Inference, KerasFiles, Steps):
                 f"Received: prior with condition_dim={self.prior.condition_dim}"
             )
         plain = self.condition_dim is None and posterior.has_density_at_other_codes
-        if self.prior.needs_encoder and not plain:
+        takes_integers = self.event_dtype == "int32"
+        if self.prior.needs_encoder and (takes_integers or not plain):
             raise ValueError(
-                "`prior` must not be made of the encoder in a conditional model or with a flow posterior. "
-                f"Received: {type(self.prior).__name__}"
+                "`prior` must not be made of the encoder in a conditional model, with a flow posterior or for a "
+                f"likelihood of integers. Received: {type(self.prior).__name__}"
+            )
+        if self.condition_dim is not None and takes_integers:
+            raise ValueError(
+                f"`condition_dim` must be None for a likelihood of integers: the encoder adds the condition to x. "
+                f"Received: condition_dim={self.condition_dim}"
             )
 
     def _build_parts(self):
@@ -140,7 +152,7 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         if isinstance(x, tuple | list):
             x, condition = x
         condition = self.as_condition(condition)
-        z = center(self.encoder(x, condition, training=training))
+        z = center(self.encoder(tf.cast(x, self.event_dtype), condition, training=training))
         return self.decoder(z, condition, training=training).mean()
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
@@ -179,9 +191,11 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         """
         if is_stream(data):
             raise ValueError(f"`data` must be an array or `Examples`. Received: {type(data).__name__}")
-        examples = as_examples(data, names=("data", "y"))
+        examples = presented(as_examples(data, names=("data", "y")), self.event_dtype)
         self._check_values(examples)
-        self.encoder.adapt(examples.mean())
+        if self.event_dtype == "float32":
+            # A mean of integers, which may be names of categories, is nothing to subtract from them.
+            self.encoder.adapt(examples.mean())
         likelihood = self.decoder.likelihood
         likelihood.adapt(examples.mean(), *([examples.deviation()] if likelihood.learns_scale else []))
         self.prior.adapt(examples)

@@ -105,6 +105,56 @@ def test_numpy_gives_every_example_scaled_to_its_divisor():
     np.testing.assert_array_equal(numbered().numpy(), numbered().values)
 
 
+@pytest.mark.parametrize("dtype", ["int16", "int32", "int64", "uint16", "uint32"])
+@pytest.mark.parametrize("shape", [(7,), (5, 2), (4, 3, 1), (2, 3, 2, 1)])
+def test_integers_are_presented_as_int32(dtype, shape):
+    values = np.random.default_rng(0).integers(0, 300, (10, *shape)).astype(dtype)
+    tokens = Examples(values)
+    assert tokens.dtype == np.int32
+    assert np.asarray(tokens).dtype == tokens.numpy().dtype == tokens.limits().dtype == np.int32
+    np.testing.assert_array_equal(tokens.numpy(), values)
+    np.testing.assert_array_equal(tokens.limits(), [values.min(), values.max()])
+    (x, _, _), *_ = epochs_of(tokens, 10, 1, shuffle=False)[0]
+    block = next(iter(tokens.blocks(5, 2, shuffle=False)))
+    assert x.dtype == block.batches[0].dtype == np.int32
+    np.testing.assert_array_equal(x, values)
+    np.testing.assert_array_equal(np.concatenate(block.batches[0]), values)
+
+
+@pytest.mark.parametrize("present_as", ["int32", "float32"])
+def test_the_type_of_the_presentation_can_be_chosen(present_as):
+    values = np.arange(20).reshape(10, 2)
+    for examples in (Examples(values, present_as=present_as), Examples(np.float64(values), present_as=present_as)):
+        assert examples.dtype == examples[2:5].dtype == examples.numpy().dtype == present_as
+        np.testing.assert_array_equal(examples.numpy(), values)
+        (x, _, _), *_ = epochs_of(examples, 10, 1, shuffle=False)[0]
+        assert x.dtype == present_as
+        np.testing.assert_array_equal(x, values)
+
+
+@pytest.mark.parametrize(
+    "examples",
+    [
+        Examples(np.uint8([[1], [200]])),
+        Examples(np.int8([[1], [-7]])),
+        Examples(np.array([[True], [False]])),
+        Examples(np.int64([[1], [2]]), divisor=2.0),
+        Examples(np.int64([[1], [0]]), noise="bernoulli"),
+        Examples(np.int64([[1], [2**31]])),
+        Examples(np.float64([[1], [2]])),
+    ],
+)
+def test_all_others_are_presented_as_float32(examples):
+    assert examples.dtype == examples.numpy().dtype == np.float32
+    expected = examples.values.astype(np.float32) / np.float32(examples.divisor)
+    np.testing.assert_array_equal(examples.numpy(), expected)
+
+
+@pytest.mark.parametrize(("shape", "kind"), [((7,), "vectors"), ((5, 2), "series"), ((4, 3, 1), "images")])
+def test_the_rank_says_what_the_examples_are(shape, kind):
+    assert Examples(np.zeros((2, *shape))).kind == kind
+
+
 def test_numpy_of_dynamic_images_is_a_binary_draw_of_its_seed():
     images = gray(noise="bernoulli")
     assert set(np.unique(images.numpy())) == {0.0, 1.0}

@@ -35,9 +35,9 @@ class Examples:
     """Examples of any shape in memory, for example vectors `(d,)`, series `(time, channels)` or images.
 
     Values are divided by `divisor`, which is 255 for 8-bit images. They are presented as float32. Integers of more than
-    8 bits with divisor 1 and no noise, such as counts and tokens, are presented as int32. With `noise` each presentation is then a fresh draw:
-    "bernoulli" takes the divided values as probabilities of 1 (`binarize` makes such images), "uniform" adds noise as
-    wide as the step between two `levels` (`dequantize` makes such images).
+    8 bits with divisor 1 and no noise, such as counts and tokens, are presented as int32. With `noise` each
+    presentation is a fresh draw: "bernoulli" takes the divided values as probabilities of 1 (`binarize` makes such
+    images), "uniform" adds noise as wide as the step between two `levels` (`dequantize` makes such images).
 
     Attributes:
       values: array `(count, ...)`, floating, integer or bool.
@@ -181,8 +181,8 @@ class Examples:
             bit to these rows of the whole batch; rows past its end are examples of weight 0.
 
         Returns:
-          Elements `(x, y, weight)`: x `(batch_size, ...)` of type `dtype`; labels `(batch_size, ...)`, or `()` when there are
-          none; float32 `(batch_size,)`.
+          Elements `(x, y, weight)`: examples `(batch_size, ...)` of type `dtype`; labels `(batch_size, ...)`, or `()`
+          when there are none; float32 `(batch_size,)`.
         """
         steps = self._steps(batch_size, 1, shuffle, seed, initial_epoch, rows)
         batches = steps.map(lambda batch, _: (tf.cast(batch[0], self.dtype), *batch[1:]))
@@ -197,7 +197,7 @@ class Examples:
         seed: NonNegativeInt = 0,
         initial_epoch: NonNegativeInt | Callable = 0,
     ) -> tf.data.Dataset:
-        """Returns the batches of `batches` stacked to a `Block` of `block_size`; draws of a Bernoulli are bool in it."""
+        """Returns the batches of `batches` stacked to a `Block` of `block_size`, in which Bernoulli draws are bool."""
         steps = self._steps(batch_size, block_size, shuffle, seed, initial_epoch)
         stacked = steps.batch(block_size, drop_remainder=True)
         return stacked.map(lambda batches, real: Block(batches, tf.reduce_sum(real))).prefetch(2)

@@ -17,8 +17,9 @@ from keras_vae.utils.arguments import ArrayLike, PositiveInt, checked
 class Encoder(Stack):
     """Maps x to the distribution q(z|x), or x and a condition c to q(z|x, c).
 
-    The trunk sees x minus `input_mean`, which is 0 until `adapt` sets it; it sees integers as they are. To this is added a learned linear function of
-    the condition, so that the input of the trunk keeps its shape. For a dense trunk it is as good as appending c to x.
+    The trunk sees x minus `input_mean`, which is 0 until `adapt` sets it, or integers as they are. To this is added a
+    learned linear function of the condition, so that the input of the trunk keeps its shape. For a dense trunk it is
+    as good as appending c to x.
 
     Calling it returns a `tfd` distribution with batch shape `(batch,)` and event shape `(latent_dim,)`.
 

@@ -139,11 +139,9 @@ def test_the_report_calls_them_integers(trained):
 )
 def test_numbers_between_integers_are_refused(use):
     vae, x = make_model(), sentences(10) + 0.5
+    stream = tf.data.Dataset.from_tensor_slices(x).batch(5)
     with pytest.raises(ValueError, match=r"`x` must be integers that int32 can hold.* float(32|64) from"):
-        if use == "stream":
-            vae.fit(tf.data.Dataset.from_tensor_slices(x).batch(5), verbose=0)
-        else:
-            getattr(vae, use)(x)
+        vae.fit(stream, verbose=0) if use == "stream" else getattr(vae, use)(x)
 
 
 def test_words_outside_of_the_support_are_refused():
@@ -152,7 +150,7 @@ def test_words_outside_of_the_support_are_refused():
 
 
 def test_what_mixes_into_x_is_refused():
-    with pytest.raises(ValueError, match="`prior` must not be made of the encoder .* likelihood of integers"):
+    with pytest.raises(ValueError, match=r"`prior` must not be made of the encoder .* likelihood of integers"):
         make_model(prior=kv.priors.VampPrior(2, (LENGTH,), 3))
     with pytest.raises(ValueError, match="`condition_dim` must be None for a likelihood of integers"):
         kv.VAE(

@@ -25,7 +25,7 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "num_samples",
         16,
-        "how many pictures one call of the signature `sample` draws",
+        "how many examples one call of the signature `sample` draws",
         lower_bound=1,
         upper_bound=MAX_ROWS,
     )
@@ -45,7 +45,7 @@ def define_flags() -> None:
     flags.DEFINE_float(
         "max_nats",
         0.5,
-        "a variant that costs more nats an image is reported and not written",
+        "a variant that costs more nats an example is reported and not written",
         lower_bound=0,
         upper_bound=MAX_NATS,
     )

@@ -45,7 +45,7 @@ class Options:
       files: which TFLite files to write, names of `export.signatures.FILES`.
       variants: which variants of them to write, names of `export.variants.VARIANTS`. If there are others than float32,
         all are measured.
-      max_nats: a variant that costs more nats an image than this is reported and not written; a number of at least 0.
+      max_nats: a variant that costs more nats an example than this is reported and not written; a number of at least 0.
       onnx: whether to write the decoder as ONNX too.
       web: whether to write a page that draws with the decoder, in the folder `web`.
       litertjs: folder of an unpacked npm package @litertjs/core for the page; None downloads it from npm once.
@@ -166,7 +166,7 @@ class _Export:
         self.vae, self.folder, self.options = vae, folder, options
         self.signatures = Signatures(vae, options.num_samples)
         self.files, self.left_out = {}, {}
-        self._measured_on = "draws of the model" if dataset is None else f"test images of {dataset.name}"
+        self._measured_on = "draws of the model" if dataset is None else f"test {dataset.test.kind} of {dataset.name}"
         if options.measured:
             test, condition = self._examples(None if dataset is None else dataset.test, seed=11)
             self._cost = Cost(vae, self.signatures, test, condition)
@@ -276,7 +276,7 @@ class _Export:
             return "its cost in nats cannot be measured: the signature that shows it is left out"
         cost = -min(changes)
         if not cost <= self.options.max_nats:
-            return f"it costs {cost:.2f} nats an image, more than {self.options.max_nats:g}"
+            return f"it costs {cost:.2f} nats an example, more than {self.options.max_nats:g}"
         return None
 
     def _parity(self, run: Any, tolerance: Any) -> Parity:

@@ -78,7 +78,7 @@ def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, op
         "files": files,
         "test_elbo": report.get("test_elbo"),
         "test_log_likelihood": report.get("test_log_likelihood"),
-        "unit": "nats per image",
+        "unit": f"nats per {'image' if len(vae.event_shape) == 3 else 'example'}",
         "data": report.get("data"),
     }
 

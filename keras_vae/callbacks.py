@@ -27,14 +27,15 @@ _DPI = 100
 
 
 class ImageGrids(keras.callbacks.Callback):
-    """Draws reconstructions and samples after every few epochs, each time of the same images and from the same seed.
+    """Draws reconstructions and samples after every few epochs, each time of the same examples and from the same seed.
 
     Epoch n writes `reconstructions-00000n.png` and `samples-00000n.png` to `folder`, and the images "reconstructions"
     and "samples" to the TensorBoard events of `log_dir`, at step n - 1, because Keras counts epochs from 0.
 
     Args:
-      images: array `(count, *event_shape)` or `keras_vae.data.Examples` to reconstruct; values outside [0, 1] are
-        clipped. For a conditional model the labels of `Examples` are the conditions, and the samples take them in turn.
+      images: array `(count, *event_shape)` or `keras_vae.data.Examples` to reconstruct, of any shape; they are drawn by
+        `keras_vae.plotting.example_grid`, which clips values of pictures to [0, 1]. For a conditional model the labels
+        of `Examples` are the conditions, and the samples take them in turn.
       folder: folder of the PNG files; it is made if it does not exist.
       log_dir: folder of the TensorBoard events.
       every: epochs from one drawing to the next, a positive integer.
@@ -99,7 +100,7 @@ class ImageGrids(keras.callbacks.Callback):
         samples = self.model.sample(self._num_samples, seed=self._seed, condition=rows).numpy()
         return {
             "reconstructions": plotting.reconstructions(self._x, reconstruction, self._columns),
-            "samples": plotting.image_grid(samples, self._columns),
+            "samples": plotting.example_grid(samples, self._columns),
         }
 
 

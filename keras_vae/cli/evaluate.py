@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("run_dir", metavar="RUN_DIR", type=os.path.expanduser)
     samples = config.FIELDS["num_importance_samples"]
-    text = f"samples an image: {options.expected(samples)} (default 500)"
+    text = f"samples an example: {options.expected(samples)} (default 500)"
     add("--num_importance_samples", type=_number("num_importance_samples"), default=500, help=text)
     add("--overwrite", action="store_true", help="replace RUN_DIR/evaluation if it exists")
     return parser

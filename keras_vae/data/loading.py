@@ -32,6 +32,8 @@ POSSIBLE = (
 
 Name = Annotated[str | os.PathLike, Kind(POSSIBLE, "names", is_path)]
 Color = Annotated[str, Kind("a color: a name of CSS, or '#RRGGBB'", "colors", lambda v: isinstance(v, str))]
+# What is known of the generating factors of a data set.
+_FACTORS: dict[str, Any] = {"sprites": {"factor_names": FACTOR_NAMES, "categorical_factors": CATEGORICAL_FACTORS}}
 ImageSize = Annotated[
     int | tuple[int, int],
     Kind(
@@ -53,7 +55,7 @@ class Dataset:
       validation: examples to choose settings by, cut from the training set if the source has none; one fixed draw if
         binarized.
       test: examples to measure with once, at the end; one fixed draw if binarized.
-      binarization: "dynamic", "static", "threshold" or "none".
+      binarization: "dynamic", "static", "threshold" or "none"; always "none" for data that are no images.
       dequantization: "uniform" or "none".
       factor_names: names of the generating factors in `Examples.factors`, empty if they are not known.
       categorical_factors: indices of those factors whose values have no order.
@@ -76,7 +78,7 @@ class Dataset:
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        """Shape of one example, (height, width, channels)."""
+        """Shape of one example, for example (height, width, channels) or (values,)."""
         return self.train.event_shape
 
     def describe(self) -> dict:
@@ -111,6 +113,7 @@ def load(
     test_fraction: Fraction = 1 / 6,
     on_bad_image: Literal["stop", "skip"] = "stop",
     background: Color = "white",
+    data_kind: arrays.DataKind = "auto",
 ) -> Dataset:
     """Loads a data set into memory.
 
@@ -135,12 +138,14 @@ def load(
       on_bad_image: what to do about pictures in a folder that cannot be read: "stop" raises, "skip" leaves them out.
       background: color behind the pictures of a folder that have an alpha channel or a transparent color; it is applied
         before they are resized. A name of CSS, for example "white", or "#RRGGBB".
+      data_kind: what the arrays of an .npy or .npz file are: "vectors" `(count, values)`, "series" `(count, time)` or
+        `(count, time, channels)`, "images" `(count, height, width)` or `(count, height, width, channels)`; "auto" takes
+        two dimensions for vectors, and three or four for images. Only images are binarized and dequantized.
 
     Raises:
       ValueError: if a value is out of range, or the data cannot be found or read; the message says where it searched.
     """
     name = os.fspath(name) if isinstance(name, os.PathLike) else name
-
     pictures.as_color(background)  # a wrong color is an error before anything is read
     if binarization is None:
         binarization = "dynamic" if name == "mnist" else "none"
@@ -149,32 +154,46 @@ def load(
             f"`dequantization` must be 'none' for binarized images. "
             f"Received: dequantization={dequantization!r} and binarization={binarization!r}"
         )
-    splits = _read(name, data_dir, _size(image_size), on_bad_image, background)
-    train, validation, test = divide(splits, test_fraction, validation_fraction, seed, name)
+    splits = _read(name, data_dir, _size(image_size), on_bad_image, background, data_kind)
+    _check_presentation(splits.train.kind, binarization, dequantization)
+    parts = divide(splits, test_fraction, validation_fraction, seed, name)
     if dequantization == "auto":
-        gray = all(part.values.dtype == np.uint8 and part.divisor > 1 for part in (train, test))
+        gray = all(part.values.dtype == np.uint8 and part.divisor > 1 for part in parts)
         dequantization = "uniform" if gray else "none"
-
-    def presented(images, fixed, seed):
-        if dequantization == "uniform":
-            return dequantize(images, fixed, seed)
-        return binarize(images, "static" if fixed and binarization == "dynamic" else binarization, seed)
-
-    known: dict[str, Any] = {}
-    if name == "sprites":
-        known = {"factor_names": FACTOR_NAMES, "categorical_factors": CATEGORICAL_FACTORS}
+    train, validation, test = (
+        _presented(part, i > 0, seed + i, binarization, dequantization) for i, part in enumerate(parts)
+    )
     return Dataset(
         name,
-        train=presented(train, False, seed),
-        validation=presented(validation, True, seed + 1),
-        test=presented(test, True, seed + 2),
+        train,
+        validation,
+        test,
         binarization=binarization,
         dequantization=dequantization,
         class_names=splits.class_names,
         source=splits.source,
         manifest=splits.manifest,
-        **known,
+        **_FACTORS.get(name, {}),
     )
+
+
+def _check_presentation(kind, binarization, dequantization):
+    """Raises `ValueError` if data that are no images are to be presented in a way that is for images."""
+    for argument, value, others in (
+        ("binarization", binarization, ("none",)),
+        ("dequantization", dequantization, ("none", "auto")),
+    ):
+        if kind != "images" and value not in others:
+            raise ValueError(
+                f"`{argument}` must be 'none' for {kind}: it is for images. Received: {argument}={value!r}"
+            )
+
+
+def _presented(examples, fixed, seed, binarization, dequantization):
+    """Returns one part of a data set as it is presented: with `fixed`, all draws are made once, here."""
+    if dequantization == "uniform":
+        return dequantize(examples, fixed, seed)
+    return binarize(examples, "static" if fixed and binarization == "dynamic" else binarization, seed)
 
 
 def _size(image_size: ImageSize | None) -> tuple[int, int] | None:
@@ -185,22 +204,32 @@ def _size(image_size: ImageSize | None) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
-def _read(name, data_dir, image_size, on_bad_image, background):
+def _read(name, data_dir, image_size, on_bad_image, background, data_kind):
     """Returns the `Splits` of a name, folder or file."""
     if not isinstance(name, str) or not name:
         raise ValueError(f"`name` must be {POSSIBLE}. Received: {name!r}")
     path = pathlib.Path(os.path.expanduser(name))
     readers = {"mnist": _mnist, "sprites": _sprites, "digits": digits.read}
     here = name not in readers and (data_dir is None or _is_path(name))
-    if here and os.path.isdir(path):
-        return _read_folder(path, image_size, on_bad_image, background)
     exists = here and os.path.exists(path)
+    if here and os.path.isdir(path):
+        _check_images(data_kind, name)
+        return _read_folder(path, image_size, on_bad_image, background)
     if not exists and (_is_path(name) or (here and image_size is not None)):
         raise ValueError(f"There is no folder or file {path} (from {pathlib.Path.cwd()}). A data set is {POSSIBLE}")
     _check_no_size(image_size, name)
-    if name in readers:
-        return readers[name]()
-    return _read_file(path) if exists else _read_prepared(name, data_dir)
+    if exists:
+        return _read_file(path, data_kind)
+    _check_images(data_kind, name)
+    return readers[name]() if name in readers else _read_prepared(name, data_dir)
+
+
+def _check_images(data_kind, name):
+    if data_kind not in ("auto", "images"):
+        raise ValueError(
+            f"`data_kind` must be 'auto' or 'images' for all but .npy and .npz files. Received: "
+            f"data_kind={data_kind!r} for {name!r}"
+        )
 
 
 def _check_no_size(image_size, name):
@@ -222,10 +251,10 @@ def _is_path(name):
     return name.startswith((".", "~", "/")) or os.path.isabs(name) or name.lower().endswith(arrays.SUFFIXES)
 
 
-def _read_file(path):
+def _read_file(path, data_kind):
     if path.suffix.lower() not in arrays.SUFFIXES or not path.is_file():
         raise ValueError(f"A file of data must be .npy or .npz. Received: {path}. A data set is {POSSIBLE}")
-    return arrays.read(path)
+    return arrays.read(path, data_kind)
 
 
 def _read_prepared(name, data_dir):

@@ -20,6 +20,7 @@ from keras_vae.utils.json_files import read_json, run_file, write_json
 
 FILES = ("model.keras", "config.json", "report.json")
 FIGURES = ("samples.png", "reconstructions.png")
+_IMAGE_TASK = "unconditional-image-generation"
 # The source of a data set begins with these words if it was read from a path.
 _FROM_DISK = re.compile("(arrays|images|IDX files) in ")
 
@@ -104,7 +105,7 @@ def card(vae: VAE, report: dict, settings: dict, figures: list[str], license: st
         "library_name": "keras",
         **({"license": license} if license else {}),
         "tags": ["variational-autoencoder", "keras", "tensorflow-probability", "keras_vae"],
-        "pipeline_tag": "unconditional-image-generation",
+        **({"pipeline_tag": _IMAGE_TASK} if _is_of_images(report["data"]) else {}),
         "model-index": [{"name": name, "results": [result]}],
     }
     header = "\n".join(f"{key}: {json.dumps(value)}" for key, value in metadata.items())
@@ -116,6 +117,9 @@ def card(vae: VAE, report: dict, settings: dict, figures: list[str], license: st
     )
     measures = "\n".join(f"| {label} | {value} |" for label, value in _measures(report))
     condition = "" if vae.condition_dim is None else ", condition=0"
+    drawn, known, what = ("pictures", "images", f"{shape} examples")
+    if not _is_of_images(data):
+        drawn, known, what = ("examples", "examples", f"examples of shape ({shape})")
     pictures = "\n\n".join(f"![{pathlib.Path(name).stem}]({name})" for name in figures)
     return f"""---
 {header}
@@ -123,15 +127,15 @@ def card(vae: VAE, report: dict, settings: dict, figures: list[str], license: st
 
 # {_escaped(name)}
 
-A variational autoencoder of {shape} examples, trained with keras_vae on {data["name"]}: p(x|z) p(z) with z of
+A variational autoencoder of {what}, trained with keras_vae on {data["name"]}: p(x|z) p(z) with z of
 {vae.latent_dim} dimensions and {report["parameters"]:,} parameters. Posterior, prior, likelihood, objective: {parts}.
 
 ```python
 from keras_vae import hub
 
 vae = hub.from_pretrained({json.dumps(name, ensure_ascii=False)})
-x = vae.sample(16, seed=7{condition})  # the same pictures from the same seed, in an exported decoder too
-nats = vae.log_prob(images, num_samples=500)
+x = vae.sample(16, seed=7{condition})  # the same {drawn} from the same seed, in an exported decoder too
+nats = vae.log_prob({known}, num_samples=500)
 ```
 
 {pictures}
@@ -158,6 +162,10 @@ data set carries, its gaps and its bias too; a high likelihood is no proof that 
 """
 
 
+def _is_of_images(data):
+    return len(data["shape"]) == 3
+
+
 def _measures(report):
     rows = []
     if "test_elbo" in report:
@@ -177,7 +185,7 @@ def _result(report, data):
     values = {key: label for key, label in names.items() if key in report}
     values["test_reconstruction_error"] = "squared reconstruction error"
     return {
-        "task": {"type": "unconditional-image-generation"},
+        "task": {"type": _IMAGE_TASK if _is_of_images(data) else "other"},
         "dataset": {"name": data["name"], "type": data["name"]},
         "metrics": [{"type": key, "name": label, "value": report[key]} for key, label in values.items()],
     }

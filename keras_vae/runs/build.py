@@ -40,6 +40,7 @@ def build_model(config: Config, dataset: data.Dataset) -> VAE:
     Raises:
       ValueError: if the parts do not fit together, or do not fit the data, or the weights do not fit in memory.
     """
+    _check_network(config, dataset)
     with _weights_fit_in_memory():
         vae = _make(config, dataset)
     if config.adapt:
@@ -67,7 +68,17 @@ def load_data(config: Config) -> data.Dataset:
         config.test_fraction,
         config.on_bad_image,
         config.background,
+        config.data_kind,
     )
+
+
+def _check_network(config, dataset):
+    kind = dataset.train.kind
+    if config.network != "mlp" and kind != "images":
+        raise ValueError(
+            f"`network` must be mlp for {kind}, --network=mlp: {config.network} is made of convolutions of images "
+            f"(height, width, channels). Received: network={config.network!r} and data of shape {dataset.event_shape}"
+        )
 
 
 @contextlib.contextmanager

@@ -21,7 +21,14 @@ class Config:
         "mnist",
         "'mnist' (ships with the package), 'sprites' (drawn, factors known), 'digits' (scikit-learn's), a folder of "
         "images (sub-folders are labels; train/, test/ and validation/ are splits), a folder of IDX files, an .npy or "
-        ".npz file, or a tensorflow-datasets name",
+        ".npz file of images, series or vectors, or a tensorflow-datasets name",
+    )
+    data_kind: str = option(
+        "auto",
+        "what the arrays of an .npy or .npz file are: 'vectors' (count, values), 'series' (count, time) or (count, "
+        "time, channels), 'images' (count, height, width) or (count, height, width, channels); 'auto' takes two "
+        "dimensions for vectors, and more for images",
+        choices=("auto", "images", "series", "vectors"),
     )
     data_dir: str = option("", "folder of prepared tensorflow-datasets; empty: ~/tensorflow_datasets")
     image_size: str = option(
@@ -61,8 +68,8 @@ class Config:
     )
     network: str = option(
         "mlp",
-        "trunks of encoder and decoder; 'tfp' and 'cvae' are those of TensorFlow Probability's example and of "
-        "TensorFlow's tutorial, for images whose height and width are divisible by 4",
+        "trunks of encoder and decoder; all but 'mlp' are for images; 'tfp' and 'cvae' are those of TensorFlow "
+        "Probability's example and of TensorFlow's tutorial, for images whose height and width are divisible by 4",
         choices=("mlp", "conv", "tfp", "cvae"),
     )
     hidden_units: tuple = option(
@@ -126,7 +133,11 @@ class Config:
         acts_with=("objective", ("elbo",)),
     )
     num_samples: int = option(
-        5, "samples an image in objective=iwae and dreg", low=1, high=10_000, acts_with=("objective", ("iwae", "dreg"))
+        5,
+        "samples an example in objective=iwae and dreg",
+        low=1,
+        high=10_000,
+        acts_with=("objective", ("iwae", "dreg")),
     )
     free_bits: float = option(
         0.1,
@@ -183,7 +194,7 @@ class Config:
     )
     epsilon: float = option(1e-7, "epsilon of Adam", low=0, high=1000, open_ends=True)
     seed: int = option(0, "seed of everything random in the run", low=0, high=2**31 - 1)
-    num_importance_samples: int = option(500, "samples an image in the test log likelihood", low=1, high=_MANY)
+    num_importance_samples: int = option(500, "samples an example in the test log likelihood", low=1, high=_MANY)
     strategy: str = option(
         "none",
         "'mirrored' trains on all GPUs of this machine, 'multi_worker' on the workers that TF_CONFIG or a Slurm step "

@@ -1,7 +1,7 @@
 """Measures a finished run again, in more detail: `keras-vae evaluate RUN_DIR`.
 
 It writes RUN_DIR/evaluation with figures of the KL of each dimension, a traversal, and samples beside their nearest
-training images, and with evaluation.json: the test ELBO, log likelihood, the parts of the KL, the quality of samples
+training examples, and with evaluation.json: the test ELBO, log likelihood, the parts of the KL, the quality of samples
 and, if the factors of the data are known, disentanglement scores.
 """
 
@@ -144,7 +144,7 @@ def draw(vae: VAE, dataset: Dataset, report: dict) -> dict:
         vae.decode(codes, None if condition is None else np.repeat(condition[:1], len(codes))).mean().numpy()
         for codes in (latent.traverse(start, int(d), values) for d in busiest)
     ]
-    # A conditional model draws one sample for the class of each test image, of which there may be fewer.
+    # A conditional model draws one sample for the class of each test example, of which there may be fewer.
     samples = vae.sample(NUM_PICTURES if condition is None else len(test), seed=0, condition=condition).numpy()
     training = dataset.train.numpy()
     index, _ = latent.nearest_neighbors(samples, training, min(4, len(training)))

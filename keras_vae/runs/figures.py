@@ -17,21 +17,21 @@ def draw_figures(vae: VAE, dataset: Dataset, history: dict, folder: pathlib.Path
     """Writes reconstructions, samples, an interpolation, the learning curve and, for two dimensions, the latent map."""
     folder.mkdir(exist_ok=True)
     mark(folder)
-    images = dataset.validation[:20]
-    x, condition, rows = images.numpy(), None, None
+    examples = dataset.validation[:20]
+    x, condition, rows = examples.numpy(), None, None
     if vae.condition_dim is not None:
         # Each class has a column of samples. The path leads from one example to another in the class of the first.
-        condition, rows = images.labels, np.arange(100) % min(10, vae.condition_dim)
+        condition, rows = examples.labels, np.arange(100) % min(10, vae.condition_dim)
     ends = center(vae.encode(x, condition)).numpy()[[0, -1]]
     path = latent.interpolate(*ends, 10)
     figures = {
         "reconstructions": plotting.reconstructions(x, vae.reconstruct(x, condition).numpy()),
-        "samples": plotting.image_grid(
+        "samples": plotting.example_grid(
             vae.sample(100, seed=0, condition=rows).numpy(),
             10,
             "" if rows is None else f"samples, a column for each class from 0 to {rows.max()}",
         ),
-        "interpolation": plotting.image_grid(
+        "interpolation": plotting.example_grid(
             vae.decode(path, None if condition is None else np.repeat(condition[:1], 10)).mean().numpy(), 10
         ),
         "learning_curve": plotting.learning_curve(history),

@@ -146,8 +146,8 @@ def _end(vae, config, dataset, run_dir):
         vae = run_dir.model()  # without a strategy: the chief goes on alone
     draw_figures(vae, dataset, history, run_dir.figures)
 
-    message = "test set: %d importance samples for each of %d images"
-    logging.info(message, config.num_importance_samples, len(dataset.test))
+    message = "test set: %d importance samples for each of %d %s"
+    logging.info(message, config.num_importance_samples, len(dataset.test), dataset.test.kind)
     measured = evaluation.evaluate(vae, dataset.test, config.num_importance_samples, config.seed)
     report = {
         **{f"test_{key}" if key.startswith(MEASURES) else key: value for key, value in measured.items()},

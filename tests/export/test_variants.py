@@ -254,7 +254,7 @@ def test_int8_is_the_first_scheme_that_holds_and_a_gain_is_no_loss(export_with_c
     assert written == ["autoencoder.tflite", "autoencoder_float16.tflite", "autoencoder_int8.tflite"]
     assert files["autoencoder_int8.tflite"]["scheme"] == "dynamic_int8"
     refused = files.pop("autoencoder_int8.tflite (full_int8, not written)")
-    assert refused["not_written"] == "it costs 0.50 nats an image, more than 0.5"
+    assert refused["not_written"] == "it costs 0.50 nats an example, more than 0.5"
     assert (refused["scheme"], refused["bytes"] > 0) == ("full_int8", True)
     # What the quantizer cannot do is no reason to write nothing.
     failed = files.pop("autoencoder_weight_int8.tflite (weight_int8, not written)")
@@ -268,10 +268,10 @@ def test_without_a_scheme_that_holds_each_is_listed_with_its_reason(export_with_
     files, written, tried = export_with_costs([1.0, 0.25, np.nan, 1e-3], variants=("int8", "float16"), max_nats=0)
     assert written == ["autoencoder.tflite"]
     assert {name: entry["not_written"] for name, entry in files.items() if "not_written" in entry} == {
-        "autoencoder_int8.tflite (full_int8, not written)": "it costs 1.00 nats an image, more than 0",
-        "autoencoder_int8.tflite (dynamic_int8, not written)": "it costs 0.25 nats an image, more than 0",
-        "autoencoder_int8.tflite (weight_int8, not written)": "it costs nan nats an image, more than 0",
-        "autoencoder_float16.tflite (float16, not written)": "it costs 0.00 nats an image, more than 0",
+        "autoencoder_int8.tflite (full_int8, not written)": "it costs 1.00 nats an example, more than 0",
+        "autoencoder_int8.tflite (dynamic_int8, not written)": "it costs 0.25 nats an example, more than 0",
+        "autoencoder_int8.tflite (weight_int8, not written)": "it costs nan nats an example, more than 0",
+        "autoencoder_float16.tflite (float16, not written)": "it costs 0.00 nats an example, more than 0",
     }
     # NaN is no JSON.
     assert files["autoencoder_int8.tflite (weight_int8, not written)"]["log_likelihood_change"] is None

@@ -1,8 +1,9 @@
-"""Arrays of images and labels in .npy and .npz files."""
+"""Arrays of images, series or vectors, and of labels, in .npy and .npz files."""
 
 import math
 import pathlib
 import zipfile
+from typing import Literal
 
 import numpy as np
 
@@ -11,30 +12,48 @@ from keras_vae.data.sources import npy
 from keras_vae.data.splits import Splits
 from keras_vae.utils.errors import reason
 
+DataKind = Literal["auto", "images", "series", "vectors"]
 SUFFIXES = (".npy", ".npz")
 _CHUNK = 2**24
+_SHAPES = {
+    "images": "images (count, height, width) or (count, height, width, channels)",
+    "series": "series (count, time) or (count, time, channels)",
+    "vectors": "vectors (count, values)",
+}
+_RANKS = {"images": (3, 4), "series": (2, 3), "vectors": (2,)}
+# Which integers images may be, and how others become such.
+_INTEGERS = ("uint8 from 0 to 255", ".astype('uint8') or ")
+_KIND_OF_RANK = {2: "vectors", 3: "images", 4: "images"}
+_INT32 = np.iinfo(np.int32)
 
 
-def read(path: pathlib.Path) -> Splits:
-    """Reads images from an .npy file, or images and labels from an .npz file.
+def read(path: pathlib.Path, data_kind: DataKind = "auto") -> Splits:
+    """Reads examples from an .npy file, or examples and labels from an .npz file.
 
     The keys are `x_train` and `x_test` with or without `y_train` and `y_test`, or `x` with or without `y`, or one array
-    of any name. Images are `(count, height, width)` or `(count, height, width, channels)`. uint8 images are presented
-    in [0, 1], divided by 255 unless their values are only 0 and 1; bool and floating ones are presented as they are.
-    Labels are integers or text `(count,)` or `(count, 1)`; if they are not 0, 1, 2, ..., they are numbered in sorted
-    order.
+    of any name. Labels are integers or text `(count,)` or `(count, 1)`; if they are not 0, 1, 2, ..., they are numbered
+    in sorted order.
+
+      images   (count, height, width) or (count, height, width, channels), uint8, bool or floating; uint8 ones are
+               presented in [0, 1], divided by 255 unless their values are only 0 and 1
+      series   (count, time) or (count, time, channels), integers, bool or floating, presented as they are
+      vectors  (count, values), integers, bool or floating, presented as they are
+
+    Args:
+      path: the file.
+      data_kind: what the examples are; "auto" takes two dimensions for vectors, and three or four for images.
 
     Raises:
       ValueError: if the file is damaged, or holds something else; the message names file and key.
     """
     try:
         if path.suffix.lower() == ".npy":
-            return _splits({"x": npy.from_file(path)}, path)
+            return _splits({"x": npy.from_file(path)}, path, data_kind)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {reason(error)}") from error
     with _archive(path) as archive:
         keys = _keys([name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")], path)
-        return _splits({role: npy.from_archive(archive, key) for role, key in keys.items()}, path)
+        return _splits({role: npy.from_archive(archive, key) for role, key in keys.items()}, path, data_kind)
 
 
 def _archive(path):
@@ -65,56 +84,78 @@ def _listed(keys):
     return ", ".join([*sorted(keys)[:10], *(["..."] if len(keys) > 10 else [])]) or "no array"
 
 
-def _splits(arrays, path):
+def _splits(arrays, path, data_kind):
     names = ("train", "test") if "x_train" in arrays else ("",)
     x = [arrays[f"x_{name}" if name else "x"] for name in names]
     y = [arrays.get(f"y_{name}" if name else "y") for name in names]
+    kind = _kind(x[0], data_kind)
     for part, labels in zip(x, y, strict=True):
-        _check_images(part)
+        _check_examples(part, kind)
         if labels is not None:
             _check_labels(labels, part)
     if len(x) == 2 and (x[0].shape[1:], x[0].dtype) != (x[1].shape[1:], x[1].dtype):
         received = " and ".join(f"{part.dtype} {part.shape}" for part in x)
-        raise ValueError(f"{path} must hold training and test images of one size and type. Received: {received}")
-    values = [_values(part) for part in x]
+        raise ValueError(f"{path} must hold training and test {kind} of one size and type. Received: {received}")
+    values = [_values(part, kind) for part in x]
     labels, class_names = _numbered(y)
-    eight_bits = x[0].dtype == np.uint8 and max(int(v.max()) for v in values) > 1
+    eight_bits = kind == "images" and x[0].dtype == np.uint8 and max(int(v.max()) for v in values) > 1
     parts = [Examples(v, i, divisor=255.0 if eight_bits else 1.0) for v, i in zip(values, labels, strict=True)]
     return Splits(*parts, class_names=class_names, source=f"arrays in {path}")
 
 
-def _check_images(array):
-    if len(array.shape) not in (3, 4):
+def _kind(array, data_kind):
+    if data_kind != "auto":
+        return data_kind
+    if len(array.shape) not in _KIND_OF_RANK:
+        raise ValueError(f"{array.where} must be {', or '.join(_SHAPES.values())}. Received: shape {array.shape}")
+    return _KIND_OF_RANK[len(array.shape)]
+
+
+def _check_examples(array, kind):
+    if len(array.shape) not in _RANKS[kind]:
+        raise ValueError(f"{array.where} must be {_SHAPES[kind]}. Received: shape {array.shape}")
+    is_allowed = array.dtype in (np.uint8, bool) or array.dtype.kind in ("f" if kind == "images" else "fiu")
+    if array.dtype.shape or not is_allowed:
+        integers, convert = _INTEGERS if kind == "images" else ("integers", "")
+        is_wide = array.dtype.kind in "iu" and len(array.shape) == 3
+        other = ", or read it as series: data_kind='series', --data_kind=series" if is_wide else ""
         raise ValueError(
-            f"{array.where} must be images (count, height, width) or (count, height, width, channels). "
-            f"Received: shape {array.shape}"
-        )
-    if array.dtype.shape or not (array.dtype in (np.uint8, bool) or array.dtype.kind == "f"):
-        raise ValueError(
-            f"{array.where} must be uint8 from 0 to 255, bool, or floating. Received: {array.dtype}; convert it with "
-            ".astype('uint8') or .astype('float32')"
+            f"{array.where} must be {integers}, bool, or floating. Received: {array.dtype}; convert it with "
+            f"{convert}.astype('float32'){other}"
         )
 
 
-def _check_labels(array, images):
-    if array.shape not in ((images.shape[0],), (images.shape[0], 1)):
-        raise ValueError(f"{array.where} must be labels of shape ({images.shape[0]},). Received: shape {array.shape}")
+def _check_labels(array, examples):
+    if array.shape not in ((examples.shape[0],), (examples.shape[0], 1)):
+        raise ValueError(f"{array.where} must be labels of shape ({examples.shape[0]},). Received: shape {array.shape}")
     if array.dtype.kind not in "iubU":
         raise ValueError(f"{array.where} must be labels, integers or text. Received: {array.dtype}")
 
 
-def _values(array):
-    """Returns the images with a channel axis: 8-bit ones as they are stored, others as finite float32."""
+def _values(array, kind):
+    """Returns images and series with a channel axis: 8-bit ones as they are stored, integers as int32, else float32."""
     values = array.read()
     if array.dtype.kind == "b":
         values = np.asarray(values).view(np.uint8) != 0  # a file may hold other bytes than 0 and 1 as truth values
         values = values.astype(np.uint8)
     elif array.dtype.kind == "f":
-        values = _finite(values, array.where)
-    return values if values.ndim == 4 else values[..., None]
+        values = _finite(values, array.where, kind)
+    elif array.dtype.itemsize > 1:
+        values = _int32(values, array.where)
+    return values[..., None] if values.ndim == min(_RANKS[kind]) and kind != "vectors" else values
 
 
-def _finite(values, where):
+def _int32(values, where):
+    low, high = int(values.min()), int(values.max())
+    if low < _INT32.min or high > _INT32.max:
+        raise ValueError(
+            f"{where} must hold integers from {_INT32.min} to {_INT32.max}. Received: from {low} to {high}; convert it "
+            "with .astype('float32')"
+        )
+    return values.astype(np.int32)
+
+
+def _finite(values, where, kind):
     result = np.empty(values.shape, np.float32)
     step = max(1, _CHUNK // max(1, math.prod(values.shape[1:])))
     for start in range(0, len(values), step):
@@ -124,7 +165,7 @@ def _finite(values, where):
         bad = int((~np.isfinite(result[part])).sum())
         if bad:
             raise ValueError(
-                f"{where} must hold finite float32 numbers. Received: {bad} that are NaN or infinite in the images "
+                f"{where} must hold finite float32 numbers. Received: {bad} that are NaN or infinite in the {kind} "
                 f"from {start} to {min(start + step, len(values)) - 1}"
             )
     return result

@@ -89,7 +89,7 @@ def _header(start, size, where):
     if dtype.hasobject:
         raise ValueError(f"{where} must hold numbers. Received: Python objects, which need pickle and are never loaded")
     if not all(n >= 0 for n in shape) or not 1 <= len(shape) <= 4:
-        raise ValueError(f"{where} must be an array (count, height, width[, channels]). Received: shape {shape}")
+        raise ValueError(f"{where} must be an array (count, ...) of up to 4 dimensions. Received: shape {shape}")
     if not math.prod(shape):
         raise ValueError(f"{where} must not be empty. Received: shape {shape}")
     expected, found = math.prod(shape) * dtype.itemsize, size - buffer.tell()

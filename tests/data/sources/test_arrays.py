@@ -120,6 +120,74 @@ def test_binary_images_are_zero_and_one(tmp_path, dtype):
     np.testing.assert_array_equal(rows(everything(loaded)), rows(x.astype(np.uint8)))
 
 
+KINDS = [
+    ("auto", (30, 7), (7,)),
+    ("vectors", (30, 7), (7,)),
+    ("series", (30, 7), (7, 1)),
+    ("series", (30, 7, 2), (7, 2)),
+    ("auto", (30, 7, 2), (7, 2, 1)),
+    ("images", (30, 7, 2), (7, 2, 1)),
+    ("auto", (30, 4, 3, 2), (4, 3, 2)),
+]
+
+
+@pytest.mark.parametrize(("data_kind", "shape", "event_shape"), KINDS)
+def test_two_dimensions_are_vectors_and_more_are_images_unless_they_are_called_series(
+    tmp_path, data_kind, shape, event_shape
+):
+    x = RANDOM.normal(size=shape).astype(np.float32)
+    np.savez(tmp_path / "x.npz", x=x, y=np.arange(30) % 3)
+    loaded = data.load(tmp_path / "x.npz", data_kind=data_kind)
+    assert loaded.event_shape == loaded.test.event_shape == event_shape
+    assert loaded.train.kind == {1: "vectors", 2: "series", 3: "images"}[len(event_shape)]
+    assert loaded.describe()["classes"] == 3
+    np.testing.assert_array_equal(rows(everything(loaded)), rows(x))
+
+
+@pytest.mark.parametrize("data_kind", ["vectors", "series"])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int64, ">i4", np.uint8, bool])
+def test_integers_that_are_no_images_are_presented_as_they_are(tmp_path, data_kind, dtype):
+    x = RANDOM.integers(0, 100, (30, 7)).astype(dtype)
+    np.save(tmp_path / "x.npy", x)
+    loaded = data.load(tmp_path / "x.npy", data_kind=data_kind)
+    wide = np.dtype(dtype).itemsize > 1
+    assert loaded.train.dtype == loaded.train.numpy().dtype == (np.int32 if wide else np.float32)
+    assert loaded.train.divisor == 1
+    np.testing.assert_array_equal(rows(everything(loaded)), rows(x.astype(np.int64)))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"data_kind": "images"}, r"must be images \(count, height, width\) or .*Received: shape \(30, 7\)"),
+        ({"binarization": "dynamic"}, "`binarization` must be 'none' for vectors: .*binarization='dynamic'"),
+        ({"data_kind": "series", "dequantization": "uniform"}, "`dequantization` must be 'none' for series"),
+        ({"image_size": 8}, "`image_size` is for folders of images only"),
+        ({"data_kind": "sounds"}, "`data_kind` must be one of 'auto', 'images', 'series', 'vectors'"),
+    ],
+)
+def test_what_is_for_other_data_is_refused(tmp_path, options, message):
+    np.save(tmp_path / "x.npy", np.uint8(RANDOM.integers(0, 256, (30, 7))))
+    with pytest.raises(ValueError, match=message):
+        data.load(tmp_path / "x.npy", **options)
+    assert data.load(tmp_path / "x.npy", dequantization="auto").dequantization == "none"
+
+
+@pytest.mark.parametrize(("data_kind", "shape"), [("vectors", (30, 7, 2)), ("series", (30, 7, 2, 1))])
+def test_an_array_of_another_rank_than_its_kind_is_refused(tmp_path, data_kind, shape):
+    np.save(tmp_path / "x.npy", np.zeros(shape))
+    with pytest.raises(ValueError, match=rf"must be {data_kind} \(count.*Received: shape \(30, 7, 2"):
+        data.load(tmp_path / "x.npy", data_kind=data_kind)
+
+
+@pytest.mark.parametrize("name", ["sprites", "digits", "folder", "cifar10"])
+def test_a_kind_is_for_files_of_arrays(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ValueError, match=f"`data_kind` must be 'auto' or 'images' for all but .*for '{name}'"):
+        data.load(name, data_kind="series")
+
+
 def test_an_array_in_fortran_order_is_the_same_images(tmp_path):
     np.save(tmp_path / "x.npy", np.asfortranarray(X))
     np.savez(tmp_path / "x.npz", np.asfortranarray(X))
@@ -133,12 +201,19 @@ NAN = np.where(np.arange(30)[:, None, None] == 17, np.nan, np.zeros((30, 4, 4)))
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (saved(X[0, 0]), r"images \(count, height, width\) or .*Received: shape \(13, 3\)"),
+        (
+            saved(X[0, 0, 0]),
+            r"images \(count, height, width\) or .*, or series .*, or vectors .*Received: shape \(3,\)",
+        ),
         (saved(X[None]), r"must be an array .*Received: shape \(1, 30, 9, 13, 3\)"),
         (saved(X[:0]), r"must not be empty. Received: shape \(0, 9, 13, 3\)"),
         (saved(X[:1]), "`test_fraction` must leave at least 1 of 1 examples of"),
         (saved(X[:2]), "`validation_fraction` must leave at least 1 of 1 training examples of"),
         (saved(X.astype(np.int64)), r"uint8 from 0 to 255, bool, or floating. Received: int64; convert it with \.as"),
+        (saved(X[..., 0].astype(np.int16)), r"\.astype\('uint8'\) or .*, or read it as series: data_kind='series'"),
+        (saved(X[:, 0, :, 0].astype(str)), "must be integers, bool, or floating. Received: <U3"),
+        (saved(np.int64([[0, -(2**31) - 1]] * 20)), "must hold integers from -2147483648 .* from -2147483649 to 0"),
+        (saved(np.uint64([[0, 2**63]] * 20)), "must hold integers from .* from 0 to 9223372036854775808"),
         (saved(X.astype(complex)), "Received: complex128"),
         (saved(X.astype(str)), "Received: <U3"),
         (saved(X.astype(object), allow_pickle=True), "Python objects, which need pickle and are never loaded"),

@@ -197,9 +197,100 @@ def test_neighbors_stand_beside_their_sample(channels):
     np.testing.assert_array_equal(shown(figure), expected if channels == 3 else expected[..., 0])
 
 
+def lines_of(figure):
+    """Returns the lines of a grid of plots that are drawn in color: color -> a list of arrays `(points, 2)`."""
+    found = {}
+    for line in figure.axes[0].lines:
+        if line.get_color() != "0.8":
+            points = line.get_xydata()
+            ends = np.flatnonzero(np.isnan(points).any(axis=1))
+            found[line.get_color()] = [part[np.isfinite(part).all(1)] for part in np.split(points, ends)]
+            found[line.get_color()] = [part for part in found[line.get_color()] if len(part)]
+    return found
+
+
+def heights(values, low, high, row=0):
+    """Returns where values lie in the axes of a grid: 19 units a plot, of which 5% are margins, and gaps of 1."""
+    return 20 * row - 0.5 + 19 * (0.05 + 0.9 * (high - np.asarray(values, np.float64)) / (high - low))
+
+
+def test_series_are_lines_one_for_each_channel():
+    x = np.random.default_rng(0).normal(size=(5, 8, 2)).astype(np.float32)
+    figure = plotting.example_grid(x, 3, "title")
+    low, high = x.min(), x.max()
+    lines = lines_of(figure)
+    assert list(lines) == ["C0", "C1"]
+    for channel, of_channel in enumerate(lines.values()):
+        assert len(of_channel) == 5
+        for i, line in enumerate(of_channel):
+            np.testing.assert_allclose(line[:, 0], 20 * (i % 3) - 0.5 + 19 * (np.arange(8) + 0.5) / 8, rtol=1e-6)
+            np.testing.assert_allclose(line[:, 1], heights(x[i, :, channel], low, high, i // 3), rtol=1e-5)
+    assert figure.get_suptitle() == "title"
+    text = f"in each plot: values of 2 channels from {low:.3g} to {high:.3g} over the index from 0 to 7"
+    assert text in [each.get_text() for each in figure.texts]
+
+
+def test_vectors_are_bars_from_zero():
+    x = np.float32([[1.0, 3.0, 2.0], [0.5, -1.0, 4.0]])
+    (bars,) = lines_of(plotting.example_grid(x, 2)).values()
+    assert len(bars) == 6
+    np.testing.assert_allclose(np.stack(bars)[:, 0, 1], heights(np.zeros(6), -1.0, 4.0), rtol=1e-6)
+    np.testing.assert_allclose(np.stack(bars)[:, 1, 1], heights(x.ravel(), -1.0, 4.0), rtol=1e-6)
+
+
+def test_bars_begin_at_the_lowest_value_where_zero_is_far():
+    (bars,) = lines_of(plotting.example_grid(np.float32([[100.0, 101.0, 102.0]]), 1)).values()
+    np.testing.assert_allclose(np.stack(bars)[:, 0, 1], heights([100.0] * 3, 100.0, 102.0), rtol=1e-5)
+
+
+def test_a_long_vector_is_a_line_and_other_shapes_are_flattened():
+    x = np.random.default_rng(0).normal(size=(2, 65)).astype(np.float32)
+    (lines,) = lines_of(plotting.example_grid(x, 2)).values()
+    assert [len(line) for line in lines] == [65, 65]
+    (flat,) = lines_of(plotting.example_grid(x.reshape(2, 5, 13, 1, 1), 2)).values()
+    np.testing.assert_array_equal(flat, lines)
+
+
+def test_of_many_channels_the_first_ten_are_drawn():
+    assert len(lines_of(plotting.example_grid(np.zeros((2, 5, 12)), 2))) == 10
+
+
+def test_integers_equal_values_and_values_that_are_not_finite_are_drawn():
+    (bars,) = lines_of(plotting.example_grid(np.int64([[3, 3], [3, 3]]), 2)).values()
+    assert len(bars) == 4
+    x = np.float32([[np.nan, 1.0, np.inf], [np.nan] * 3])
+    (bars,) = lines_of(plotting.example_grid(x, 2)).values()
+    assert [len(bar) for bar in bars if len(bar) == 2] == [2]
+
+
+def test_pairs_and_neighbors_of_series_leave_empty_places():
+    x = np.random.default_rng(0).normal(size=(5, 8, 1)).astype(np.float32)
+    (lines,) = lines_of(plotting.reconstructions(x, -x, 3)).values()
+    low, high = min(x.min(), -x.max()), max(x.max(), -x.min())
+    order = [(x[0], 0), (x[1], 0), (x[2], 0), (-x[0], 1), (-x[1], 1), (-x[2], 1), (x[3], 2), (x[4], 2), (-x[3], 3)]
+    assert len(lines) == 10
+    for line, (values, row) in zip(lines, order, strict=False):
+        np.testing.assert_allclose(line[:, 1], heights(values[:, 0], low, high, row), rtol=1e-5)
+    (lines,) = lines_of(plotting.neighbors(x[:2], np.stack([x[:2], x[2:4]]))).values()
+    assert [round(line[0, 0] // 20) for line in lines] == [0, 2, 3, 0, 2, 3]
+
+
+def test_a_traversal_of_vectors_has_its_labels_beside_its_plots():
+    figure = plotting.traversal_grid(np.random.default_rng(0).normal(size=(2, 5, 4)), np.arange(5.0), [7, 2])
+    axes = figure.axes[0]
+    np.testing.assert_array_equal(axes.get_yticks(), [9, 29])
+    np.testing.assert_array_equal(axes.get_xticks(), [9, 29, 49, 69, 89])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["z[7]", "z[2]"]
+
+
 @pytest.mark.parametrize(
     "make",
     [
+        lambda: plotting.example_grid(np.zeros((3, 7)), 2),
+        lambda: plotting.example_grid(random_images(3)[..., 0], 2, "title"),
+        lambda: plotting.example_grid(np.full((2, 5), np.nan), 2),
+        lambda: plotting.traversal_grid(np.zeros((2, 3, 5)), [0.0, 1.0, 2.0]),
+        lambda: plotting.neighbors(np.zeros((2, 5)), np.ones((2, 3, 5))),
         lambda: plotting.image_grid(random_images(5), 2, "title"),
         lambda: plotting.image_grid(random_images(5, channels=3), 2),
         lambda: plotting.reconstructions(random_images(4), random_images(4), 2),

@@ -3,7 +3,7 @@
 import { $, newestOnly, say, showError, shown } from "./events.js";
 import { Decoder, MAX_SEED, MIN_SEED, loadCard, loadFile, loadRuntime, megabytes } from "./model.js";
 import * as noise from "./noise.js";
-import { extremes, paint, paintGrid, savePng } from "./picture.js";
+import { isPicture, paint, paintGrid, rangeOf, savePng } from "./picture.js";
 
 const STRIP = 9; // pictures between two codes, ends included
 const GRID_COLUMNS = 4;
@@ -51,14 +51,22 @@ async function load() {
 }
 
 function describe() {
-  const [height, width, channels] = card.event_shape;
   const title = `keras_vae decoder${card.data?.name ? `: ${card.data.name}` : ""}`;
   const elbo = card.test_elbo == null ? "" : `, test ELBO ${card.test_elbo.toFixed(1)} nats`;
   document.title = title;
   $("title").textContent = title;
   $("about").textContent =
-    `${height} x ${width} pixels, ${channels} ${channels === 1 ? "channel" : "channels"}, ${card.latent_dim} latent ` +
-    `dimensions, prior ${card.prior}, likelihood ${card.likelihood}${elbo}. It runs on this device.`;
+    `${shapeNote(card.event_shape)}, ${card.latent_dim} latent dimensions, prior ${card.prior}, ` +
+    `likelihood ${card.likelihood}${elbo}. It runs on this device.`;
+}
+
+const counted = (count, one) => `${count} ${count === 1 ? one : `${one}s`}`;
+
+/** What one example is, by its shape. */
+function shapeNote(shape) {
+  if (isPicture(shape)) return `${shape[0]} x ${shape[1]} pixels, ${counted(shape[2], "channel")}`;
+  if (shape.length === 2) return `series of ${counted(shape[0], "step")}, ${counted(shape[1], "channel")}`;
+  return shape.length === 1 ? `vectors of ${counted(shape[0], "value")}` : `examples of ${shape.join(" x ")} values`;
 }
 
 /** Makes the elements whose number the card decides. */
@@ -150,19 +158,21 @@ function compareNoise(seed, temperature, z) {
 
 function showSamples() {
   const means = state.samples.map(({ mean }) => mean);
-  state.range = card.value_range ?? extremes(means);
+  state.range = card.value_range ?? rangeOf(means, card.event_shape);
   state.samples.forEach(({ mean }, index) => paint($("grid").children[index].firstChild, mean, card.event_shape, state.range));
   $("note").textContent = [channelNote(), rangeNote()].filter(Boolean).join(" ");
 }
 
 function channelNote() {
+  if (!isPicture(card.event_shape)) return "";
   const channels = card.event_shape[2];
   return channels === 1 || channels === 3 ? "" : `Of ${channels} channels the first is shown, as gray.`;
 }
 
 function rangeNote() {
-  if (card.value_range) return "";
+  if (card.value_range && isPicture(card.event_shape)) return "";
   const [low, high] = state.range.map((value) => value.toPrecision(3));
+  if (!isPicture(card.event_shape)) return `Each plot shows values from ${low} to ${high}, over the index of the value.`;
   return (
     `The values have no bounds. The lowest value of these pictures, ${low}, is shown darkest and the highest, ${high}, ` +
     "brightest; values beyond them, in the other views, look the same as these."

@@ -47,9 +47,9 @@ export async function loadCard() {
     throw new Error(`model_card.json is damaged: ${explain(error)}.`);
   }
   const missing = CARD_KEYS.filter((key) => !card?.[key]);
-  if (missing.length || card.event_shape.length !== 3) {
+  if (missing.length || !(card.event_shape.length > 0)) {
     throw new Error(
-      "model_card.json must describe a decoder of pictures (height, width, channels), as keras_vae writes it. " +
+      "model_card.json must describe a decoder of examples of some shape, as keras_vae writes it. " +
         `Received: ${missing.length ? `no ${missing.join(", ")}` : `event_shape [${card.event_shape}]`}.`,
     );
   }
@@ -161,7 +161,7 @@ export class Decoder {
    * @param {number} seed integer in [-2^31, 2^31)
    * @param {number} temperature at least 0; 1 is the prior
    * @param {number} classIndex of a conditional model
-   * @returns {Promise<{mean: Float32Array, z: Float32Array}>} (n, h, w, c) and (n, latent_dim), row by row
+   * @returns {Promise<{mean: Float32Array, z: Float32Array}>} (n, ...event_shape) and (n, latent_dim), row by row
    */
   async sample(seed, temperature = 1, classIndex = 0) {
     if (!Number.isInteger(seed) || seed < MIN_SEED || seed > MAX_SEED) {
@@ -182,7 +182,7 @@ export class Decoder {
    *
    * @param {ArrayLike<number>} z latent_dim values
    * @param {number} classIndex of a conditional model
-   * @returns {Promise<Float32Array>} the picture (h, w, c), row by row
+   * @returns {Promise<Float32Array>} the picture, of the shape event_shape, row by row
    */
   async decode(z, classIndex = 0) {
     const [count, size] = [this.batchSize, this.card.latent_dim];

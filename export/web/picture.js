@@ -1,10 +1,21 @@
-/** Means of p(x|z) as pictures: scaling to brightness, canvases, PNG files. */
+/** Means of p(x|z) as pictures, or as plots where they are no pictures: canvases, PNG files. */
 
 // Sides of saved pictures: small ones are enlarged by whole pixels until the longer side has this many.
 const SAVED_SIDE = 256;
+// Height and width of a plot, in pixels.
+const PLOT = [168, 240];
+// As in keras_vae.plotting: a vector of more values is a line, and of a series at most so many channels are drawn.
+const [MOST_BARS, MOST_CHANNELS] = [64, 10];
+const COLORS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"];
+
+/** Whether examples of a shape are pictures (height, width, channels); all others are plotted. */
+export const isPicture = (shape) => shape.length === 3;
+
+/** Height and width of one example on a canvas, in pixels. */
+const sizeOf = (shape) => (isPicture(shape) ? shape : PLOT);
 
 /** Smallest and largest of some arrays. */
-export function extremes(arrays) {
+function extremes(arrays) {
   let [low, high] = [Infinity, -Infinity];
   for (const values of arrays) {
     for (const value of values) {
@@ -13,6 +24,13 @@ export function extremes(arrays) {
     }
   }
   return [low, high];
+}
+
+/** The range that is shown of unbounded examples; bars also begin at 0, unless 0 is far from all of them. */
+export function rangeOf(arrays, shape) {
+  const [low, high] = extremes(arrays);
+  const isFar = Math.max(low, -high) > high - low;
+  return isPicture(shape) || shape.length === 2 || isFar ? [low, high] : [Math.min(low, 0), Math.max(high, 0)];
 }
 
 /** A picture's values (h, w, c) as ImageData: three channels as color, else the first as gray. */
@@ -29,15 +47,48 @@ function toImageData(mean, [height, width, channels], [low, high]) {
   return image;
 }
 
-/** Paints one picture on a canvas, one pixel a pixel; CSS makes it larger. */
+/** Plots an example on white: a line for each channel of a series (time, channels), else a bar for each value. */
+function plot(context, mean, shape, [low, high]) {
+  const [height, width] = PLOT;
+  const channels = shape.length === 2 ? shape[1] : 1;
+  const length = mean.length / channels;
+  const spread = high > low ? high - low : 1;
+  const x = (index) => ((index + 0.5) / length) * width;
+  const y = (value) => height * (0.05 + (0.9 * (high - value)) / spread);
+  const base = y(Math.min(Math.max(0, low), high));
+  context.fillStyle = "#ffffff";
+  context.fillRect(0, 0, width, height);
+  context.fillStyle = "#cccccc";
+  context.fillRect(0, base - 0.5, width, 1);
+  if (shape.length !== 2 && length <= MOST_BARS) {
+    context.fillStyle = COLORS[0];
+    const bar = (0.7 * width) / length;
+    mean.forEach((value, index) => context.fillRect(x(index) - bar / 2, base, bar, y(value) - base));
+    return;
+  }
+  for (let channel = 0; channel < Math.min(channels, MOST_CHANNELS); channel++) {
+    context.beginPath();
+    for (let index = 0; index < length; index++) context.lineTo(x(index), y(mean[index * channels + channel]));
+    context.strokeStyle = COLORS[channel];
+    context.lineWidth = 2;
+    context.stroke();
+  }
+}
+
+/** Paints one example on a canvas, a picture one pixel a pixel; CSS makes it larger. */
 export function paint(canvas, mean, shape, range) {
-  [canvas.height, canvas.width] = shape;
-  canvas.getContext("2d").putImageData(toImageData(mean, shape, range), 0, 0);
+  [canvas.height, canvas.width] = sizeOf(shape);
+  canvas.classList.toggle("plot", !isPicture(shape));
+  const context = canvas.getContext("2d");
+  if (isPicture(shape)) context.putImageData(toImageData(mean, shape, range), 0, 0);
+  else plot(context, mean, shape, range);
 }
 
 /** Pictures on one canvas, `columns` in a row, each pixel `scale` wide, with a gap between them. */
 export function paintGrid(canvas, means, shape, range, columns, scale = 1, gap = 1) {
-  const [height, width] = [shape[0] * scale + gap, shape[1] * scale + gap];
+  const [tall, wide] = sizeOf(shape);
+  const [height, width] = [tall * scale + gap, wide * scale + gap];
+  canvas.classList.toggle("plot", !isPicture(shape));
   canvas.width = Math.min(columns, means.length) * width - gap;
   canvas.height = Math.ceil(means.length / columns) * height - gap;
   const context = canvas.getContext("2d");
@@ -46,13 +97,13 @@ export function paintGrid(canvas, means, shape, range, columns, scale = 1, gap =
   means.forEach((mean, index) => {
     paint(one, mean, shape, range);
     const [x, y] = [(index % columns) * width, Math.floor(index / columns) * height];
-    context.drawImage(one, x, y, shape[1] * scale, shape[0] * scale);
+    context.drawImage(one, x, y, wide * scale, tall * scale);
   });
 }
 
 /** Offers pictures as one PNG file: `columns` in a row, on a transparent ground. */
 export function savePng(name, means, shape, range, columns = 1) {
-  const scale = Math.max(1, Math.ceil(SAVED_SIDE / (Math.max(shape[0], shape[1]) * columns)));
+  const scale = Math.max(1, Math.ceil(SAVED_SIDE / (Math.max(...sizeOf(shape).slice(0, 2)) * columns)));
   const canvas = document.createElement("canvas");
   paintGrid(canvas, means, shape, range, columns, scale, means.length > 1 ? 2 * scale : 0);
   return new Promise((resolve, reject) => {

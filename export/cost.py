@@ -72,7 +72,7 @@ class Cost:
         return {"elbo": weights.mean(axis=0), "log_likelihood": _log_mean_exp(weights)}
 
     def _codes(self):
-        """Returns codes from q(z|x), `(NUM_CODES, count, latent_dim)`, and log q(z|x) - log p(z)."""
+        """Returns codes from q(z|x), `(NUM_CODES, count, *latent_shape)`, and log q(z|x) - log p(z)."""
         if not self._vae.encoder.posterior.has_density:
             return center(self._posterior).numpy()[None], np.zeros((1, len(self._x)))
         z = draw(self._posterior, Noise(0, EVALUATION_STREAM), (NUM_CODES,))

@@ -20,7 +20,8 @@ ALGORITHM = (
     "after group g: a = a + k[(g + 1) mod 3], b = b + k[(g + 2) mod 3] + g + 1.",
     "Uniforms in (0, 1): u = ((a >> 9) + 0.5) / 2^23, v = ((b >> 9) + 0.5) / 2^23.",
     "Normal: eps = sqrt(-2 ln u) cos(2 pi v). A draw that is uniform takes u alone.",
-    "Latent dimension d of picture i is eps at (i, d); `temperature` multiplies eps.",
+    "Latent dimension d of picture i is eps at (i, d); `temperature` multiplies eps. A z of several axes is numbered "
+    "row by row, the last axis fastest.",
 )
 OTHER_PRIORS = (
     "That is the noise of a standard normal. This prior takes the positions of a row in the order in which it draws: "
@@ -60,6 +61,7 @@ def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, op
         "keras_vae": __version__,
         "event_shape": list(vae.event_shape),
         "latent_dim": vae.latent_dim,
+        "latent_shape": list(vae.latent_shape),
         # With a hierarchical z the decoder sees only the lowest layer, which is this many of the first dimensions.
         "decoder_latent_dim": vae.decoder.latent_dim or vae.latent_dim,
         "condition_dim": vae.condition_dim,

@@ -33,14 +33,14 @@ class Signatures:
       sample_pixels(seed, temperature)  -> x, z             the same codes, and a draw from each p(x|z)
       interpolate(z0, z1, steps)        -> mean             pictures on the line from z0 to z1, both ends included
       log_likelihood(x, z)              -> log_likelihood   log p(x|z) in nats, (batch,)
-      encode(x)                         -> loc              center of q(z|x), (batch, latent_dim), and for posteriors
-                                           scale            that have one a standard deviation of each dimension
+      encode(x)                         -> loc              center of q(z|x), (batch, *latent_shape), for posteriors
+                                           scale            that have one with the standard deviations
       score(x, seed)                    -> elbo             mean of log p(x, z) / q(z|x) over 8 draws of z, in nats,
                                            log_likelihood   and the importance-weighted bound of log p(x) from them
       reconstruct(x)                    -> mean             mean of p(x|z) at the center of q(z|x),
                                            log_likelihood   and log p(x|z) there
 
-    z0 and z1 are `(1, latent_dim)`, `steps` at least 2. At a static batch size `interpolate` returns num_samples
+    z0 and z1 are `(1, *latent_shape)`, `steps` at least 2. At a static batch size `interpolate` returns num_samples
     pictures, takes `steps` up to that number, and repeats the last picture after them. For a conditional model all
     signatures also take a `condition`, float32 `(batch, condition_dim)`, one-hot for classes.
 
@@ -85,7 +85,7 @@ class Signatures:
         steps = tf.maximum(steps, 2)
         rows = self._num_samples if static else steps
         last = tf.cast(tf.maximum(tf.minimum(steps, rows) - 1, 1), tf.float32)
-        part = tf.minimum(tf.cast(tf.range(rows), tf.float32) / last, 1.0)[:, None]
+        part = tf.minimum(tf.cast(tf.range(rows), tf.float32) / last, 1.0)[:, *[None] * len(self._vae.latent_shape)]
         condition = None if condition is None else tf.tile(condition, [rows, 1])
         return self._decode((1.0 - part) * z0 + part * z1, condition)
 
@@ -114,7 +114,7 @@ class Signatures:
         """Returns the inputs of a signature; a `batch_size` of None accepts any."""
         vae = self._vae
         x = tf.TensorSpec((batch_size, *vae.event_shape), vae.event_dtype, "x")
-        z, z0, z1 = (tf.TensorSpec((n, vae.latent_dim), tf.float32) for n in (batch_size, 1, 1))
+        z, z0, z1 = (tf.TensorSpec((n, *vae.latent_shape), tf.float32) for n in (batch_size, 1, 1))
         seed, steps = (tf.TensorSpec((), tf.int32) for _ in range(2))
         temperature = tf.TensorSpec((), tf.float32)
         inputs = {

@@ -129,7 +129,7 @@ def calibration_data(
       signatures: signatures of the model.
       names: names of the signatures in the file.
       batch_size: batch size of the file.
-      codes: float array `(count, latent_dim)`.
+      codes: float array `(count, *latent_shape)`.
       x: images `(count, *event_shape)`.
       condition: `(count, condition_dim)` or None.
     """

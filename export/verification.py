@@ -55,7 +55,7 @@ class Parity:
         return getattr(self, f"_{name}")()
 
     def _decode(self):
-        z = np.random.default_rng(0).normal(0.0, 2.0, (self._count(NUM_CHECKS), self.vae.latent_dim))
+        z = np.random.default_rng(0).normal(0.0, 2.0, (self._count(NUM_CHECKS), *self.vae.latent_shape))
         z = z.astype(np.float32)
         condition = conditions(self.vae, len(z))
         expected = self.vae.decode(z, **condition).mean().numpy()
@@ -93,7 +93,7 @@ class Parity:
         return self.run(name, seed=np.int32(seed), temperature=np.float32(1.0), **condition)
 
     def _interpolate(self):
-        z = np.random.default_rng(1).normal(size=(2, 1, self.vae.latent_dim)).astype(np.float32)
+        z = np.random.default_rng(1).normal(size=(2, 1, *self.vae.latent_shape)).astype(np.float32)
         steps, condition = max(2, self.num_samples - 1), conditions(self.vae, 1)
         path = interpolate(z[0, 0], z[1, 0], steps)
         rows = {key: np.repeat(value, steps, axis=0) for key, value in condition.items()}
@@ -103,7 +103,7 @@ class Parity:
 
     def _log_likelihood(self):
         x, condition = self._images()
-        z = np.random.default_rng(2).normal(size=(len(x), self.vae.latent_dim)).astype(np.float32)
+        z = np.random.default_rng(2).normal(size=(len(x), *self.vae.latent_shape)).astype(np.float32)
         expected = self.vae.decode(z, **condition).log_prob(x).numpy()
         actual = self._batches("log_likelihood", x=x, z=z, **condition)["log_likelihood"]
         return self._compare("log_likelihood", actual, expected)

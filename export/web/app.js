@@ -1,7 +1,7 @@
 /** The page: loads the decoder beside it, and turns what a person does into calls of `sample` and `decode`. */
 
 import { $, newestOnly, say, showError, shown } from "./events.js";
-import { Decoder, MAX_SEED, MIN_SEED, loadCard, loadFile, loadRuntime, megabytes } from "./model.js";
+import { Decoder, MAX_SEED, MIN_SEED, latentShape, loadCard, loadFile, loadRuntime, megabytes } from "./model.js";
 import * as noise from "./noise.js";
 import { isPicture, paint, paintGrid, rangeOf, savePng } from "./picture.js";
 
@@ -88,11 +88,21 @@ function build() {
   $("class-field").hidden = classes === 0;
 }
 
+/** How a value of z is called: z[3], or z[0, 2, 1] if z has several axes. */
+function nameOf(index) {
+  const place = [];
+  for (const size of [...latentShape(card)].reverse()) {
+    place.unshift(index % size);
+    index = Math.floor(index / size);
+  }
+  return `z[${place.join(", ")}]`;
+}
+
 function slider(index) {
   const row = document.createElement("p");
   row.className = "slider";
   const input = Object.assign(document.createElement("input"), { type: "range", step: 0.01, id: `z${index}` });
-  const label = Object.assign(document.createElement("label"), { htmlFor: input.id, textContent: `z[${index}]` });
+  const label = Object.assign(document.createElement("label"), { htmlFor: input.id, textContent: nameOf(index) });
   const output = Object.assign(document.createElement("output"), { htmlFor: input.id });
   row.append(label, input, output);
   input.addEventListener("input", () => {

@@ -101,6 +101,9 @@ export async function loadRuntime() {
   }
 }
 
+/** The shape of one z; a card of version 0.1 has only the number of its values. */
+export const latentShape = (card) => card.latent_shape ?? [card.latent_dim];
+
 /** The signatures `sample` and `decode` of a decoder.tflite. */
 export class Decoder {
   #litert;
@@ -124,7 +127,7 @@ export class Decoder {
     }
     const decoder = new Decoder(litert, model, card);
     decoder.batchSize = decoder.#count("decode", { mean: card.event_shape });
-    decoder.numSamples = decoder.#count("sample", { mean: card.event_shape, z: [card.latent_dim] });
+    decoder.numSamples = decoder.#count("sample", { mean: card.event_shape, z: latentShape(card) });
     return decoder;
   }
 
@@ -161,7 +164,7 @@ export class Decoder {
    * @param {number} seed integer in [-2^31, 2^31)
    * @param {number} temperature at least 0; 1 is the prior
    * @param {number} classIndex of a conditional model
-   * @returns {Promise<{mean: Float32Array, z: Float32Array}>} (n, ...event_shape) and (n, latent_dim), row by row
+   * @returns {Promise<{mean: Float32Array, z: Float32Array}>} (n, ...event_shape) and (n, ...latent_shape), row by row
    */
   async sample(seed, temperature = 1, classIndex = 0) {
     if (!Number.isInteger(seed) || seed < MIN_SEED || seed > MAX_SEED) {
@@ -180,7 +183,7 @@ export class Decoder {
   /**
    * Decodes one code.
    *
-   * @param {ArrayLike<number>} z latent_dim values
+   * @param {ArrayLike<number>} z latent_dim values, row by row
    * @param {number} classIndex of a conditional model
    * @returns {Promise<Float32Array>} the picture, of the shape event_shape, row by row
    */
@@ -189,7 +192,7 @@ export class Decoder {
     if (z?.length !== size) throw new Error(`a code must have ${size} values. Received: ${z?.length}.`);
     // A file for larger batches gets the code in every place.
     const { mean } = await this.#run("decode", {
-      z: [Float32Array.from({ length: count * size }, (_, i) => z[i % size]), [count, size]],
+      z: [Float32Array.from({ length: count * size }, (_, i) => z[i % size]), [count, ...latentShape(this.card)]],
       ...this.#condition(count, classIndex),
     });
     return mean.slice(0, mean.length / count);

@@ -14,7 +14,7 @@ def is_diagonal_normal(distribution: tfd.Distribution) -> bool:
 
 
 class MixtureOfNormals(tfd.MixtureSameFamily):
-    """p(z) = sum_k w_k N(z; loc_k, diag(scale_k^2)), with components `tfd.Independent(tfd.Normal(loc, scale), 1)`.
+    """p(z) = sum_k w_k N(z; loc_k, diag(scale_k^2)), with components `tfd.Independent(tfd.Normal(loc, scale), ...)`.
 
     The batch shape must be (), a single mixture. Draws, and densities of finite z, are those of
     `tfd.MixtureSameFamily`, but need less memory. In that class, n densities under K components in d dimensions and
@@ -25,10 +25,11 @@ class MixtureOfNormals(tfd.MixtureSameFamily):
         components = self.components_distribution
         shape = tf.concat([components.batch_shape_tensor(), components.event_shape_tensor()], axis=0)
         normal = components.distribution
-        loc, scale = (tf.broadcast_to(value, shape) for value in (normal.loc, normal.scale))
-        log_probs = _normal_log_probs(tf.reshape(x, (-1, x.shape[-1])), loc, scale)
+        parts = (x, *(tf.broadcast_to(value, shape) for value in (normal.loc, normal.scale)))
+        event_ndims, size = len(self.event_shape), self.event_shape.num_elements()
+        log_probs = _normal_log_probs(*(tf.reshape(part, (-1, size)) for part in parts))
         log_weights = tf.math.log_softmax(self.mixture_distribution.logits_parameter())
-        return tf.reshape(tf.reduce_logsumexp(log_probs + log_weights, axis=-1), tf.shape(x)[:-1])
+        return tf.reshape(tf.reduce_logsumexp(log_probs + log_weights, axis=-1), tf.shape(x)[:-event_ndims])
 
 
 @functools.singledispatch

@@ -111,7 +111,7 @@ def card(vae: VAE, report: dict, settings: dict, figures: list[str], license: st
     header = "\n".join(f"{key}: {json.dumps(value)}" for key, value in metadata.items())
     report = _escaped(report)
     data, versions = report["data"], ", ".join(f"{_escaped(key)} {value}" for key, value in report["versions"].items())
-    shape = " x ".join(map(str, data["shape"]))
+    shape, size = (" x ".join(map(str, each)) for each in (data["shape"], vae.latent_shape))
     parts = ", ".join(
         type(part).__name__ for part in (vae.encoder.posterior, vae.prior, vae.decoder.likelihood, vae.objective)
     )
@@ -128,7 +128,7 @@ def card(vae: VAE, report: dict, settings: dict, figures: list[str], license: st
 # {_escaped(name)}
 
 A variational autoencoder of {what}, trained with keras_vae on {data["name"]}: p(x|z) p(z) with z of
-{vae.latent_dim} dimensions and {report["parameters"]:,} parameters. Posterior, prior, likelihood, objective: {parts}.
+{size} dimensions and {report["parameters"]:,} parameters. Posterior, prior, likelihood, objective: {parts}.
 
 ```python
 from keras_vae import hub

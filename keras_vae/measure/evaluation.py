@@ -54,7 +54,7 @@ def evaluate(
         "num_examples": len(examples),
         "active_units": active_units(centers),
         **active_units_per_layer(vae, centers),
-        "variance_per_dimension": np.var(centers, axis=0).tolist(),
+        "variance_per_dimension": np.var(centers, axis=0).reshape(-1).tolist(),
         "kl_per_dimension": mean_kl_per_dimension(vae, examples),
         "reconstruction_error": reconstruction_error(vae, examples),
     }
@@ -120,7 +120,10 @@ def _is_binary(examples):
 
 @checked
 def mean_kl_per_dimension(vae: VAE, data: Examples | ArrayLike) -> list[float] | None:
-    """Returns KL(q(z_d|x) || p(z_d)) of each dimension, mean over examples, or None if q or p do not factorize."""
+    """Returns KL(q(z_d|x) || p(z_d)) of each value of z, mean over examples, or None if q or p do not factorize.
+
+    A z with places is flattened, row by row.
+    """
     if not vae.encoder.posterior.has_density:
         return None
     examples = as_examples(data, names=("data", "y"))
@@ -130,7 +133,7 @@ def mean_kl_per_dimension(vae: VAE, data: Examples | ArrayLike) -> list[float] |
         ]
     except ValueError:
         return None
-    return np.concatenate(parts).mean(axis=0, dtype=np.float64).tolist()
+    return np.concatenate(parts).mean(axis=0, dtype=np.float64).reshape(-1).tolist()
 
 
 @checked
@@ -150,7 +153,7 @@ def active_units(loc: ArrayLike, threshold: float = ACTIVE_VARIANCE) -> int:
     `active_units_per_layer`.
 
     Args:
-      loc: posterior means `(count, latent_dim)`.
+      loc: posterior means `(count, *latent_shape)`.
       threshold: variance above which a dimension is active.
     """
     return int((np.var(loc, axis=0) > threshold).sum())
@@ -162,7 +165,7 @@ def active_units_per_layer(vae: VAE, loc: np.ndarray) -> dict[str, list[int]]:
 
     Args:
       vae: the model.
-      loc: posterior means `(count, latent_dim)`.
+      loc: posterior means `(count, *latent_shape)`.
     """
     latent_dims = vae.encoder.posterior.latent_dims
     if len(latent_dims) == 1:

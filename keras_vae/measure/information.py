@@ -28,8 +28,8 @@ def split_kl(
     `split_kl(vae.encode(x), vae.prior_distribution())` splits the KL of a model on x.
 
     Args:
-      posterior: q(z|x_n) of N examples, a `tfd` distribution of batch shape `(N,)` and event shape `(latent_dim,)` that
-        can be sampled and has a density that broadcasts.
+      posterior: q(z|x_n) of N examples, a `tfd` distribution of batch shape `(N,)` and any event shape that can be
+        sampled and has a density that broadcasts.
       prior: p(z), batch shape `()`.
       num_samples: samples of each posterior, a positive integer.
       seed: seed of the samples.
@@ -44,16 +44,16 @@ def split_kl(
     """
     checks.positive_int("num_samples", num_samples)
     shape = posterior.batch_shape
-    if shape.rank != 1 or posterior.event_shape.rank != 1:
+    if shape.rank != 1 or posterior.event_shape.rank == 0:
         raise ValueError(
-            f"`posterior` must have batch shape (count,) and event shape (latent_dim,). "
+            f"`posterior` must have batch shape (count,) and the shape of z as event shape. "
             f"Received: batch shape {tuple(shape)} and event shape {tuple(posterior.event_shape)}"
         )
     z = posterior.sample(num_samples, seed=tf.constant([checks.nonnegative_int("seed", seed), 0]))
     conditional = posterior.log_prob(z).numpy().astype(np.float64)
     if not np.isfinite(conditional).all():
         raise ValueError(f"`posterior` must have a finite density at its samples. Received: {type(posterior).__name__}")
-    marginal = aggregate_log_prob(posterior, tf.reshape(z, (-1, z.shape[-1]))).reshape(conditional.shape)
+    marginal = aggregate_log_prob(posterior, tf.reshape(z, (-1, *posterior.event_shape))).reshape(conditional.shape)
     log_prior = prior.log_prob(z).numpy().astype(np.float64)
     terms = {
         "kl": conditional - log_prior,
@@ -71,20 +71,20 @@ def split_kl(
 
 @checked
 def aggregate_log_prob(posterior: tfd.Distribution, z: ArrayLike) -> np.ndarray:
-    """Returns log q(z) in nats for z `(num_points, latent_dim)`, in blocks of bounded memory, `(num_points,)`.
+    """Returns log q(z) in nats for z `(num_points, *latent_shape)`, in blocks of bounded memory, `(num_points,)`.
 
         log q(z) = log sum_n q(z|x_n) - log N
 
     Args:
-      posterior: q(z|x_n), batch shape `(N,)`; its `log_prob` must broadcast over z `(num_points, 1, latent_dim)`.
-      z: points `(num_points, latent_dim)`.
+      posterior: q(z|x_n), batch shape `(N,)`; its `log_prob` must broadcast over z `(num_points, 1, *latent_shape)`.
+      z: points `(num_points, *latent_shape)`.
     """
     count = posterior.batch_shape[0]
-    size = max(1, PAIRS // (count * z.shape[-1]))
+    size = max(1, PAIRS // (count * posterior.event_shape.num_elements()))
 
     @tf.function(reduce_retracing=True)
     def log_sum(block):
-        return tf.reduce_logsumexp(posterior.log_prob(block[:, None, :]), axis=1)
+        return tf.reduce_logsumexp(posterior.log_prob(block[:, None]), axis=1)
 
     z = tf.convert_to_tensor(z, posterior.dtype)
     blocks = [log_sum(z[i : i + size]).numpy() for i in range(0, z.shape[0], size)]

@@ -1,5 +1,6 @@
 """Tools for the latent space: paths and directions in it, nearest neighbors and anomalies."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -18,8 +19,8 @@ class Probe(NamedTuple):
     """A linear classifier of codes.
 
     Attributes:
-      directions: float32 `(num_classes, latent_dim)`, the gradient of each class's logit with respect to z, in nats per
-        unit of z; for two classes it has one row `(1, latent_dim)`, which points to the second.
+      directions: float32 `(num_classes, *latent_shape)`, the gradient of each class's logit with respect to z, in nats
+        per unit of z; for two classes it has one row `(1, *latent_shape)`, which points to the second.
       classes: the labels in order, `(num_classes,)`.
       accuracy: share of held-out examples that are classified correctly.
       chance: share of held-out examples in the class that is most frequent among the others, which is the accuracy of a
@@ -47,20 +48,22 @@ def interpolate(
     spherical path is the linear one.
 
     Args:
-      start: code `(latent_dim,)`.
-      end: code `(latent_dim,)`.
+      start: code, an array of the shape of z.
+      end: code of the same shape.
       steps: number of points, at least 1.
       mode: "linear" or "spherical".
 
     Returns:
-      Array `(steps, latent_dim)`, float32.
+      Array `(steps, *latent_shape)`, float32.
     """
     start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
-    t = np.linspace(0.0, 1.0, steps)[:, None]
+    if start.shape != end.shape:
+        raise ValueError(f"`end` must have the shape of `start`, {start.shape}. Received: end with shape {end.shape}")
+    t = np.linspace(0.0, 1.0, steps).reshape(-1, *[1] * start.ndim)
     path = (1.0 - t) * start + t * end
     if mode == "spherical":
         radii = np.linalg.norm(start), np.linalg.norm(end)
-        angle = np.arccos(np.clip(start @ end / np.prod(radii), -1.0, 1.0)) if np.prod(radii) else 0.0
+        angle = np.arccos(np.clip(np.vdot(start, end) / np.prod(radii), -1.0, 1.0)) if np.prod(radii) else 0.0
         if np.sin(angle) > 1e-6:
             direction = np.sin((1.0 - t) * angle) * start / radii[0] + np.sin(t * angle) * end / radii[1]
             path = ((1.0 - t) * radii[0] + t * radii[1]) * direction / np.sin(angle)
@@ -68,25 +71,28 @@ def interpolate(
 
 
 @checked
-def traverse(z: ArrayLike, dimension: NonNegativeInt, values: ArrayLike) -> np.ndarray:
+def traverse(z: ArrayLike, dimension: NonNegativeInt | Sequence[NonNegativeInt], values: ArrayLike) -> np.ndarray:
     """Returns copies of one code in which one dimension takes each of `values`.
 
     Args:
-      z: code `(latent_dim,)`.
-      dimension: the dimension to sweep, from 0 to latent_dim - 1.
+      z: code, an array of the shape of z.
+      dimension: the dimension to sweep, from 0 to latent_dim - 1; for a z with places its index, for example
+        (row, column, channel).
       values: numbers `(steps,)`, for example `np.linspace(-3, 3, 11)`, three standard deviations of the prior N(0, 1).
 
     Returns:
-      Array `(steps, latent_dim)`, float32.
+      Array `(steps, *latent_shape)`, float32.
 
     Raises:
       ValueError: if z has no such dimension.
     """
     z = np.asarray(z, np.float32)
-    if dimension >= len(z):
-        raise ValueError(f"`dimension` must be an integer from 0 to {len(z) - 1}. Received: dimension={dimension!r}")
+    index = tuple(np.atleast_1d(dimension).tolist())
+    if len(index) != z.ndim or any(i >= size for i, size in zip(index, z.shape, strict=True)):
+        inside = f"an integer from 0 to {len(z) - 1}" if z.ndim == 1 else f"an index inside of the shape {z.shape}"
+        raise ValueError(f"`dimension` must be {inside}. Received: dimension={dimension!r}")
     path = np.repeat(z[None], len(values), axis=0)
-    path[:, dimension] = values
+    path[:, *index] = values
     return path
 
 
@@ -100,11 +106,11 @@ def attribute_vector(codes: ArrayLike, has_attribute: ArrayLike) -> np.ndarray:
     the attribute in the data is in the vector too.
 
     Args:
-      codes: array `(count, latent_dim)`, for example means of q(z|x).
+      codes: array `(count, *latent_shape)`, for example means of q(z|x).
       has_attribute: booleans `(count,)`.
 
     Returns:
-      Array `(latent_dim,)`, float32; add it to a code.
+      Array of the shape of z, float32; add it to a code.
 
     Raises:
       ValueError: if all examples have the attribute, or none.
@@ -128,7 +134,7 @@ def attribute_probe(codes: ArrayLike, labels: ArrayLike, test_fraction: Fraction
     `LogisticRegression` is fitted, with its penalty, to codes scaled to unit variance; the directions are scaled back.
 
     Args:
-      codes: array `(count, latent_dim)`.
+      codes: array `(count, *latent_shape)`.
       labels: integers or booleans `(count,)`.
       test_fraction: held-out share of the examples, in (0, 1).
       seed: seed of the split.
@@ -147,6 +153,7 @@ def attribute_probe(codes: ArrayLike, labels: ArrayLike, test_fraction: Fraction
             f"`labels` must have shape ({len(codes)},) and at least two classes in the part to fit. "
             f"Received: labels with shape {labels.shape} and {len(np.unique(labels))} classes"
         )
+    shape, codes = codes.shape[1:], codes.reshape(len(codes), -1)
     loc, scale = codes[train].mean(axis=0), codes[train].std(axis=0)
     scale[scale == 0] = 1.0
     unit = (codes - loc) / scale
@@ -154,7 +161,7 @@ def attribute_probe(codes: ArrayLike, labels: ArrayLike, test_fraction: Fraction
     model.fit(unit[train], labels[train])
     values, counts = np.unique(labels[train], return_counts=True)
     return Probe(
-        (model.coef_ / scale).astype(np.float32),
+        (model.coef_ / scale).astype(np.float32).reshape(-1, *shape),
         model.classes_,
         float(model.score(unit[test], labels[test])),
         float(np.mean(labels[test] == values[counts.argmax()])),

@@ -37,6 +37,7 @@ def with_fitted_density(
       ValueError: if `num_components` is not an integer of at least 1.
     """
     codes = posterior_centers(model, data).astype(np.float64)
+    codes = codes.reshape(len(codes), -1)
     if num_components > len(codes):
         raise ValueError(
             f"`num_components` must be at most {len(codes)}, the number of examples. "
@@ -52,9 +53,10 @@ def with_fitted_density(
     fitted = VAE(
         model.encoder,
         model.decoder,
-        prior=MixtureOfGaussians(model.latent_dim, num_components),
+        prior=MixtureOfGaussians(model.latent_shape, num_components),
         objective=model.objective,
         seed=model.seed,
     )
-    fitted.prior.set_mixture(mixture.weights_, mixture.means_, np.sqrt(mixture.covariances_))
+    loc, scale = (values.reshape(-1, *model.latent_shape) for values in (mixture.means_, np.sqrt(mixture.covariances_)))
+    fitted.prior.set_mixture(mixture.weights_, loc, scale)
     return fitted

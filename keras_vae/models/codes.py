@@ -26,6 +26,6 @@ def batches(vae: VAE, examples: Examples) -> Iterator[tuple]:
 
 @checked
 def posterior_centers(vae: VAE, data: Examples | ArrayLike) -> np.ndarray:
-    """Returns the center of q(z|x) of each example, `(count, latent_dim)`, which is the mean for a Gaussian."""
+    """Returns the center of q(z|x) of each example, `(count, *latent_shape)`, which is the mean for a Gaussian."""
     examples = as_examples(data, names=("data", "y"))
     return np.concatenate([center(vae.encode(x, c)).numpy() for x, c in batches(vae, examples)])

@@ -16,10 +16,13 @@ from keras_vae.utils.arguments import PositiveInt, checked
 class Decoder(Stack):
     """Maps z to the distribution p(x|z), or z and a condition c, which the trunk sees side by side, to p(x|z, c).
 
+    If z has places, each place has the condition beside its channels.
+
     Calling it returns a `tfd` distribution with batch shape `(batch,)` and event shape `likelihood.event_shape`.
 
     Args:
-      trunk: Keras layer or model, (batch, latent_dim + condition_dim) -> features.
+      trunk: Keras layer or model, (batch, latent_dim + condition_dim) -> features; for a z with places
+        (batch, height, width, channels + condition_dim) -> features.
       likelihood: `keras_vae.likelihoods.Likelihood`, features -> p(x|z).
       condition_dim: size of the condition vector, None for no condition.
       latent_dim: number of the first dimensions of z that the trunk sees, which are the lowest layer of a hierarchical
@@ -51,4 +54,8 @@ class Decoder(Stack):
         return {**super().get_config(), "latent_dim": self.latent_dim}
 
     def join(self, inputs: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
+        places = inputs.shape[1:-1].as_list()
+        if places:
+            condition = tf.reshape(condition, (-1, *[1] * len(places), condition.shape[-1]))
+            condition = tf.tile(condition, [1, *places, 1])
         return tf.concat([inputs, condition], axis=-1)

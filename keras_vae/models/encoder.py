@@ -21,7 +21,7 @@ class Encoder(Stack):
     learned linear function of the condition, so that the input of the trunk keeps its shape. For a dense trunk it is
     as good as appending c to x.
 
-    Calling it returns a `tfd` distribution with batch shape `(batch,)` and event shape `(latent_dim,)`.
+    Calling it returns a `tfd` distribution with batch shape `(batch,)` and event shape `latent_shape`.
 
     Args:
       trunk: Keras layer or model, (batch, ...) -> features.

@@ -41,20 +41,21 @@ class Inference(keras.Model):
         )
 
     def prior_distribution(self, condition: ArrayLike | None = None) -> tfd.Distribution:
-        """Returns p(z), a distribution over `(latent_dim,)`, or p(z|c) for each condition if the prior has one."""
+        """Returns p(z), a distribution over `latent_shape`, or p(z|c) for each condition if the prior has one."""
         return self.prior(self.encoder, None if self.prior.condition_dim is None else self.as_condition(condition))
 
     @checked
     def encode(self, x: Examples | ArrayLike, condition: ArrayLike | None = None) -> tfd.Distribution:
-        """Returns q(z|x) for x `(batch, *event_shape)`, a distribution over `(latent_dim,)`."""
+        """Returns q(z|x) for x `(batch, *event_shape)`, a distribution over `latent_shape`."""
         return self.encoder(self._as_tensor(x), self.as_condition(condition), training=False)
 
     @checked
     def decode(self, z: ArrayLike, condition: ArrayLike | None = None) -> tfd.Distribution:
-        """Returns p(x|z) for z `(batch, latent_dim)`."""
+        """Returns p(x|z) for z `(batch, *latent_shape)`."""
         z = tf.convert_to_tensor(z)
-        if z.shape.rank != 2 or z.shape[-1] != self.latent_dim:
-            raise ValueError(f"`z` must have shape (batch, {self.latent_dim}). Received: z with shape {tuple(z.shape)}")
+        if z.shape.rank != 1 + len(self.latent_shape) or tuple(z.shape[1:]) != self.latent_shape:
+            expected = ", ".join(map(str, ("batch", *self.latent_shape)))
+            raise ValueError(f"`z` must have shape ({expected}). Received: z with shape {tuple(z.shape)}")
         return self.decoder(tf.cast(z, tf.float32), self.as_condition(condition), training=False)
 
     @checked
@@ -99,7 +100,7 @@ class Inference(keras.Model):
         temperature: NonNegativeFloat | tf.Tensor | tf.Variable = 1.0,
         condition: NumberOrArray | None = None,
     ) -> tuple[tf.Tensor, NoiseSource]:
-        """Draws z `(num_samples, latent_dim)` from the prior; returns z, and the noise that follows it.
+        """Draws z `(num_samples, *latent_shape)` from the prior; returns z, and the noise that follows it.
 
         The arguments are those of `sample`; only a prior with a condition looks at `condition`.
         """

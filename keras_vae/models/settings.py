@@ -11,7 +11,7 @@ from keras_vae.objectives.schedules import Constant, Schedule, as_schedule
 from keras_vae.utils.arguments import NoiseSeed, NonNegativeFloat, checked
 
 # These cannot be replaced, because optimizer, compiled steps and other parts depend on their weights and shapes.
-_FIXED = ("encoder", "decoder", "prior", "latent_dim", "condition_dim", "event_shape")
+_FIXED = ("encoder", "decoder", "prior", "latent_shape", "latent_dim", "condition_dim", "event_shape")
 
 
 class Settings(keras.Model):

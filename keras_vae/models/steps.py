@@ -82,11 +82,12 @@ class Steps(ArrayModel):
         posterior = self.encoder(x, condition, training=training)
 
         def log_likelihood(z):
-            copies = z.shape[0] if z.shape.rank == 3 else 1
+            several = z.shape.rank == 2 + len(self.latent_shape)
+            copies = z.shape[0] if several else 1
             tiled = [None if t is None else _repeated(t, copies) for t in (x, condition)]
-            flat = tf.reshape(z, (-1, self.latent_dim))
+            flat = tf.reshape(z, (-1, *self.latent_shape))
             values = self.decoder(flat, tiled[1], training=training).log_prob(tiled[0])
-            return tf.reshape(values, (copies, -1)) if z.shape.rank == 3 else values
+            return tf.reshape(values, (copies, -1)) if several else values
 
         return LatentBatch(posterior, prior, noise, log_likelihood, weight, step)
 

@@ -75,11 +75,12 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         super().__init__(**kwargs)
         self.encoder = encoder
         self.decoder = decoder
+        self.latent_shape = encoder.posterior.latent_shape
         self.latent_dim = encoder.posterior.latent_dim
         self.condition_dim = encoder.condition_dim
         self.event_shape = decoder.likelihood.event_shape
         encoder.event_dtype = self.event_dtype
-        self.prior = StandardNormal(self.latent_dim) if prior is None else prior
+        self.prior = StandardNormal(self.latent_shape) if prior is None else prior
         self._trackers = {}
         self.objective = objectives.ELBO() if objective is None else objective
         self.kl_weight = kl_weight
@@ -95,10 +96,10 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         return self.decoder.likelihood.event_dtype
 
     def _check_parts(self, objective):
-        if self.prior.latent_dim != self.latent_dim:
+        if self.prior.latent_shape != self.latent_shape:
             raise ValueError(
-                f"`prior` must have the latent_dim of the posterior, {self.latent_dim}. "
-                f"Received: prior with latent_dim={self.prior.latent_dim}"
+                f"`prior` must have the latent_shape of the posterior, {self.latent_shape}. "
+                f"Received: prior with latent_shape={self.prior.latent_shape}"
             )
         if self.decoder.condition_dim != self.condition_dim:
             raise ValueError(
@@ -133,7 +134,7 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         known = set(layers_of(self))
         for part, shape in (
             (self.encoder, (None, *self.event_shape)),
-            (self.decoder, (None, self.latent_dim)),
+            (self.decoder, (None, *self.latent_shape)),
             (self.prior, None),
         ):
             if not part.built:

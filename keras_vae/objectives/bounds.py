@@ -69,9 +69,8 @@ class FreeBits(Objective):
         log_likelihood = batch.log_likelihood(batch.draw())
         kl = terms.kl_per_dimension(batch.posterior, batch.prior)
         paid = tf.reduce_sum(tf.maximum(self.nats, batch.mean(kl)))
-        return Terms(
-            log_likelihood - kl_weight * paid, {"log_likelihood": log_likelihood, "kl": tf.reduce_sum(kl, axis=-1)}
-        )
+        total = tf.reduce_sum(kl, axis=list(range(1, kl.shape.rank)))
+        return Terms(log_likelihood - kl_weight * paid, {"log_likelihood": log_likelihood, "kl": total})
 
     def get_config(self) -> dict[str, Any]:
         return {"nats": self.nats}

@@ -59,7 +59,7 @@ class LatentBatch:
         self.total_weight = None if weight is None else strategies.over_replicas(tf.reduce_sum(weight))
 
     def draw(self, num_samples: int | None = None) -> tf.Tensor:
-        """Returns z `(batch, latent_dim)`, or `(num_samples, batch, latent_dim)`."""
+        """Returns z `(batch, *latent_shape)`, or `(num_samples, batch, *latent_shape)`."""
         if num_samples is None:
             return draw(self.posterior, self.noise)
         return draw(self.posterior, MultiSampleNoise(self.noise), (num_samples,))

@@ -36,8 +36,8 @@ def kl_divergence(posterior: tfd.Distribution, prior: tfd.Distribution, z: tf.Te
     Args:
       posterior: q(z|x), batch shape `(batch,)`.
       prior: p(z), batch shape `()`.
-      z: samples of `posterior`, `(batch, latent_dim)` or `(num_samples, batch, latent_dim)`; only the estimate uses
-        them.
+      z: samples of `posterior`, `(batch, *latent_shape)` or `(num_samples, batch, *latent_shape)`; only the
+        estimate uses them.
 
     Returns:
       Tensor of shape `(batch,)`.
@@ -50,7 +50,7 @@ def kl_divergence(posterior: tfd.Distribution, prior: tfd.Distribution, z: tf.Te
 
 
 def kl_per_dimension(posterior: tfd.Distribution, prior: tfd.Distribution) -> tf.Tensor:
-    """KL of each latent dimension in nats, `(batch, latent_dim)`, for a posterior and a prior that factorize.
+    """KL of each latent dimension in nats, `(batch, *latent_shape)`, for a posterior and a prior that factorize.
 
     Raises:
       ValueError: if one of them does not factorize over the dimensions, or TFP knows no closed form.
@@ -93,7 +93,7 @@ def log_weight(
       log_likelihood: log p(x|z), `(..., batch)`.
       posterior: q(z|x), batch shape `(batch,)`.
       prior: p(z), batch shape `()`.
-      z: samples of `posterior`, `(..., batch, latent_dim)`.
+      z: samples of `posterior`, `(..., batch, *latent_shape)`.
 
     Returns:
       Tensor of shape `(..., batch)`.
@@ -132,14 +132,15 @@ def total_correlation_terms(
     Args:
       posterior: q(z|x), `tfd.Independent` over the dimensions, batch shape `(batch,)`.
       prior: p(z), `tfd.Independent` over the dimensions.
-      z: samples `(batch, latent_dim)`.
+      z: samples `(batch, *latent_shape)`.
       dataset_size: number of training examples.
       weight: weight of each example, `(batch,)`; it is 0 for rows that only fill the batch up.
 
     Returns:
       Mutual information, total correlation and dimension-wise KL, each `(batch,)`.
     """
-    pairs = posterior.distribution.log_prob(z[:, None, :])  # [i, j, d] = log q(z_i,d | x_j)
+    pairs = posterior.distribution.log_prob(z[:, None])
+    pairs = tf.reshape(pairs, (-1, tf.shape(z)[0], z.shape[1:].num_elements()))  # [i, j, d] = log q(z_i,d | x_j)
     # A row of weight 0 gets a very negative finite number instead of log 0, so that a batch with no other rows, which a
     # replica may have, gives finite numbers.
     present = tf.where(weight > 0.0, tf.math.log(tf.maximum(weight, 1e-30)), -1e9)[None, :]
@@ -152,22 +153,26 @@ def total_correlation_terms(
 def maximum_mean_discrepancy(z: tf.Tensor, prior_z: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
     """Unbiased squared MMD between samples of q(z) and of p(z), with inverse multiquadric kernels of seven widths.
 
-        k(a, b) = sum_s C_s / (C_s + |a - b|^2),  C_s = 2 latent_dim s,  s in 0.1, 0.2, 0.5, 1, 2, 5, 10
+        k(a, b) = sum_s C_s / (C_s + |a - b|^2),  C_s = 2 d s,  s in 0.1, 0.2, 0.5, 1, 2, 5, 10
+
+    with d the number of values in z.
 
     Tolstikhin, Bousquet, Gelly and Schoelkopf, "Wasserstein auto-encoders" (2018), algorithm 2 and section 4.
 
     Args:
-      z: samples of the posteriors of a batch `(batch, latent_dim)`.
+      z: samples of the posteriors of a batch `(batch, *latent_shape)`.
       prior_z: as many samples of the prior.
       weight: weight of each example, `(batch,)`.
 
     Returns:
       Scalar. An unbiased estimate of a number of at least 0 can be below 0.
     """
+    size = z.shape[1:].num_elements()
+    z, prior_z = (tf.reshape(part, (-1, size)) for part in (z, prior_z))
 
     def kernel(a, b):
         distance = tf.reduce_sum(tf.math.squared_difference(a[:, None], b[None]), axis=-1)
-        widths = [2.0 * z.shape[-1] * s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
+        widths = [2.0 * size * s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
         return tf.add_n([c / (c + distance) for c in widths])
 
     across = tf.ones_like(weight)

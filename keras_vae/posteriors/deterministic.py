@@ -13,14 +13,14 @@ class Deterministic(Posterior):
     It has no density, so that its KL from a prior is infinite and its ELBO says nothing.
 
     Args:
-      latent_dim: dimension of z, a positive integer.
+      latent_dim: dimension of z, a positive integer; or its shape, a tuple of positive integers.
     """
 
     has_density = has_density_at_other_codes = False
 
     @property
     def num_parameters(self) -> int:
-        return self.latent_dim
+        return self.latent_shape[-1]
 
     def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
-        return tfd.Independent(tfd.Deterministic(parameters), reinterpreted_batch_ndims=1)
+        return tfd.Independent(tfd.Deterministic(parameters), len(self.latent_shape))

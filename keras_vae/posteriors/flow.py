@@ -49,9 +49,9 @@ class Flow(DiagonalGaussian):
         self._flow.build(self._flatten.compute_output_shape(input_shape))
 
     def call(self, features: tf.Tensor) -> tfd.Distribution:
-        features = tf.cast(self._flatten(features), tf.float32)
-        base = self.distribution(self._projection(features))
-        return tfd.TransformedDistribution(base, self._flow.bijector(features))
+        base = self.distribution(self.project(features))
+        context = tf.cast(self._flatten(features), tf.float32)
+        return tfd.TransformedDistribution(base, self._flow.bijector(context))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_layers": self.num_layers, "hidden_units": self.hidden_units}

@@ -1,10 +1,13 @@
 """Gaussian posteriors: diagonal, isotropic and with a full covariance matrix."""
 
+from typing import Any
+
 import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
 from keras_vae.posteriors.head import ScaledPosterior, register
+from keras_vae.utils.arguments import PositiveFloat, PositiveInt, checked
 
 
 @register
@@ -12,17 +15,17 @@ class DiagonalGaussian(ScaledPosterior):
     """q(z|x) = N(loc, diag(scale^2)), with scale = softplus(.) + min_scale.
 
     Args:
-      latent_dim: dimension of z, a positive integer.
+      latent_dim: dimension of z, a positive integer; or its shape, a tuple of positive integers.
       min_scale: floor of the standard deviation, positive; it keeps log q finite.
     """
 
     @property
     def num_parameters(self) -> int:
-        return 2 * self.latent_dim
+        return 2 * self.latent_shape[-1]
 
     def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         loc, raw_scale = self.divide(parameters)
-        return tfd.Independent(tfd.Normal(loc, self.scale(raw_scale)), reinterpreted_batch_ndims=1)
+        return tfd.Independent(tfd.Normal(loc, self.scale(raw_scale)), len(self.latent_shape))
 
 
 @register
@@ -33,6 +36,10 @@ class IsotropicGaussian(ScaledPosterior):
       latent_dim: dimension of z, a positive integer.
       min_scale: floor of the standard deviation, positive.
     """
+
+    @checked
+    def __init__(self, latent_dim: PositiveInt, min_scale: PositiveFloat = 1e-4, **kwargs: Any) -> None:
+        super().__init__(latent_dim, min_scale, **kwargs)
 
     @property
     def num_parameters(self) -> int:
@@ -58,6 +65,10 @@ class FullGaussian(ScaledPosterior):
       latent_dim: dimension of z, a positive integer.
       min_scale: floor of the diagonal of L, positive.
     """
+
+    @checked
+    def __init__(self, latent_dim: PositiveInt, min_scale: PositiveFloat = 1e-4, **kwargs: Any) -> None:
+        super().__init__(latent_dim, min_scale, **kwargs)
 
     @property
     def num_parameters(self) -> int:

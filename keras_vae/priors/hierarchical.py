@@ -45,11 +45,11 @@ class Hierarchical(Prior):
         self.latent_dims = latent_dims
         self.top = StandardNormal(self.latent_dims[-1]) if top is None else top
         plain = not self.top.needs_encoder and self.top.condition_dim is None
-        if self.top.latent_dim != self.latent_dims[-1] or not plain:
+        if self.top.latent_shape != self.latent_dims[-1:] or not plain:
             raise ValueError(
                 f"`top` must be a prior of dimension {self.latent_dims[-1]}, the last of `latent_dims`, that is not "
-                f"made of the encoder or of a condition. Received: {type(self.top).__name__} of dimension "
-                f"{self.top.latent_dim}"
+                f"made of the encoder or of a condition. Received: {type(self.top).__name__} of shape "
+                f"{self.top.latent_shape}"
             )
         self.hidden_units = checks.shape("hidden_units", hidden_units)
         self.activation = activation

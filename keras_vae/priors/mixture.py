@@ -11,7 +11,7 @@ from keras_vae.distributions import softplus
 from keras_vae.distributions.mixture import MixtureOfNormals
 from keras_vae.priors.prior import Prior, register
 from keras_vae.utils import checks
-from keras_vae.utils.arguments import ArrayLike, PositiveFloat, PositiveInt, checked
+from keras_vae.utils.arguments import ArrayLike, LatentDim, PositiveFloat, PositiveInt, checked
 
 
 @register
@@ -19,21 +19,21 @@ class MixtureOfGaussians(Prior):
     """p(z) = sum_k w_k N(z; loc_k, diag(scale_k^2)), with learned weights, means and scales.
 
     Args:
-      latent_dim: dimension of z, a positive integer.
+      latent_dim: dimension of z, a positive integer; or its shape, a tuple of positive integers.
       num_components: number of components, a positive integer.
       min_scale: floor of the standard deviations, positive.
     """
 
     @checked
     def __init__(
-        self, latent_dim: PositiveInt, num_components: PositiveInt = 10, min_scale: PositiveFloat = 1e-3, **kwargs: Any
+        self, latent_dim: LatentDim, num_components: PositiveInt = 10, min_scale: PositiveFloat = 1e-3, **kwargs: Any
     ) -> None:
         super().__init__(latent_dim, **kwargs)
         self.num_components = checks.positive_int("num_components", num_components)
         self.min_scale = checks.positive_float("min_scale", min_scale)
 
     def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
-        shape = (self.num_components, self.latent_dim)
+        shape = (self.num_components, *self.latent_shape)
         self.logits = self.add_weight(name="logits", shape=shape[:1], initializer="zeros", dtype="float32")
         self.loc = self.add_weight(
             name="loc", shape=shape, initializer=keras.initializers.RandomNormal(stddev=1.0), dtype="float32"
@@ -43,12 +43,13 @@ class MixtureOfGaussians(Prior):
 
     def distribution(self) -> tfd.Distribution:
         scale = softplus.scale(self.raw_scale, self.min_scale)
-        components = tfd.Independent(tfd.Normal(tf.convert_to_tensor(self.loc), scale), reinterpreted_batch_ndims=1)
+        normals = tfd.Normal(tf.convert_to_tensor(self.loc), scale)
+        components = tfd.Independent(normals, len(self.latent_shape))
         return MixtureOfNormals(tfd.Categorical(logits=tf.convert_to_tensor(self.logits)), components)
 
     @checked
     def set_mixture(self, weights: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> None:
-        """Sets weights `(components,)` that sum to 1, means and standard deviations `(components, latent_dim)`."""
+        """Sets weights `(components,)` that sum to 1, means and standard deviations `(components, *latent_shape)`."""
         self.logits.assign(np.log(weights))
         self.loc.assign(loc)
         self.raw_scale.assign(softplus.raw_of_scale(scale, self.min_scale))

@@ -13,5 +13,5 @@ class StandardNormal(Prior):
     is_standard_normal = True
 
     def distribution(self) -> tfd.Distribution:
-        zeros = tf.zeros((self.latent_dim,))
-        return tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), reinterpreted_batch_ndims=1)
+        zeros = tf.zeros(self.latent_shape)
+        return tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), len(self.latent_shape))

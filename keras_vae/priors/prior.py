@@ -1,5 +1,6 @@
 """`Prior`, the base of the priors."""
 
+import math
 from typing import Any
 
 import keras
@@ -8,7 +9,7 @@ from tensorflow_probability import distributions as tfd
 
 from keras_vae.data.examples import Examples
 from keras_vae.utils import checks
-from keras_vae.utils.arguments import PositiveInt, checked
+from keras_vae.utils.arguments import LatentDim, checked
 from keras_vae.utils.part import Part
 
 register = keras.saving.register_keras_serializable(package="keras_vae.priors")
@@ -30,7 +31,11 @@ class Prior(Part):
     T = 1 is p(z) itself. T = 0 gives `keras_vae.sampling.center`, and for a mixture the centers of its components.
 
     Args:
-      latent_dim: dimension of z, a positive integer.
+      latent_dim: dimension of z, a positive integer; or its shape, a tuple of positive integers.
+
+    Attributes:
+      latent_shape: shape of one z, a tuple.
+      latent_dim: number of values in one z.
     """
 
     # Whether p(z) is made of the model's encoder, which `distribution` is then called with.
@@ -41,12 +46,13 @@ class Prior(Part):
     is_standard_normal = False
 
     @checked
-    def __init__(self, latent_dim: PositiveInt, **kwargs: Any) -> None:
+    def __init__(self, latent_dim: LatentDim, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.latent_dim = checks.positive_int("latent_dim", latent_dim)
+        self.latent_shape = checks.latent_shape(latent_dim)
+        self.latent_dim = math.prod(self.latent_shape)
 
     def distribution(self) -> tfd.Distribution:
-        """Returns p(z) with batch shape `()` and event shape `(latent_dim,)`.
+        """Returns p(z) with batch shape `()` and event shape `latent_shape`.
 
         A prior that `needs_encoder` has an argument, the encoder; one with a `condition_dim` has the condition
         `(batch, condition_dim)`, and its batch shape is `(batch,)`.
@@ -55,8 +61,8 @@ class Prior(Part):
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """Shape of one draw, `(latent_dim,)`, which `keras.Model.summary` shows."""
-        return (self.latent_dim,)
+        """Shape of one draw, `latent_shape`, which `keras.Model.summary` shows."""
+        return self.latent_shape
 
     def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         super().build(input_shape)
@@ -72,12 +78,12 @@ class Prior(Part):
             arguments = (*arguments, condition)
         distribution = self.distribution(*arguments)
         shapes = distribution.batch_shape, distribution.event_shape
-        if not (shapes[0].is_compatible_with(batch_shape) and shapes[1].is_compatible_with((self.latent_dim,))):
+        if not (shapes[0].is_compatible_with(batch_shape) and shapes[1].is_compatible_with(self.latent_shape)):
             # Without this check, densities would be broadcast without an error, and the KL would be wrong.
             expected = "()" if batch_shape == () else "(batch,)"
             raise ValueError(
                 f"`distribution` of {type(self).__name__} must have batch shape {expected} and event shape "
-                f"({self.latent_dim},), as `tfd.Independent` gives them. Received: {shapes[0]} and {shapes[1]}"
+                f"{self.latent_shape}, as `tfd.Independent` gives them. Received: {shapes[0]} and {shapes[1]}"
             )
         return distribution
 
@@ -85,4 +91,5 @@ class Prior(Part):
         """Starts the prior from training examples, `keras_vae.data.Examples`; most priors do nothing here."""
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "latent_dim": self.latent_dim}
+        size = self.latent_dim if len(self.latent_shape) == 1 else list(self.latent_shape)
+        return {**super().get_config(), "latent_dim": size}

@@ -11,7 +11,7 @@ from keras_vae.data.examples import Examples
 from keras_vae.distributions.mixture import MixtureOfNormals, is_diagonal_normal
 from keras_vae.priors.prior import Prior, register
 from keras_vae.utils import checks
-from keras_vae.utils.arguments import PositiveInt, Shape, checked
+from keras_vae.utils.arguments import LatentDim, PositiveInt, Shape, checked
 
 
 @register
@@ -22,7 +22,7 @@ class VampPrior(Prior):
     (`VAE.adapt`), and are kept within [low, high].
 
     Args:
-      latent_dim: dimension of z, a positive integer.
+      latent_dim: dimension of z, a positive integer; or its shape, a tuple of positive integers.
       event_shape: shape of one x.
       num_components: K, a positive integer.
       low: smallest value of a pseudo-input.
@@ -34,7 +34,7 @@ class VampPrior(Prior):
     @checked
     def __init__(
         self,
-        latent_dim: PositiveInt,
+        latent_dim: LatentDim,
         event_shape: Shape,
         num_components: PositiveInt = 100,
         low: float = 0.0,

@@ -142,7 +142,7 @@ def draw(vae: VAE, dataset: Dataset, report: dict) -> dict:
     values = np.linspace(-3.0, 3.0, 11)
     rows = [
         vae.decode(codes, None if condition is None else np.repeat(condition[:1], len(codes))).mean().numpy()
-        for codes in (latent.traverse(start, int(d), values) for d in busiest)
+        for codes in (latent.traverse(start, np.unravel_index(d, vae.latent_shape), values) for d in busiest)
     ]
     # A conditional model draws one sample for the class of each test example, of which there may be fewer.
     samples = vae.sample(NUM_PICTURES if condition is None else len(test), seed=0, condition=condition).numpy()

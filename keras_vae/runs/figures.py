@@ -36,7 +36,7 @@ def draw_figures(vae: VAE, dataset: Dataset, history: dict, folder: pathlib.Path
         ),
         "learning_curve": plotting.learning_curve(history),
     }
-    if vae.latent_dim == 2:
+    if vae.latent_shape == (2,):
         centers = posterior_centers(vae, dataset.validation)
         figures["latent_map"] = plotting.latent_map(centers, dataset.validation.labels)
     for name, figure in figures.items():

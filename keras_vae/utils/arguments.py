@@ -181,6 +181,15 @@ NumberOrArray = Annotated[
     Kind("a number or an array of at least one number", "arrays of numbers", lambda v: is_float(v) or is_numeric(v)),
 ]
 Path = Annotated[str | os.PathLike, Kind("a path", "paths", is_path)]
+# The size of z: a number of dimensions, or a shape.
+LatentDim = Annotated[
+    int | Sequence[int],
+    Kind(
+        "a positive integer or a tuple of positive integers, for example (height, width, channels)",
+        "sizes of z",
+        lambda v: kind_of(PositiveInt | Sequence[PositiveInt]).accepts(v) and (is_int(v) or len(v) > 0),
+    ),
+]
 Shape = Annotated[Sequence[int], Kind("a tuple of positive integers", "shapes", kind_of(Sequence[PositiveInt]).accepts)]
 
 

@@ -5,7 +5,7 @@ import numbers
 from collections.abc import Collection
 from typing import Any, Literal
 
-from keras_vae.utils.arguments import MAX_FLOAT32, MAX_INT32, MAX_INT64, Shape, kind_of, shown
+from keras_vae.utils.arguments import MAX_FLOAT32, MAX_INT32, MAX_INT64, LatentDim, Shape, kind_of, shown
 
 
 def positive_int(name: str, value: Any, high: int = MAX_INT32) -> int:
@@ -62,6 +62,14 @@ def shape(name: str, value: Any) -> tuple[int, ...]:
     if not kind.accepts(value):
         raise ValueError(f"`{name}` must be {kind.expected}. Received: {name}={shown(value)}")
     return tuple(map(int, value))
+
+
+def latent_shape(latent_dim: Any) -> tuple[int, ...]:
+    """Returns the shape of z: `(latent_dim,)` for an integer, and a shape as it is."""
+    kind = kind_of(LatentDim)
+    if not kind.accepts(latent_dim):
+        raise ValueError(f"`latent_dim` must be {kind.expected}. Received: latent_dim={shown(latent_dim)}")
+    return shape("latent_dim", [latent_dim] if isinstance(latent_dim, numbers.Integral) else latent_dim)
 
 
 def image_shape(name: str, value: Any) -> tuple[int, int, int]:

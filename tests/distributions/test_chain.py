@@ -196,7 +196,7 @@ def test_layers_are_two_or_more_positive_integers(make, latent_dims):
 
 def test_the_prior_of_the_top_layer_must_fit_it():
     with pytest.raises(
-        ValueError, match=r"`top` must be a prior of dimension 2.*Received: StandardNormal of dimension 3"
+        ValueError, match=r"`top` must be a prior of dimension 2.*Received: StandardNormal of shape \(3,\)"
     ):
         kv.priors.Hierarchical((4, 2), kv.priors.StandardNormal(3))
 

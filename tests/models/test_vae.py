@@ -167,7 +167,9 @@ def test_bad_arguments_of_sample_are_named(vae, arguments, name):
 def test_parts_that_do_not_fit_are_named():
     encoder = kv.Encoder(kv.networks.mlp([4]), kv.posteriors.DiagonalGaussian(3))
     decoder = kv.Decoder(kv.networks.mlp([4]), kv.likelihoods.Bernoulli(SHAPE))
-    with pytest.raises(ValueError, match=r"`prior` must have the latent_shape of the posterior, \(3,\).*latent_shape=\(2,\)"):
+    with pytest.raises(
+        ValueError, match=r"`prior` must have the latent_shape of the posterior, \(3,\).*latent_shape=\(2,\)"
+    ):
         kv.VAE(encoder, decoder, prior=kv.priors.StandardNormal(2))
     with pytest.raises(ValueError, match="`kl_weight` must be a number of at least 0"):
         kv.VAE(encoder, decoder, kl_weight=-1.0)

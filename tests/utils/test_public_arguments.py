@@ -68,6 +68,7 @@ EXAMPLES = {
     "history": lambda: {"elbo": [1.0, 2.0], "kl": [1.0, 2.0], "log_likelihood": [1.0, 2.0]},
     "images": images,
     "keras_vae.plotting.image_grid.images": numbers(3, 4, 4, 1),
+    "keras_vae.plotting.example_grid.examples": numbers(3, 7),
     "keras_vae.plotting.tile.images": numbers(3, 4, 4, 1),
     "keras_vae.plotting.traversal_grid.images": numbers(2, 3, 4, 4, 1),
     "keras_vae.plotting.reconstructions.x": numbers(3, 4, 4, 1),

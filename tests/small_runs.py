@@ -16,4 +16,4 @@ SETTINGS = Config(
     export=False,
     run_dir="run",
 )
-LONG = dataclasses.replace(SETTINGS, epochs=150)
+LONG = dataclasses.replace(SETTINGS, epochs=60)

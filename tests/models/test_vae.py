@@ -255,8 +255,15 @@ def test_a_functional_trunk_of_the_users_own(binary):
     assert losses[-1] < losses[0] - 1
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("part", ["posterior flow", "prior flow", "mixture", "shared scale"])
+@pytest.mark.parametrize(
+    ("policy", "part"),
+    [
+        ("mixed_bfloat16", "posterior flow"),
+        ("mixed_bfloat16", "mixture"),
+        ("mixed_float16", "prior flow"),
+        ("mixed_float16", "shared scale"),
+    ],
+)
 def test_every_learned_part_stays_in_float32_under_mixed_precision(policy, part, binary):
     keras.config.set_dtype_policy(policy)
     try:

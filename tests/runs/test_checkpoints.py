@@ -26,6 +26,7 @@ from keras_vae.engine import array_model
 from keras_vae.runs import build, checkpoints, evaluate, tables, training
 from keras_vae.runs.config import Config
 from keras_vae.runs.run_dir import RunDir, make_run_dir
+from keras_vae.runs.safe_loading import load_vae
 from keras_vae.utils import atomic_files
 
 REPORTED = ("test_elbo", "test_log_likelihood", "active_units", "parameters")
@@ -52,12 +53,9 @@ def here(data, tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def whole(data):
     """A run that nobody interrupted."""
-    before = pathlib.Path.cwd()
-    os.chdir(data)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(data)
         return data / training.run(SETTINGS)
-    finally:
-        os.chdir(before)
 
 
 def read(path):
@@ -105,10 +103,34 @@ def interrupted(monkeypatch, epoch, settings=SETTINGS):
     return pathlib.Path(settings.run_dir)
 
 
-def test_an_interrupted_run_ends_with_the_numbers_of_a_whole_one(here, whole, monkeypatch):
-    run_dir = interrupted(monkeypatch, 7)
-    assert checkpoints.epochs_saved(run_dir / "checkpoints") == [7, 6]
+@pytest.fixture(scope="module")
+def ended_early(data, tmp_path_factory):
+    """A run of 12 epochs that ended in epoch 7, and is only to be copied."""
+    folder = tmp_path_factory.mktemp("ended_early")
+    (folder / "data.npy").symlink_to(data / "data.npy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return folder / interrupted(patch, 7)
+
+
+@pytest.fixture
+def stopped(ended_early, here):
+    """The folder "run" here, of a run that ended in epoch 7 and may go on."""
+    return pathlib.Path(shutil.copytree(ended_early, here / "run")).relative_to(here)
+
+
+def test_an_interrupted_run_ends_with_the_numbers_of_a_whole_one(stopped, whole):
+    assert checkpoints.epochs_saved(stopped / "checkpoints") == [7, 6]
+    before = tables.read(stopped / "seconds.csv")["seconds"]
+    # The kill came while a line was written.
+    with (stopped / "metrics.csv").open("a") as file:
+        file.write("7,0.1")
     assert_same_run(training.run(SETTINGS, resume=True), whole)
+    after = tables.read(stopped / "seconds.csv")
+    assert after["epoch"] == list(range(12))
+    assert after["seconds"][:7] == before[:7]
+    assert (np.diff(after["seconds"]) > 0).all()
+    assert read(stopped / "report.json")["train_seconds"] == after["seconds"][-1]
 
 
 @pytest.mark.parametrize(
@@ -127,12 +149,6 @@ def test_schedules_priors_and_draws_go_on_where_they_were(here, monkeypatch, cha
     assert_same_run(training.run(settings, resume=True), whole)
 
 
-def test_a_run_killed_before_its_first_checkpoint_starts_again(here, whole, monkeypatch):
-    run_dir = interrupted(monkeypatch, 0)
-    assert not checkpoints.epochs_saved(run_dir / "checkpoints")
-    assert_same_run(training.run(SETTINGS, resume=True), whole)
-
-
 def test_a_run_killed_after_training_is_only_measured(here, whole, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(training.evaluation, "evaluate", lambda *_: 1 / 0)
@@ -147,16 +163,27 @@ def test_a_run_killed_after_training_is_only_measured(here, whole, monkeypatch):
     "damage",
     [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: data[:1000] + bytes(3000) + data[4000:]],
 )
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(here, whole, monkeypatch, damage):
-    run_dir = interrupted(monkeypatch, 7)
-    newest = checkpoints.path_of(run_dir / "checkpoints", 7)
+def test_a_damaged_checkpoint_is_passed_over(stopped, monkeypatch, damage):
+    newest = checkpoints.path_of(stopped / "checkpoints", 7)
     newest.write_bytes(damage(newest.read_bytes()))
     said = []
     monkeypatch.setattr(checkpoints.logging, "warning", lambda text, *values: said.append(text % values))
+    vae, epochs = checkpoints.restore(stopped / "checkpoints", load_vae, rename=True)
+    assert (int(vae.train_steps.numpy()), epochs) == (6 * 8, 6)
+    assert said[0].startswith("this checkpoint is passed over: run/checkpoints/epoch-000007.keras is damaged")
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(stopped, whole, monkeypatch):
+    checkpoints.path_of(stopped / "checkpoints", 7).write_bytes(b"")
+    # The last event of TensorBoard is cut short as well.
+    for path in (stopped / "tensorboard").rglob("events.*"):
+        path.write_bytes(path.read_bytes()[:-3])
+    said = []
     monkeypatch.setattr(checkpoints.logging, "info", lambda text, *values: said.append(text % values))
     assert_same_run(training.run(SETTINGS, resume=True), whole)
-    assert said[0].startswith("this checkpoint is passed over: run/checkpoints/epoch-000007.keras is damaged")
-    assert said[1] == "going on with run after 6 of 12 epochs"
+    assert said[0] == "going on with run after 6 of 12 epochs"
+    assert events(stopped) == events(whole)
+    assert len(events(whole)) == len(set(events(whole))) > 100
 
 
 def test_a_part_of_a_run_is_compiled_as_the_whole(here, monkeypatch):
@@ -167,8 +194,8 @@ def test_a_part_of_a_run_is_compiled_as_the_whole(here, monkeypatch):
     assert_same_run(training.run(SETTINGS, resume=True), whole)
 
 
-def test_damaged_checkpoints_are_one_error_and_stay(here, monkeypatch):
-    run_dir = interrupted(monkeypatch, 7)
+def test_damaged_checkpoints_are_one_error_and_stay(stopped):
+    run_dir = stopped
     metrics = (run_dir / "metrics.csv").read_bytes()
     for epoch in (6, 7):
         checkpoints.path_of(run_dir / "checkpoints", epoch).write_bytes(b"")
@@ -178,33 +205,30 @@ def test_damaged_checkpoints_are_one_error_and_stay(here, monkeypatch):
     assert (run_dir / "metrics.csv").read_bytes() == metrics
 
 
-def test_missing_rows_are_one_error(here, monkeypatch):
-    run_dir = interrupted(monkeypatch, 7)
-    (run_dir / "seconds.csv").write_text("epoch,seconds\n0,1.0\n")
+def test_missing_rows_are_one_error(stopped):
+    (stopped / "seconds.csv").write_text("epoch,seconds\n0,1.0\n")
     with pytest.raises(ValueError, match=r"must have a row for each of 7 epochs\. Received: 1"):
         training.run(SETTINGS, resume=True)
 
 
-def test_two_processes_do_not_write_to_one_folder(here, monkeypatch):
-    run_dir = interrupted(monkeypatch, 3)
-    with checkpoints.lock_run_dir(run_dir), pytest.raises(ValueError, match="another process is training in run"):
+def test_two_processes_do_not_write_to_one_folder(stopped):
+    with checkpoints.lock_run_dir(stopped), pytest.raises(ValueError, match="another process is training in run"):
         training.run(SETTINGS, resume=True)
 
 
-def test_an_empty_folder_is_a_run_killed_before_it_wrote_anything(here, whole):
+def test_a_run_killed_before_its_first_checkpoint_starts_again(stopped, whole):
+    for path in (stopped / "checkpoints").iterdir():
+        path.unlink()
+    assert_same_run(training.run(SETTINGS, resume=True), whole)
+
+
+def test_an_empty_folder_is_a_run_killed_before_it_wrote_anything(here):
     pathlib.Path("run").mkdir()
-    assert_same_run(training.run(SETTINGS, resume=True), whole)
+    RunDir("run").check_free(SETTINGS, resume=True)
 
 
-def test_a_line_of_metrics_cut_short_is_written_again(here, whole, monkeypatch):
-    run_dir = interrupted(monkeypatch, 7)
-    with (run_dir / "metrics.csv").open("a") as file:
-        file.write("7,0.1")
-    assert_same_run(training.run(SETTINGS, resume=True), whole)
-
-
-def test_a_damaged_row_is_one_error_that_names_it(here, monkeypatch):
-    run_dir = interrupted(monkeypatch, 7)
+def test_a_damaged_row_is_one_error_that_names_it(stopped):
+    run_dir = stopped
     path = run_dir / "metrics.csv"
     path.write_bytes(path.read_bytes().replace(b"\n3,", b"\n3,,"))
     kept = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
@@ -213,8 +237,8 @@ def test_a_damaged_row_is_one_error_that_names_it(here, monkeypatch):
     assert kept == {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
 
 
-def test_a_run_does_not_go_on_with_other_data(here, whole, monkeypatch):
-    run_dir = interrupted(monkeypatch, 2)
+def test_a_run_does_not_go_on_with_other_data(stopped, here, whole):
+    run_dir = stopped
     kept = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
     rows = np.load("data.npy")
     pathlib.Path("data.npy").unlink()
@@ -270,23 +294,12 @@ def test_a_run_inside_of_its_data_is_no_part_of_them(tmp_path, monkeypatch):
     assert len(folder.find(pathlib.Path("."))[0]) == 40
 
 
-def test_seconds_are_those_of_all_parts(here, monkeypatch):
-    run_dir = interrupted(monkeypatch, 7)
-    before = tables.read(run_dir / "seconds.csv")["seconds"]
-    training.run(SETTINGS, resume=True)
-    after = tables.read(run_dir / "seconds.csv")
-    assert after["epoch"] == list(range(12))
-    assert after["seconds"][:7] == before[:7]
-    assert (np.diff(after["seconds"]) > 0).all()
-    assert read(run_dir / "report.json")["train_seconds"] == after["seconds"][-1]
-
-
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [({"epochs": 13}, "epochs=12, now 13"), ({"hidden_units": (9,)}, r"hidden_units=\[8\], now \[9\]")],
 )
-def test_other_settings_do_not_go_on(here, monkeypatch, changes, expected):
-    run_dir = interrupted(monkeypatch, 2)
+def test_other_settings_do_not_go_on(stopped, changes, expected):
+    run_dir = stopped
     kept = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
     with pytest.raises(ValueError, match=f"`run_dir` .* begun with {expected}"):
         training.run(dataclasses.replace(SETTINGS, **changes), resume=True)
@@ -360,11 +373,11 @@ def test_kill_at_a_random_moment_and_the_same_command_again(here):
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     whole = training.run(dataclasses.replace(LONG, run_dir="whole"))
     process = subprocess.Popen([sys.executable, "-c", PART], env=environment)
-    wait_for_rows(here / "run" / "metrics.csv", random.randrange(5, 100))
+    wait_for_rows(here / "run" / "metrics.csv", random.randrange(5, 45))
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=60)
     assert not (here / "run" / "report.json").exists()
-    again = start("--epochs=150", "--hidden_units=8")
+    again = start("--epochs=60", "--hidden_units=8")
     _, errors = again.communicate(timeout=300)
     assert again.returncode == 0, errors
     assert re.search("going on with run after [1-9]", errors)
@@ -397,8 +410,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(here, whole):
     assert_same_run(training.run(SETTINGS, resume=True), whole)
 
 
-def test_a_run_is_not_resumed_against_the_users_will(here, monkeypatch):
-    interrupted(monkeypatch, 2)
+def test_a_run_is_not_resumed_against_the_users_will(stopped):
     process = start("--epochs=12", "--hidden_units=8", "--noresume")
     _, errors = process.communicate(timeout=200)
     assert process.returncode == 2
@@ -521,8 +533,7 @@ def test_a_full_disk_in_a_command_on_a_run_is_one_line_and_leaves_nothing(here, 
 
 
 @pytest.mark.parametrize("closed", [".", "run"])
-def test_a_folder_that_may_not_be_written_to_is_one_error(here, monkeypatch, closed):
-    interrupted(monkeypatch, 2)
+def test_a_folder_that_may_not_be_written_to_is_one_error(stopped, here, monkeypatch, closed):
     kept = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     # The superuser may write anywhere; so the system says what it would say to others.
     monkeypatch.setattr(os, "access", lambda path, mode: pathlib.Path(path).resolve() != (here / closed).resolve())
@@ -550,17 +561,6 @@ def events(run_dir):
         for value in event.summary.value
         if value.tag.startswith(("epoch_", "evaluation_"))
     )
-
-
-def test_tensorboard_has_each_point_once(here, whole, monkeypatch):
-    run_dir = interrupted(monkeypatch, 7)
-    # The newest checkpoint is lost, so that a whole epoch is rolled back; and the last event is cut short.
-    checkpoints.path_of(run_dir / "checkpoints", 7).unlink()
-    for path in (run_dir / "tensorboard").rglob("events.*"):
-        path.write_bytes(path.read_bytes()[:-3])
-    training.run(SETTINGS, resume=True)
-    assert events(run_dir) == events(whole)
-    assert len(events(whole)) == len(set(events(whole))) > 100
 
 
 def test_what_a_kill_left_of_a_checkpoint_goes_with_the_next(tmp_path):

@@ -126,7 +126,8 @@ CALLED_BY_THE_MODEL = {
     *("as_condition", "build", "call", "check_data", "encode_batch", "tracker"),
     *("compile_from_config", "from_config", "get_compile_config", "make_test_function", "make_train_function"),
     *("predict_step", "reset_metrics", "test_step", "train_step"),
-    *("distribution", "divide", "initial_parameters", "join", "loc_and_scale", "scale", "trunk_shape", "validate"),
+    *("distribution", "divide", "initial_parameters", "join", "loc_and_scale", "project", "scale", "trunk_shape"),
+    "validate",
     *("kl_method", "Likelihood.adapt", "Prior.adapt", "VampPrior.adapt"),
 }
 # These are not walked: a name is left out as a whole, and all names that begin with one that ends in a dot.

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_vae.distributions.mixture import in_single_precision
 from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, Tempered
-from keras_vae.distributions.sampling import center, draw
+from keras_vae.distributions.sampling import center, draw, draw_rows
 from keras_vae.models.vae import VAE
 from keras_vae.objectives.terms import importance_weighted_bound, log_weight
 from keras_vae.utils.arguments import PositiveInt, checked
@@ -63,10 +63,7 @@ class Signatures:
 
     def _codes(self, seed, temperature, condition):
         noise = Noise(seed)
-        prior = self._prior_of(condition)
-        # A prior p(z|c) has a row for each condition already.
-        sample_shape = (self._num_samples,) if self._vae.prior.condition_dim is None else ()
-        return draw(prior, Tempered(noise, temperature), sample_shape), noise
+        return draw_rows(self._prior_of(condition), Tempered(noise, temperature), self._num_samples), noise
 
     def _prior_of(self, condition):
         if self._prior is not None:

@@ -34,15 +34,14 @@ def main(argv: list[str] | None = None) -> None:
 
 def _run(command):
     # A command is only imported when it runs, so that --help answers at once.
-    if command == "train":
+    if command in ("train", "export"):
         with console.one_line_errors():
-            check_own("train")
+            check_own(command)
+    if command == "train":
         import train
 
         train.cli()
     elif command == "export":
-        with console.one_line_errors():
-            check_own("export")
         from export import __main__ as export
 
         export.cli()

@@ -122,7 +122,7 @@ def load(
         images or of IDX files, or an .npy or .npz file. Every other name is one of tensorflow-datasets.
         `keras_vae.data.sources` has a module for each kind.
       data_dir: folder of prepared tensorflow-datasets; None is their default, `~/tensorflow_datasets`. If it is given,
-        `name` is taken for a path only if it starts with a dot, slash or tilde.
+        `name` is taken for a path only if it starts with a dot, slash or tilde, or ends with .npy or .npz.
       binarization: "dynamic" (a fresh Bernoulli draw at each presentation in training, one fixed draw for validation
         and test), "static" (one fixed draw for all), "threshold" (at 0.5) or "none". None is "dynamic" for MNIST and
         "none" for the others.

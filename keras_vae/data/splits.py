@@ -15,7 +15,8 @@ class Splits(NamedTuple):
       test: examples to measure with; None if the source has no such split.
       validation: examples to choose settings by; None if the source has no such split.
       class_names: name of each label, empty if labels have no names.
-      source: where the examples come from, one line for a report.
+      source: where the examples come from, one line for a report: "arrays in data/x.npy". The word "in" comes before a
+        path and nowhere else, because a card that others see leaves out what stands behind it.
       ordered: whether to keep the order of the examples: the test set is then cut off their start, the validation set
         off their end. Otherwise the examples are shuffled first, because they may be sorted by class.
       manifest: a text that changes when the files of the source change, and is the same on every machine; empty if

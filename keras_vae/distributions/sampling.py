@@ -40,6 +40,11 @@ def draw(distribution: tfd.Distribution, noise: NoiseSource, sample_shape: Seque
     )
 
 
+def draw_rows(prior: tfd.Distribution, noise: NoiseSource, count: int | tf.Tensor) -> tf.Tensor:
+    """Draws `count` codes, one in each row: of p(z), or of each p(z|c) of a prior that has a row for each condition."""
+    return draw(prior, noise, () if prior.batch_shape.rank else (count,))
+
+
 def _rule(cls):
     # TFP makes `Independent` of composite parts, and its base `_Independent` of others.
     base = cls.__mro__[1]

@@ -21,8 +21,6 @@ from keras_vae.utils.json_files import read_json, run_file, write_json
 FILES = ("model.keras", "config.json", "report.json")
 FIGURES = ("samples.png", "reconstructions.png")
 _IMAGE_TASK = "unconditional-image-generation"
-# The source of a data set begins with these words if it was read from a path.
-_FROM_DISK = re.compile("(arrays|images|IDX files) in ")
 
 
 @checked
@@ -65,11 +63,11 @@ def save_pretrained(run_dir: Path, folder: Path, license: str | None = None) -> 
 def _without_paths(settings, report):
     """Returns settings and report without paths of this machine; only the last part of the data's path is kept."""
     settings, data = {**settings, "data_dir": "", "run_dir": ""}, report["data"]
-    kind = _FROM_DISK.match(data["source"])
-    if kind:
+    what, in_path, _ = data["source"].partition(" in ")  # `Splits.source` has these words if data come from a path
+    if in_path:
         name = pathlib.Path(os.path.abspath(os.path.expanduser(settings["dataset"]))).name or "data"
         settings["dataset"] = f"./{name}"
-        data = {**data, "name": name, "source": f"{kind[0]}{name}"}
+        data = {**data, "name": name, "source": f"{what} in {name}"}
     return settings, {**report, "data": data}
 
 

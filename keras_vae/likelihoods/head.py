@@ -142,7 +142,8 @@ class Likelihood(Part):
             raise ValueError(
                 f"`x` must lie in [{self.support[0]:g}, {self.support[1]:g}], the support of the likelihood "
                 f"{type(self).__name__}. Received: x with values from {low:g} to {high:g}. "
-                "Rescale the data (8-bit images: divide by 255) or choose another likelihood"
+                "Rescale the data (8-bit images: divide by 255) or choose another likelihood, for example Gaussian "
+                "(--likelihood=gaussian --likelihood_scale=shared)"
             )
 
     def in_support(self, x: tf.Tensor) -> tf.Tensor:

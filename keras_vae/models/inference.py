@@ -11,7 +11,7 @@ from tensorflow_probability import distributions as tfd
 from keras_vae.data.containers import as_tensor
 from keras_vae.data.examples import Examples
 from keras_vae.distributions.noise import Noise, NoiseSource, Tempered
-from keras_vae.distributions.sampling import draw
+from keras_vae.distributions.sampling import draw, draw_rows
 from keras_vae.engine.conditions import for_samples
 from keras_vae.engine.inputs import check_whole, checked_examples
 from keras_vae.utils import checks
@@ -108,10 +108,8 @@ class Inference(keras.Model):
         if not tf.is_tensor(temperature):
             checks.nonnegative_float("temperature", temperature)
         noise = Noise(random.getrandbits(32) if seed is None else seed)
-        if self.prior.condition_dim is None:
-            return draw(self.prior_distribution(), Tempered(noise, temperature), (num_samples,)), noise
-        prior = self.prior_distribution(for_samples(condition, num_samples))
-        return draw(prior, Tempered(noise, temperature)), noise
+        rows = None if self.prior.condition_dim is None else for_samples(condition, num_samples)
+        return draw_rows(self.prior_distribution(rows), Tempered(noise, temperature), num_samples), noise
 
     @checked
     def log_prob(

@@ -101,6 +101,12 @@ class VAE(Settings, Inference, KerasFiles, Steps):
                 f"`prior` must have the latent_shape of the posterior, {self.latent_shape}. "
                 f"Received: prior with latent_shape={self.prior.latent_shape}"
             )
+        seen = self.decoder.latent_dim
+        if seen is not None and (len(self.latent_shape) > 1 or seen > self.latent_dim):
+            raise ValueError(
+                f"`decoder` must have a latent_dim only for a z that is a vector, and at most its {self.latent_dim} "
+                f"dimensions. Received: latent_dim={seen} for z of shape {self.latent_shape}"
+            )
         if self.decoder.condition_dim != self.condition_dim:
             raise ValueError(
                 f"`decoder` must have the condition_dim of the encoder, {self.condition_dim}. "

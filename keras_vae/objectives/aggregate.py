@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from keras_vae.distributions.sampling import draw
+from keras_vae.distributions.sampling import draw_rows
 from keras_vae.objectives import terms
 from keras_vae.objectives.objective import LatentBatch, Objective, Terms, register
 from keras_vae.utils import checks
@@ -65,9 +65,7 @@ class WAE(Objective):
     def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:
         z = batch.draw()
         log_likelihood = batch.log_likelihood(z)
-        # A prior p(z|c) has a row for each example already.
-        sample_shape = () if batch.prior.batch_shape.rank else (z.shape[0] or tf.shape(z)[0],)
-        prior_z = draw(batch.prior, batch.noise, sample_shape)
+        prior_z = draw_rows(batch.prior, batch.noise, z.shape[0] or tf.shape(z)[0])
         penalty = terms.maximum_mean_discrepancy(z, prior_z, batch.weight)
         kl = terms.kl_divergence(batch.posterior, batch.prior, z)
         return Terms(log_likelihood - kl_weight * self.weight * penalty, {"log_likelihood": log_likelihood, "kl": kl})

@@ -58,6 +58,7 @@ def test_nothing_of_the_folder_tells_where_data_and_run_lay(run_dir, saved):
         ("~//pets", "images in /home/me/pets", ("./pets", "pets", "images in pets")),
         ("/home/me/mnist", "IDX files in /home/me/mnist", ("./mnist", "mnist", "IDX files in mnist")),
         ("../a.npz", "arrays in ../a.npz", ("./a.npz", "a.npz", "arrays in a.npz")),
+        ("/home/me/a.xyz", "a new kind in /home/me/a.xyz", ("./a.xyz", "a.xyz", "a new kind in a.xyz")),
         ("mnist", "MNIST as shipped with keras_vae", ("mnist", "mnist", "MNIST as shipped with keras_vae")),
         ("emnist/letters", "tensorflow-datasets emnist/letters/3.1.0", ("emnist/letters", "emnist/letters", None)),
     ],

@@ -209,6 +209,20 @@ WRONG = {
         lambda: kv.VAE(make(PLACES).encoder, make(PLACES).decoder, kv.priors.StandardNormal(12)),
         r"`prior` must have the latent_shape of the posterior, \(2, 3, 2\). Received: prior with latent_shape=\(12,\)",
     ),
+    "a decoder of a part of z": (
+        lambda: kv.VAE(
+            make(PLACES).encoder,
+            kv.Decoder(kv.networks.mlp([8]), kv.likelihoods.Bernoulli(SHAPE), latent_dim=2),
+        ),
+        r"`decoder` must have a latent_dim only for a z that is a vector.* latent_dim=2 for z of shape \(2, 3, 2\)",
+    ),
+    "a decoder of more than z": (
+        lambda: kv.VAE(
+            make(12).encoder,
+            kv.Decoder(kv.networks.mlp([8]), kv.likelihoods.Bernoulli(SHAPE), latent_dim=13),
+        ),
+        r"`decoder` must have .* at most its 12 dimensions. Received: latent_dim=13 for z of shape \(12,\)",
+    ),
     "no places": (lambda: kv.posteriors.DiagonalGaussian(()), r"`latent_dim` must be a positive integer or a tuple"),
     "a size of 0": (lambda: kv.priors.StandardNormal((2, 0)), r"`latent_dim` must be a positive integer or a tuple"),
     "a full covariance": (

@@ -147,6 +147,9 @@ class Inference(keras.Model):
         """Returns the ELBO (the mean log weight) and the bound of `log_prob` of each example, from one set of samples.
 
         The arguments are those of `log_prob`. Both results are arrays of shape `(count,)` in nats.
+
+        Raises:
+          ValueError: if q(z|x) has no density.
         """
         posterior = self.encoder.posterior
         if not posterior.has_density:

@@ -1,5 +1,7 @@
 """The terms of the objectives as pure functions, from distributions to nats `(batch,)`."""
 
+import math
+
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -140,7 +142,7 @@ def total_correlation_terms(
       Mutual information, total correlation and dimension-wise KL, each `(batch,)`.
     """
     pairs = posterior.distribution.log_prob(z[:, None])
-    pairs = tf.reshape(pairs, (-1, tf.shape(z)[0], z.shape[1:].num_elements()))  # [i, j, d] = log q(z_i,d | x_j)
+    pairs = tf.reshape(pairs, (-1, tf.shape(z)[0], math.prod(z.shape[1:])))  # [i, j, d] = log q(z_i,d | x_j)
     # A row of weight 0 gets a very negative finite number instead of log 0, so that a batch with no other rows, which a
     # replica may have, gives finite numbers.
     present = tf.where(weight > 0.0, tf.math.log(tf.maximum(weight, 1e-30)), -1e9)[None, :]
@@ -167,7 +169,7 @@ def maximum_mean_discrepancy(z: tf.Tensor, prior_z: tf.Tensor, weight: tf.Tensor
     Returns:
       Scalar. An unbiased estimate of a number of at least 0 can be below 0.
     """
-    size = z.shape[1:].num_elements()
+    size = math.prod(z.shape[1:])
     z, prior_z = (tf.reshape(part, (-1, size)) for part in (z, prior_z))
 
     def kernel(a, b):

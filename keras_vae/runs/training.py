@@ -28,6 +28,7 @@ from keras_vae.utils.arguments import NonNegativeFloat, checked
 from keras_vae.utils.atomic_files import file_written_whole, mark
 from keras_vae.utils.json_files import write_json
 
+# What `evaluation.evaluate` says of the test set begins with one of these names, and with "test_" in the report.
 MEASURES = ("elbo", "log_likelihood", "measure", "bits_per_dimension", "reconstruction_error")
 
 

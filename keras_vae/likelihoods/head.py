@@ -40,7 +40,8 @@ class Likelihood(Part):
     Feature maps `(batch, height, width, filters)` with the height and width of x are projected by a convolution. All
     other features are flattened and projected by a dense layer. A subclass implements `distribution` and
     `initial_parameters`, and sets `support`, the range of x, and `mean_range`, the range of the mean of p(x|z), which
-    is None if it is unbounded. A likelihood of integers, such as categories or counts, sets `event_dtype` to "int32".
+    is None if it is unbounded. A likelihood of categories, whose numbers are names, sets `event_dtype` to "int32", and
+    nothing is added to such x or subtracted from it. Counts stay float32.
 
     Args:
       event_shape: shape of one x, for example `(28, 28, 1)`.

@@ -94,6 +94,8 @@ def describe_measure(vae: VAE, examples: Examples) -> str:
         return "probability of integers"
     if _is_binary(examples):
         return "probability of binary values"
+    if _is_whole(examples):
+        return "probability of integers"
     return "none: a Bernoulli of values between 0 and 1 is no likelihood, and not comparable"
 
 
@@ -110,8 +112,12 @@ def bits_per_dimension(vae: VAE, examples: Examples, log_likelihood: float) -> f
     likelihood = vae.decoder.likelihood
     if likelihood.is_density:
         return bits + math.log2(examples.levels) if examples.levels else None
-    is_probability = likelihood.num_levels or likelihood.event_dtype == "int32" or _is_binary(examples)
+    is_probability = likelihood.num_levels or likelihood.event_dtype == "int32" or _is_whole(examples)
     return bits if is_probability else None
+
+
+def _is_whole(examples):
+    return bool((np.mod(examples.values, examples.divisor) == 0).all())
 
 
 def _is_binary(examples):

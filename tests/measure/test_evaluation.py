@@ -92,3 +92,14 @@ def test_active_units_are_the_dimensions_whose_mean_varies(spread, expected):
 
 def test_standard_error_of_one_value_is_zero():
     assert statistics.standard_error(np.array([3.0])) == 0.0
+
+
+def test_whole_numbers_have_a_probability_and_numbers_between_have_none():
+    # Neither a density nor levels: a head such as a Poisson of one's own.
+    vae = make_vae()
+    counts = Examples(np.arange(60.0).reshape(2, *SHAPE))
+    assert evaluation.describe_measure(vae, counts) == "probability of integers"
+    assert evaluation.bits_per_dimension(vae, counts, -30 * np.log(2.0)) == pytest.approx(1.0)
+    between = Examples(counts.values + 0.5)
+    assert evaluation.describe_measure(vae, between).startswith("none: ")
+    assert evaluation.bits_per_dimension(vae, between, -1.0) is None

@@ -32,9 +32,9 @@ class ArrayModel(BuiltBefore):
     """A `keras.Model` whose `fit` and `evaluate` take arrays and `Examples` in blocks.
 
     A subclass implements `train_step`, `test_step` and `check_data(examples, name)`, where `name` is what y is called
-    in errors, and sets `seed`, `event_shape` and `condition_dim`. `train_steps` counts the training steps. Unlike the
-    optimizer's counter it is kept when the model is compiled anew, and it is saved with the model, so that the order
-    and the draws of the data continue where they were.
+    in errors, and sets `seed`, `event_shape`, `event_dtype` (the type of x) and `condition_dim`. `train_steps`
+    counts the training steps. Unlike the optimizer's counter it is kept when the model is compiled anew, and it is
+    saved with the model, so that the order and the draws of the data continue where they were.
     """
 
     train_function: Any
@@ -49,11 +49,6 @@ class ArrayModel(BuiltBefore):
         self._functions: dict[tuple, tuple] = {}
         self._first_epoch: Callable[[], int] | None = None
         self.turn = Turn()
-
-    @property
-    def event_dtype(self) -> Literal["float32", "int32"]:
-        """The type of x in a step."""
-        return "float32"
 
     @checked
     def compile(

@@ -3,7 +3,8 @@
 import { $, newestOnly, say, showError, shown } from "./events.js";
 import { Decoder, MAX_SEED, MIN_SEED, latentShape, loadCard, loadFile, loadRuntime, megabytes } from "./model.js";
 import * as noise from "./noise.js";
-import { isPicture, paint, paintGrid, rangeOf, savePng } from "./picture.js";
+import { nameOf, shapeNote, viewNote } from "./notes.js";
+import { paint, paintGrid, rangeOf, savePng } from "./picture.js";
 
 const STRIP = 9; // pictures between two codes, ends included
 const GRID_COLUMNS = 4;
@@ -60,15 +61,6 @@ function describe() {
     `likelihood ${card.likelihood}${elbo}. It runs on this device.`;
 }
 
-const counted = (count, one) => `${count} ${count === 1 ? one : `${one}s`}`;
-
-/** What one example is, by its shape. */
-function shapeNote(shape) {
-  if (isPicture(shape)) return `${shape[0]} x ${shape[1]} pixels, ${counted(shape[2], "channel")}`;
-  if (shape.length === 2) return `series of ${counted(shape[0], "step")}, ${counted(shape[1], "channel")}`;
-  return shape.length === 1 ? `vectors of ${counted(shape[0], "value")}` : `examples of ${shape.join(" x ")} values`;
-}
-
 /** Makes the elements whose number the card decides. */
 function build() {
   for (let index = 0; index < decoder.numSamples; index++) {
@@ -88,21 +80,11 @@ function build() {
   $("class-field").hidden = classes === 0;
 }
 
-/** How a value of z is called: z[3], or z[0, 2, 1] if z has several axes. */
-function nameOf(index) {
-  const place = [];
-  for (const size of [...latentShape(card)].reverse()) {
-    place.unshift(index % size);
-    index = Math.floor(index / size);
-  }
-  return `z[${place.join(", ")}]`;
-}
-
 function slider(index) {
   const row = document.createElement("p");
   row.className = "slider";
   const input = Object.assign(document.createElement("input"), { type: "range", step: 0.01, id: `z${index}` });
-  const label = Object.assign(document.createElement("label"), { htmlFor: input.id, textContent: nameOf(index) });
+  const label = Object.assign(document.createElement("label"), { htmlFor: input.id, textContent: nameOf(index, latentShape(card)) });
   const output = Object.assign(document.createElement("output"), { htmlFor: input.id });
   row.append(label, input, output);
   input.addEventListener("input", () => {
@@ -170,23 +152,7 @@ function showSamples() {
   const means = state.samples.map(({ mean }) => mean);
   state.range = card.value_range ?? rangeOf(means, card.event_shape);
   state.samples.forEach(({ mean }, index) => paint($("grid").children[index].firstChild, mean, card.event_shape, state.range));
-  $("note").textContent = [channelNote(), rangeNote()].filter(Boolean).join(" ");
-}
-
-function channelNote() {
-  if (!isPicture(card.event_shape)) return "";
-  const channels = card.event_shape[2];
-  return channels === 1 || channels === 3 ? "" : `Of ${channels} channels the first is shown, as gray.`;
-}
-
-function rangeNote() {
-  if (card.value_range && isPicture(card.event_shape)) return "";
-  const [low, high] = state.range.map((value) => value.toPrecision(3));
-  if (!isPicture(card.event_shape)) return `Each plot shows values from ${low} to ${high}, over the index of the value.`;
-  return (
-    `The values have no bounds. The lowest value of these pictures, ${low}, is shown darkest and the highest, ${high}, ` +
-    "brightest; values beyond them, in the other views, look the same as these."
-  );
+  $("note").textContent = viewNote(card, state.range);
 }
 
 // The current picture.

@@ -23,7 +23,7 @@ from export import litertjs, webpage
 from keras_vae.utils import atomic_files
 
 PACKAGES = (litertjs.CORE, litertjs.WASM_UTILS)
-PAGE_FILES = {"index.html", "style.css", "app.js", "events.js", "model.js", "noise.js", "picture.js"}
+PAGE_FILES = {"index.html", "style.css", "app.js", "events.js", "model.js", "noise.js", "notes.js", "picture.js"}
 
 
 @pytest.fixture

@@ -1,0 +1,33 @@
+/** What the page says of a model in words. */
+
+import { isPicture } from "./picture.js";
+
+const counted = (count, one) => `${count} ${count === 1 ? one : `${one}s`}`;
+
+/** What one example is, by its shape. */
+export function shapeNote(shape) {
+  if (isPicture(shape)) return `${shape[0]} x ${shape[1]} pixels, ${counted(shape[2], "channel")}`;
+  if (shape.length === 2) return `series of ${counted(shape[0], "step")}, ${counted(shape[1], "channel")}`;
+  return shape.length === 1 ? `vectors of ${counted(shape[0], "value")}` : `examples of ${shape.join(" x ")} values`;
+}
+
+/** How a value of z is called: z[3], or z[0, 2, 1] if z has several axes. */
+export function nameOf(index, latentShape) {
+  const place = [];
+  for (const size of [...latentShape].reverse()) {
+    place.unshift(index % size);
+    index = Math.floor(index / size);
+  }
+  return `z[${place.join(", ")}]`;
+}
+
+/** What is to be known of how the examples are shown, with `range` shown from darkest to brightest; often nothing. */
+export function viewNote({ event_shape: shape, value_range: bounds }, range) {
+  const [low, high] = range.map((value) => value.toPrecision(3));
+  if (!isPicture(shape)) return `Each plot shows values from ${low} to ${high}, over the index of the value.`;
+  const channels = [1, 3].includes(shape[2]) ? "" : `Of ${shape[2]} channels the first is shown, as gray.`;
+  const unbounded =
+    `The values have no bounds. The lowest value of these pictures, ${low}, is shown darkest and the highest, ${high}, ` +
+    "brightest; values beyond them, in the other views, look the same as these.";
+  return [channels, bounds ? "" : unbounded].filter(Boolean).join(" ");
+}

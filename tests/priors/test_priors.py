@@ -466,7 +466,7 @@ def test_config_comes_back_through_keras_serialization(make):
         (lambda: priors.VampPrior(2, 28), "`event_shape` must be a tuple of positive integers"),
         (lambda: priors.VampPrior(2, SHAPE, 1.5), "`num_components` must be a positive integer"),
         (lambda: vamp_vae("Flow"), "`prior` must not be made of the encoder .* Received: VampPrior"),
-        (lambda: make_vae(latent_dim=3, prior=priors.StandardNormal(2)), "`prior` must have the latent_shape of the posterior, \(3,\)"),
+        (lambda: make_vae(latent_dim=3, prior=priors.StandardNormal(2)), "`prior` must have the latent_shape of"),
     ],
 )
 def test_a_bad_argument_is_named(make, message):

@@ -61,7 +61,8 @@ def make_validation_feed(
     try:
         if is_stream(parts[0]):
             check_first_batch(model, parts[0], prefix)
-            stream = checked_stream(model, *parts, prefix=prefix)  # type: ignore[misc]
+            y, weight = (*parts[1:], None, None)[:2]
+            stream = checked_stream(model, parts[0], y, weight, prefix=prefix)
             check_end("validation_steps", stream, steps)
             return stream, steps
         data = checked_examples(model, *parts)

@@ -85,8 +85,7 @@ class Posterior(Part):
         return tf.reshape(parameters, (-1, *places, self.num_parameters)) if places else parameters
 
     def get_config(self) -> dict[str, Any]:
-        size = self.latent_dim if len(self.latent_shape) == 1 else list(self.latent_shape)
-        return {**super().get_config(), "latent_dim": size}
+        return {**super().get_config(), "latent_dim": checks.latent_dim_of(self.latent_shape)}
 
 
 class ScaledPosterior(Posterior):

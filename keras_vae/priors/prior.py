@@ -91,5 +91,4 @@ class Prior(Part):
         """Starts the prior from training examples, `keras_vae.data.Examples`; most priors do nothing here."""
 
     def get_config(self) -> dict[str, Any]:
-        size = self.latent_dim if len(self.latent_shape) == 1 else list(self.latent_shape)
-        return {**super().get_config(), "latent_dim": size}
+        return {**super().get_config(), "latent_dim": checks.latent_dim_of(self.latent_shape)}

@@ -72,6 +72,11 @@ def latent_shape(latent_dim: Any) -> tuple[int, ...]:
     return shape("latent_dim", [latent_dim] if isinstance(latent_dim, numbers.Integral) else latent_dim)
 
 
+def latent_dim_of(latent_shape: tuple[int, ...]) -> int | list[int]:
+    """Returns the `latent_dim` that gives a shape of z, as a configuration keeps it."""
+    return latent_shape[0] if len(latent_shape) == 1 else list(latent_shape)
+
+
 def image_shape(name: str, value: Any) -> tuple[int, int, int]:
     """Returns `value` as a tuple, or raises `ValueError` unless it is (height, width, channels)."""
     dimensions = shape(name, value)

@@ -4,11 +4,21 @@ import pathlib
 
 import keras
 import numpy as np
+import pytest
 
 import keras_vae as kv
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SHAPE = (6, 5, 1)
+
+
+def slow_from(first, cases):
+    """Returns the cases of a test for `parametrize`, those from number `first` on marked as slow."""
+    return [case if i < first else pytest.param(*_values(case), marks=pytest.mark.slow) for i, case in enumerate(cases)]
+
+
+def _values(case):
+    return case if isinstance(case, tuple) else (case,)
 
 
 def make_vae(event_shape=SHAPE, latent_dim=3, likelihood=None, seed=0, units=(16,), **kwargs):

@@ -14,7 +14,7 @@ import pytest
 import strategy_worker
 import tensorflow as tf
 import yaml
-from helpers import ROOT, make_binary
+from helpers import ROOT, make_binary, slow_from
 
 from keras_vae import data
 from keras_vae.distributions.noise import MultiSampleNoise, Noise
@@ -88,8 +88,7 @@ def test_two_devices_train_to_the_weights_of_one(alone, tmp_path):
         assert_same(dict(result), alone)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("count", "objectives"), [(2, ("iwae", "free_bits")), (4, ("elbo",))])
+@pytest.mark.parametrize(("count", "objectives"), slow_from(1, [(2, ("iwae",)), (4, ("elbo", "free_bits"))]))
 def test_workers_train_to_the_weights_of_one(alone, tmp_path, count, objectives):
     arguments = (str(ROOT / "tests/strategy_worker.py"), "multi_worker", "result{}.npz", *objectives)
     with cluster(count, arguments, tmp_path) as processes:

@@ -79,6 +79,7 @@ def test_samples_have_the_moments_of_the_data(linear):
     np.testing.assert_allclose(drawn.mean(axis=0), x.mean(axis=0), atol=0.15)
 
 
+@pytest.mark.slow
 def test_scikit_learn_takes_it_for_one_of_its_own():
     reason = "score_samples is a Monte Carlo bound: its noise belongs to the place of a row"
     expected = dict.fromkeys(("check_methods_sample_order_invariance", "check_methods_subset_invariance"), reason)

@@ -20,7 +20,24 @@ PAIRS = [pair for pair in itertools.product(POSTERIORS, PRIORS) if pair != ("flo
 COMBINATIONS = [(*pair, likelihood) for pair, likelihood in zip(PAIRS, itertools.cycle(LIKELIHOODS), strict=False)]
 
 
-@pytest.mark.parametrize(("posterior", "prior", "likelihood"), COMBINATIONS, ids=map("-".join, COMBINATIONS))
+# Of these, every posterior, prior and likelihood is part of a quick test.
+QUICK = {
+    ("diagonal", "normal"),
+    ("isotropic", "flow"),
+    ("isotropic", "mixture"),
+    ("full", "mixture"),
+    ("laplace", "vamp"),
+    ("flow", "normal"),
+}
+
+
+@pytest.mark.parametrize(
+    ("posterior", "prior", "likelihood"),
+    [
+        pytest.param(*names, marks=[] if names[:2] in QUICK else pytest.mark.slow, id="-".join(names))
+        for names in COMBINATIONS
+    ],
+)
 def test_every_combination_trains_saves_loads_and_samples_and_every_decoder_exports(
     posterior, prior, likelihood, tmp_path, monkeypatch
 ):

@@ -222,6 +222,7 @@ def test_missing_and_failing_contestants_are_named():
         assert "no_such_method" in field.troubles["NumPy"]["failed"]
 
 
+@pytest.mark.slow
 def test_a_quick_run_gives_plausible_numbers(tmp_path):
     flags = ("--quick", "--only=keras_vae", "--sections=training,profile", f"--output={tmp_path}")
     result = subprocess.run(

@@ -18,7 +18,14 @@ runner = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(runner)
 
 
-@pytest.mark.parametrize("guide", runner.GUIDES, ids=lambda path: path.stem)
+# The two pages that users begin with.
+QUICK = ("README", "quickstart")
+
+
+@pytest.mark.parametrize(
+    "guide",
+    [pytest.param(path, marks=[] if path.stem in QUICK else pytest.mark.slow, id=path.stem) for path in runner.GUIDES],
+)
 def test_a_guide_prints_and_draws_what_its_page_says(guide):
     # In a process of its own: a guide registers classes and rules as a user does.
     command = [sys.executable, str(ROOT / "docs" / "run.py"), guide.stem]

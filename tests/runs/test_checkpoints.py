@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import ROOT
+from helpers import ROOT, slow_from
 from PIL import Image
 from small_runs import LONG, SETTINGS
 
@@ -135,12 +135,20 @@ def test_an_interrupted_run_ends_with_the_numbers_of_a_whole_one(stopped, whole)
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"prior": "vamp", "num_components": 4},
-        {"objective": "iwae", "num_samples": 2},
-        {"kl_warmup_steps": 60, "posterior": "full"},
-        {"dataset": "gray.npy", "binarization": "dynamic"},
-    ],
+    slow_from(
+        1,
+        [
+            {
+                "dataset": "gray.npy",
+                "binarization": "dynamic",
+                "prior": "vamp",
+                "num_components": 4,
+                "kl_warmup_steps": 60,
+            },
+            {"objective": "iwae", "num_samples": 2},
+            {"posterior": "full"},
+        ],
+    ),
 )
 def test_schedules_priors_and_draws_go_on_where_they_were(here, monkeypatch, changes):
     settings = dataclasses.replace(SETTINGS, epochs=6, **changes)
@@ -149,6 +157,7 @@ def test_schedules_priors_and_draws_go_on_where_they_were(here, monkeypatch, cha
     assert_same_run(training.run(settings, resume=True), whole)
 
 
+@pytest.mark.slow
 def test_a_run_killed_after_training_is_only_measured(here, whole, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(training.evaluation, "evaluate", lambda *_: 1 / 0)
@@ -186,6 +195,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(stopped, whole, 
     assert len(events(whole)) == len(set(events(whole))) > 100
 
 
+@pytest.mark.slow
 def test_a_part_of_a_run_is_compiled_as_the_whole(here, monkeypatch):
     # 12 epochs of 8 steps pay for XLA, the 5 that are left would not.
     monkeypatch.setattr(array_model, "MIN_STEPS_FOR_XLA", 80)
@@ -369,6 +379,7 @@ training.run(LONG, resume=True, checkpoint_seconds=0)
 """
 
 
+@pytest.mark.slow
 def test_kill_at_a_random_moment_and_the_same_command_again(here):
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     whole = training.run(dataclasses.replace(LONG, run_dir="whole"))
@@ -384,7 +395,7 @@ def test_kill_at_a_random_moment_and_the_same_command_again(here):
     assert_same_run(here / "run", whole)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", slow_from(1, [signal.SIGTERM, signal.SIGINT]))
 def test_a_signal_ends_the_run_with_one_line(here, number):
     process = start("--epochs=20000")
     wait_for_rows(here / "run" / "metrics.csv", 3)
@@ -397,6 +408,7 @@ def test_a_signal_ends_the_run_with_one_line(here, number):
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_run_goes_on_later(here, whole):
     # A limit on the size of a file: the checkpoint does not fit, the metrics do.
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))  # noqa: E731
@@ -491,7 +503,7 @@ EVALUATE = (
 
 @pytest.mark.parametrize(
     ("place", "argv", "main", "made", "number"),
-    [(*EXPORT, signal.SIGTERM), (*EXPORT, signal.SIGKILL), (*EVALUATE, signal.SIGTERM)],
+    slow_from(1, [(*EXPORT, signal.SIGKILL), (*EXPORT, signal.SIGTERM), (*EVALUATE, signal.SIGTERM)]),
 )
 def test_a_signal_in_a_command_on_a_run_leaves_the_run_as_it_was(here, whole, place, argv, main, made, number):
     run_dir = copy_of(whole, here)
@@ -512,7 +524,7 @@ def test_a_signal_in_a_command_on_a_run_leaves_the_run_as_it_was(here, whole, pl
     assert {path.name for path in run_dir.iterdir()} == {*(name.parts[0] for name in before), made}
 
 
-@pytest.mark.parametrize("command", ["export", "evaluate"])
+@pytest.mark.parametrize("command", slow_from(1, ["export", "evaluate"]))
 def test_a_full_disk_in_a_command_on_a_run_is_one_line_and_leaves_nothing(here, whole, command):
     run_dir = copy_of(whole, here)
     before = sorted(run_dir.rglob("*"))

@@ -7,6 +7,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import slow_from
 from small_runs import SETTINGS
 
 import keras_vae as kv
@@ -16,7 +17,7 @@ from keras_vae.runs import build, training
 from keras_vae.runs.evaluate import evaluate_run
 from keras_vae.runs.run_dir import RunDir
 
-SHAPES = {"vectors": (6,), "series": (12, 1), "counts": (6,)}
+SHAPES = {"series": (12, 1), "vectors": (6,), "counts": (6,)}
 CHANGES = {
     "vectors": {"likelihood": "bernoulli", "prior": "vamp", "num_components": 3},
     "series": {"data_kind": "series", "conditional": True, "likelihood": "gaussian", "likelihood_scale": "shared"},
@@ -35,7 +36,7 @@ def make_data(kind, count=120):
     return (random.random(rates.shape) < rates if kind == "vectors" else random.poisson(10 * rates)), y
 
 
-@pytest.fixture(scope="module", params=list(SHAPES))
+@pytest.fixture(scope="module", params=slow_from(1, SHAPES))
 def finished(request, tmp_path_factory):
     """The kind of the data, and the directory of a run on them."""
     kind, folder = request.param, tmp_path_factory.mktemp("kinds")

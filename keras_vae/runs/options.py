@@ -33,6 +33,9 @@ def option(
     )
 
 
+# The largest numbers that a count, and a count of steps, may be.
+MANY, MOST = 10**6, 10**9
+
 # The number of layers is limited, because the loading of a run limits the parts of a model, in case it is hostile.
 _MOST_WIDTHS = 100
 _KINDS = {str: "text", bool: "True or False", int: "an integer", float: "a number", tuple: "a tuple of integers"}

@@ -194,7 +194,7 @@ UNWALKED = (
     # A run directory, which tests/runs tries; its methods hand each other settings that have been checked.
     *("runs.run_dir.RunDir", "runs.run_dir.RunDir."),
     # Settings of a run, which tests/runs/test_config.py and tests/runs/test_properties.py try.
-    "runs.config.",
+    *("runs.config.", "runs.data_settings.", "runs.model_settings.", "runs.training_settings."),
 )
 # These accept more than their annotation says.
 ON_PURPOSE = {

@@ -1,0 +1,86 @@
+"""The settings of a run that say what its model is: trunks, z, posterior, prior and likelihood."""
+
+import dataclasses
+
+from keras_vae.runs.options import MANY, option
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSettings:
+    """The part of `Config` that is about the model."""
+
+    network: str = option(
+        "mlp",
+        "trunks of encoder and decoder; all but 'mlp' are for images; 'tfp' and 'cvae' are those of TensorFlow "
+        "Probability's example and of TensorFlow's tutorial, for images whose height and width are divisible by 4",
+        choices=("mlp", "conv", "tfp", "cvae"),
+    )
+    hidden_units: tuple = option(
+        (512, 512),
+        "widths of the dense layers of network=mlp, separated by commas",
+        low=1,
+        high=MANY,
+        acts_with=("network", ("mlp",)),
+    )
+    activation: str = option(
+        "gelu",
+        "activation of the trunks; glu: h * sigmoid(g), gated",
+        choices=("gelu", "glu", "leaky_relu", "relu", "silu", "tanh"),
+    )
+    latent_dim: int = option(40, "dimension of z", low=1, high=MANY)
+    upper_latent_dims: tuple = option(
+        (),
+        "dimensions of further stochastic layers above z, separated by commas: a hierarchical model with "
+        "posterior=diagonal, whose prior is that of the topmost",
+        low=1,
+        high=MANY,
+    )
+    upper_hidden_units: tuple = option(
+        (100, 100),
+        "widths of the dense layers from one stochastic layer to the next",
+        low=1,
+        high=MANY,
+        acts_with=("upper_latent_dims", ()),
+    )
+    posterior: str = option(
+        "diagonal", "q(z|x)", choices=("diagonal", "isotropic", "full", "laplace", "flow", "deterministic")
+    )
+    prior: str = option("normal", "p(z); all but 'normal' are learned", choices=("normal", "mixture", "vamp", "flow"))
+    num_components: int = option(
+        100,
+        "components of prior=mixture, pseudo-inputs of prior=vamp",
+        low=1,
+        high=MANY,
+        acts_with=("prior", ("mixture", "vamp")),
+    )
+    likelihood: str = option(
+        "bernoulli",
+        "p(x|z)",
+        choices=("bernoulli", "continuous_bernoulli", "gaussian", "laplace", "categorical", "logistic_mixture"),
+    )
+    likelihood_scale: str = option(
+        "1",
+        "scale of likelihood=gaussian and laplace: a number, 'shared' (one learned) or 'per_value' (a function of z)",
+        acts_with=("likelihood", ("gaussian", "laplace")),
+    )
+    conditional: bool = option(False, "condition encoder and decoder on the label")
+
+    def check_model(self) -> None:
+        """Raises `ValueError` if settings of the model, each of the right kind, do not fit together."""
+        if self.likelihood_scale not in ("shared", "per_value") and not _is_scale(self.likelihood_scale):
+            raise ValueError(
+                "`likelihood_scale` must be a number from 1e-12 to 1e+12, 'shared' or 'per_value'. "
+                f"Received: {self.likelihood_scale!r}"
+            )
+        if self.upper_latent_dims and (self.posterior, self.prior == "vamp") != ("diagonal", False):
+            raise ValueError(
+                "`upper_latent_dims` needs posterior=diagonal and a prior other than vamp. Received: "
+                f"upper_latent_dims={self.upper_latent_dims}, posterior={self.posterior!r}, prior={self.prior!r}"
+            )
+
+
+def _is_scale(text: str) -> bool:
+    try:
+        return 1e-12 <= float(text) <= 1e12
+    except ValueError:
+        return False

@@ -18,6 +18,7 @@ from absl import logging
 
 from keras_vae import plotting
 from keras_vae.data.examples import Examples
+from keras_vae.engine.averages import averaged, exchange_averages
 from keras_vae.engine.finite import weights_are_finite
 from keras_vae.engine.inputs import as_examples
 from keras_vae.utils.arguments import ArrayLike, NoiseSeed, Path, PositiveInt, checked
@@ -28,6 +29,8 @@ _DPI = 100
 
 class ImageGrids(keras.callbacks.Callback):
     """Draws reconstructions and samples after every few epochs, each time of the same examples and from the same seed.
+
+    The pictures are those of the averaged weights if the optimizer keeps averages (`AveragedWeights`).
 
     Epoch n writes `reconstructions-00000n.png` and `samples-00000n.png` to `folder`, and the images "reconstructions"
     and "samples" to the TensorBoard events of `log_dir`, at step n - 1, because Keras counts epochs from 0.
@@ -78,7 +81,9 @@ class ImageGrids(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if (epoch + 1) % self._every:
             return
-        for name, figure in self._figures().items():
+        with averaged(self.model):
+            figures = self._figures()
+        for name, figure in figures.items():
             png = io.BytesIO()
             figure.savefig(png, format="png", dpi=_DPI)
             if self._folder is not None:
@@ -102,6 +107,21 @@ class ImageGrids(keras.callbacks.Callback):
             "reconstructions": plotting.reconstructions(self._x, reconstruction, self._columns),
             "samples": plotting.example_grid(samples, self._columns),
         }
+
+
+class AveragedWeights(keras.callbacks.Callback):
+    """Lets validation within `fit` measure the averaged weights, while training goes on with those that it trains.
+
+    For an optimizer that keeps averages: `keras_vae.engine.averages.AveragingAdam`, or one of Keras's with
+    `use_ema=True`. `EarlyStopping` and `ModelCheckpoint` then choose by the averages. `keras.callbacks.SwapEMAWeights`
+    does the same with sums and differences, which round: there, training depends on how often it is validated.
+    """
+
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+        exchange_averages(self.model)
+
+    def on_test_end(self, logs: dict[str, float] | None = None) -> None:
+        exchange_averages(self.model)
 
 
 class NaNGuard(keras.callbacks.Callback):

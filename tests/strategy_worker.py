@@ -11,6 +11,7 @@ from helpers import SHAPE, make_binary, make_vae
 
 import keras_vae as kv
 from keras_vae.engine import strategies
+from keras_vae.engine.averages import AveragingAdam
 
 OBJECTIVES = {"elbo": kv.objectives.ELBO, "iwae": kv.objectives.IWAE, "free_bits": kv.objectives.FreeBits}
 
@@ -33,8 +34,11 @@ def train(strategy, names=tuple(OBJECTIVES)):
             # One model has a scale that follows the residuals, which are sums over all replicas.
             likelihood = kv.likelihoods.Gaussian(SHAPE, scale="shared") if name == "iwae" else None
             vae = make_vae(objective=OBJECTIVES[name](), likelihood=likelihood)
+            if name != "elbo":
+                vae.compile(AveragingAdam(1e-2, weight_decay=0.1, global_clipnorm=1.0))
         images, validation = data()
-        history = vae.fit(images, validation_data=validation, batch_size=18, epochs=2, verbose=0).history
+        options = dict(batch_size=18, epochs=2, verbose=0, callbacks=[kv.callbacks.AveragedWeights()])
+        history = vae.fit(images, validation_data=validation, **options).history
         results |= {f"{name} {key}": np.array(values) for key, values in history.items()}
         results |= {f"{name} weight {i}": variable.numpy() for i, variable in enumerate(vae.trainable_variables)}
     return results

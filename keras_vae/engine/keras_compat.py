@@ -87,6 +87,19 @@ def restored_epoch(model: keras.Model) -> int:
     return model._initial_epoch or 0
 
 
+def averages_of(optimizer: keras.optimizers.Optimizer) -> list[tuple[keras.Variable, keras.Variable]]:
+    """Returns each weight with the average that an optimizer of `use_ema=True` keeps of it; none for other optimizers.
+
+    Keras shows the averages only at the end of `fit`, when they replace the weights. Seen as `_trainable_variables` and
+    `_model_variables_moving_average`, in the optimizer inside of a `LossScaleOptimizer`, in 3.12.0 and 3.15.1.
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if not getattr(optimizer, "use_ema", False):
+        return []
+    pairs = zip(optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True)
+    return [(weight, average) for weight, average in pairs if average is not None]
+
+
 def drop_evaluation_iterator(model: keras.Model) -> None:
     """Makes a model forget the validation data of a `fit` that has ended with an error.
 

@@ -123,6 +123,24 @@ def over_replicas(values: tf.Tensor) -> tf.Tensor:
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
+def clipped(gradients: list[tf.Tensor | None], norm: float | None) -> list[tf.Tensor | None]:
+    """Returns what each replica hands to an optimizer that clips the global norm of gradients and then sums them.
+
+    Keras's optimizer clips the share of each replica by itself, and the sum of clipped shares is not the clipped sum.
+    With several replicas the sum is therefore clipped here, and each replica gets an equal part of it, which is too
+    short to be clipped again.
+
+    Args:
+      gradients: the share of this replica; None for a variable without a gradient.
+      norm: largest global norm; None or 0 clips nothing.
+    """
+    count = replica()[1]
+    if count == 1 or not norm:
+        return gradients
+    sums = [None if gradient is None else over_replicas(gradient) for gradient in gradients]
+    return [None if part is None else part / count for part in tf.clip_by_global_norm(sums, norm)[0]]
+
+
 def rows_of(context: tf.distribute.InputContext, batch_size: int) -> tuple[range, int]:
     """Returns which rows of a global batch a worker reads, and how many of them each of its replicas takes.
 

@@ -44,9 +44,13 @@ class Steps(ArrayModel):
             return None if gradient is None else strategies.over_replicas(gradient / self.optimizer.scale_loss(1.0))
 
         settled = self.decoder.likelihood.closed_form(gradient_of)
-        self.optimizer.apply(gradients, variables)
         for variable, value in settled:
             variable.assign(value)
+        # The optimizer neither moves nor decays a variable that is settled, and averages the value that it has now.
+        known = {id(variable) for variable, _ in settled}
+        left = [variable for variable in variables if id(variable) not in known]
+        shares = [of_variable[id(variable)] for variable in left]
+        self.optimizer.apply(strategies.clipped(shares, self.optimizer.global_clipnorm), left)
 
     @returns_metrics
     def test_step(self, data: tuple) -> dict[str, tf.Tensor]:

@@ -13,6 +13,7 @@ from keras_vae.models.vae import VAE
 from keras_vae.objectives import schedules
 from keras_vae.runs.config import Config
 from keras_vae.runs.counting import before_each, numbers_in_weight
+from keras_vae.runs.optimizer import num_steps
 from keras_vae.utils.memory import check_memory
 
 POSTERIORS = {
@@ -41,7 +42,7 @@ def build_model(config: Config, dataset: data.Dataset) -> VAE:
       ValueError: if the parts do not fit together, or do not fit the data, or the weights do not fit in memory.
     """
     _check_network(config, dataset)
-    with _weights_fit_in_memory():
+    with _weights_fit_in_memory(copies=5 if config.ema else 4):
         vae = _make(config, dataset)
     if config.adapt:
         vae.adapt(dataset.train)
@@ -82,17 +83,18 @@ def _check_network(config, dataset):
 
 
 @contextlib.contextmanager
-def _weights_fit_in_memory():
+def _weights_fit_in_memory(copies):
     """Within this context `ValueError` is raised before a weight is made with which training needs too much memory.
 
     A training step holds four numbers for each number in a weight: itself, its gradient and the two averages of Adam.
+    A fifth is the average of the weight itself, if it is kept.
     """
     made = 0
 
     def count(*args, **kwargs):
         nonlocal made
         made += numbers_in_weight(*args, **kwargs)
-        check_memory(4 * 4 * made, f"a model of {made:,} or more weights, their gradients and averages")
+        check_memory(4 * copies * made, f"a model of {made:,} or more weights, their gradients and averages")
 
     with before_each((keras.layers.Layer, "add_weight", count)):
         yield
@@ -111,7 +113,9 @@ def _make(config, dataset):
         ),
         prior=_prior(config, dataset),
         objective=_objective(config, len(dataset.train)),
-        kl_weight=_ramp(config, config.kl_weight) if config.objective != "capacity" else config.kl_weight,
+        kl_weight=_ramp(config, config.kl_weight, len(dataset.train))
+        if config.objective != "capacity"
+        else config.kl_weight,
         seed=config.seed,
     )
 
@@ -177,7 +181,7 @@ def _objective(config, dataset_size):
     make = {
         "elbo": lambda: objectives.ELBO(config.kl_estimator),
         "free_bits": lambda: objectives.FreeBits(config.free_bits),
-        "capacity": lambda: objectives.Capacity(_ramp(config, config.capacity), **weight),
+        "capacity": lambda: objectives.Capacity(_ramp(config, config.capacity, dataset_size), **weight),
         "iwae": lambda: objectives.IWAE(config.num_samples),
         "dreg": lambda: objectives.DReG(config.num_samples),
         "beta_tcvae": lambda: objectives.BetaTCVAE(dataset_size, **beta),
@@ -187,8 +191,11 @@ def _objective(config, dataset_size):
     return make[config.objective]()
 
 
-def _ramp(config, end):
-    """Returns a schedule from 0 to `end` over the warm-up, or `end` if there is no warm-up."""
-    if not config.kl_warmup_steps:
+def _ramp(config, end, dataset_size):
+    """Returns a schedule from `kl_start` to `end` over the warm-up, or `end` if there is no warm-up."""
+    steps = config.kl_warmup_steps
+    if config.kl_warmup:
+        steps = max(1, round(config.kl_warmup * num_steps(config, dataset_size)))
+    if not steps:
         return end
-    return SCHEDULES[config.kl_schedule](config.kl_warmup_steps, end=end)
+    return SCHEDULES[config.kl_schedule](steps, start=config.kl_start, end=end)

@@ -23,6 +23,7 @@ class Config(TrainingSettings, ModelSettings, DataSettings):
             check(name, getattr(self, name))
         self.check_data()
         self.check_model()
+        self.check_training()
         factorizes = self.objective in ("free_bits", "beta_tcvae")
         if self.upper_latent_dims and (
             factorizes or self.objective == "dreg" or self.kl_estimator == "path_derivative"
@@ -37,16 +38,27 @@ class Config(TrainingSettings, ModelSettings, DataSettings):
 
     def without_effect(self) -> list[str]:
         """Returns a sentence for each setting that is not at its default and has no effect with the other settings."""
-        fields = {field.name: field for field in dataclasses.fields(self)}
-        sentences = []
-        for name, field in fields.items():
-            value, (other, values) = getattr(self, name), field.metadata["acts_with"] or (name, ())
-            found, default = getattr(self, other), fields[other].default
-            idle = found not in values if values else found == default
-            if value != field.default and idle:
-                needed = " or ".join(f"{other}={needed}" for needed in values) or f"{other} other than {default}"
-                sentences.append(f"{name}={value} does nothing with {other}={found}: it acts with {needed}")
-        return sentences
+        return [
+            f"{field.name}={getattr(self, field.name)} does nothing with {now}: it acts with {needed}"
+            for field in dataclasses.fields(self)
+            for now, needed in self._idle(field)
+        ]
+
+    def _idle(self, field):
+        """Yields the settings that keep a field from having an effect, and those with which it would have one."""
+        pairs = [(FIELDS[name], values) for name, values in field.metadata["acts_with"]]
+        if not pairs or getattr(self, field.name) == field.default or any(self._acts(*pair) for pair in pairs):
+            return
+        now = " and ".join(f"{other.name}={getattr(self, other.name)}" for other, _ in pairs)
+        needed = [
+            [f"{other.name}={value}" for value in values] or [f"{other.name} other than {other.default}"]
+            for other, values in pairs
+        ]
+        yield now, " or ".join(text for texts in needed for text in texts)
+
+    def _acts(self, other, values):
+        found = getattr(self, other.name)
+        return found in values if values else found != other.default
 
     def to_dict(self) -> dict:
         """Returns the settings as plain values, for config.json."""

@@ -25,12 +25,11 @@ def option(
       high: largest number allowed; it is far above any sensible one, and catches typing errors before they cost hours.
       open_ends: whether `low` and `high` themselves are excluded.
       acts_with: name of another field, and the values of that field with which this one has an effect; an empty tuple
-        stands for all values but its default.
+        stands for all values but its default. In a list of such pairs, one of them suffices.
     """
+    pairs = acts_with if isinstance(acts_with, list) else [acts_with] if acts_with else []
     limits = {"low": low, "high": high, "open_ends": open_ends}
-    return dataclasses.field(
-        default=default, metadata={"help": text, "choices": choices, "acts_with": acts_with, **limits}
-    )
+    return dataclasses.field(default=default, metadata={"help": text, "choices": choices, "acts_with": pairs, **limits})
 
 
 # The largest numbers that a count, and a count of steps, may be.

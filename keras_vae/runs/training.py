@@ -21,7 +21,7 @@ from keras_vae.runs import checkpoints, tables
 from keras_vae.runs.build import build_model
 from keras_vae.runs.config import Config
 from keras_vae.runs.figures import draw_figures
-from keras_vae.runs.optimizer import learning_rate
+from keras_vae.runs.optimizer import optimizer
 from keras_vae.runs.run_dir import RunDir, make_run_dir, run_dir_of
 from keras_vae.runs.safe_loading import load_vae
 from keras_vae.utils.arguments import NonNegativeFloat, checked
@@ -138,6 +138,9 @@ def _num_parameters(vae: VAE) -> int:
 
 def _end(vae, config, dataset, run_dir):
     """Saves the trained model, draws the figures, measures, and writes the report."""
+    with vae.distribute_strategy.scope():
+        # `fit` has replaced the weights by their averages, if any, but a checkpoint may be from just before that.
+        vae.optimizer.finalize_variable_values(vae.trainable_variables)
     parameters, kl_method = _num_parameters(vae), vae.kl_method
     history = tables.read(run_dir.metrics_file, config.epochs)
     train_seconds = tables.read(run_dir.seconds_file, config.epochs)["seconds"][-1]
@@ -209,7 +212,7 @@ def fit(
     """
     if not initial_epoch:
         with vae.distribute_strategy.scope():
-            vae.compile(keras.optimizers.Adam(learning_rate(config, len(dataset.train)), epsilon=config.epsilon))
+            vae.compile(optimizer(config, len(dataset.train)))
     guard, writers = callbacks.NaNGuard(), []
     if run_dir is not None:
         before = tables.read(run_dir.seconds_file, initial_epoch)["seconds"][-1] if initial_epoch else 0.0
@@ -228,7 +231,7 @@ def fit(
         epochs=config.epochs,
         initial_epoch=initial_epoch,
         # The guard comes last, because it restores the weights: `Checkpoints` must first see that they diverged.
-        callbacks=[*writers, guard],
+        callbacks=[callbacks.AveragedWeights(), *writers, guard],
         verbose="auto" if run_dir is not None else 0,
     )
     if guard.term is not None:

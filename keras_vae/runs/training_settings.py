@@ -4,6 +4,8 @@ import dataclasses
 
 from keras_vae.runs.options import MANY, MOST, option
 
+_WARMUP = [("kl_warmup_steps", ()), ("kl_warmup", ())]
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
@@ -36,7 +38,7 @@ class TrainingSettings:
     )
     capacity: float = option(
         25.0,
-        "nats the KL is held at in objective=capacity, after kl_warmup_steps",
+        "nats the KL is held at in objective=capacity, after the warm-up of kl_warmup_steps or kl_warmup",
         low=0,
         high=MANY,
         acts_with=("objective", ("capacity",)),
@@ -54,11 +56,19 @@ class TrainingSettings:
     )
     kl_schedule: str = option(
         "linear",
-        "how the KL weight rises in kl_warmup_steps",
+        "how the KL weight rises in its warm-up",
         choices=("linear", "cosine", "cyclic"),
-        acts_with=("kl_warmup_steps", ()),
+        acts_with=_WARMUP,
     )
-    kl_warmup_steps: int = option(0, "steps in which the KL weight (or the capacity) rises from 0", low=0, high=MOST)
+    kl_warmup_steps: int = option(
+        0, "steps in which the KL weight (or the capacity) rises from kl_start", low=0, high=MOST
+    )
+    kl_warmup: float = option(
+        0.0, "the same as a share of all steps of the run, for example 0.1; instead of kl_warmup_steps", low=0, high=1
+    )
+    kl_start: float = option(
+        0.0, "KL weight (or capacity) at the start of its warm-up", low=0, high=MANY, acts_with=_WARMUP
+    )
     adapt: bool = option(
         True,
         "start from the training data: the encoder's input centered at its mean, the output there, pseudo-inputs at "
@@ -81,6 +91,30 @@ class TrainingSettings:
         acts_with=("learning_rate_schedule", ("cosine",)),
     )
     epsilon: float = option(1e-7, "epsilon of Adam", low=0, high=1000, open_ends=True)
+    beta_2: float = option(
+        0.999, "decay of Adam's average of squared gradients, in a step", low=0, high=1, open_ends=True
+    )
+    weight_decay: float = option(
+        0.0,
+        "share of each weight, times the learning rate, that is taken from it in a step: AdamW (Loshchilov and Hutter, "
+        "2019); 0 is Adam",
+        low=0,
+        high=1000,
+    )
+    clip_norm: float = option(
+        0.0,
+        "largest norm of all gradients together, to which longer ones are shortened; 0 leaves them",
+        low=0,
+        high=MANY,
+    )
+    ema: float = option(
+        0.0,
+        "momentum of averages of the weights, for example 0.999: validation, the saved model and all that comes after "
+        "have the averages, training goes on with the weights; early steps t have momentum (1 + t) / (10 + t), if that "
+        "is less; 0 keeps no averages",
+        low=0,
+        high=1,
+    )
     seed: int = option(0, "seed of everything random in the run", low=0, high=2**31 - 1)
     num_importance_samples: int = option(500, "samples an example in the test log likelihood", low=1, high=MANY)
     strategy: str = option(
@@ -96,3 +130,11 @@ class TrainingSettings:
         high=MANY,
     )
     export: bool = option(True, "write the SavedModel and the TFLite decoder when done")
+
+    def check_training(self) -> None:
+        """Raises `ValueError` if settings of the training, each of the right kind, do not fit together."""
+        if self.kl_warmup and self.kl_warmup_steps:
+            raise ValueError(
+                "`kl_warmup` must be 0 with kl_warmup_steps: both are the length of the warm-up. "
+                f"Received: kl_warmup={self.kl_warmup:g}, kl_warmup_steps={self.kl_warmup_steps}"
+            )

@@ -23,6 +23,7 @@ from small_runs import LONG, SETTINGS
 from export import exporter
 from keras_vae.data.sources import folder
 from keras_vae.engine import array_model
+from keras_vae.engine.keras_compat import averages_of
 from keras_vae.runs import build, checkpoints, evaluate, tables, training
 from keras_vae.runs.config import Config
 from keras_vae.runs.run_dir import RunDir, make_run_dir
@@ -136,7 +137,7 @@ def test_an_interrupted_run_ends_with_the_numbers_of_a_whole_one(stopped, whole)
 @pytest.mark.parametrize(
     "changes",
     slow_from(
-        1,
+        2,
         [
             {
                 "dataset": "gray.npy",
@@ -145,6 +146,7 @@ def test_an_interrupted_run_ends_with_the_numbers_of_a_whole_one(stopped, whole)
                 "num_components": 4,
                 "kl_warmup_steps": 60,
             },
+            {"ema": 0.99, "weight_decay": 1e-2, "clip_norm": 1.0, "kl_warmup": 0.5, "beta_2": 0.99},
             {"objective": "iwae", "num_samples": 2},
             {"posterior": "full"},
         ],
@@ -166,6 +168,21 @@ def test_a_run_killed_after_training_is_only_measured(here, whole, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(training, "fit", lambda *_: pytest.fail("trained again"))
         assert_same_run(training.run(SETTINGS, resume=True), whole)
+
+
+@pytest.mark.parametrize("seconds", [0, 1e6])
+def test_a_run_killed_when_its_averages_were_no_weights_yet_ends_with_the_averages(here, monkeypatch, seconds):
+    settings = dataclasses.replace(SETTINGS, epochs=3, ema=0.99)
+    whole = training.run(dataclasses.replace(settings, run_dir="whole"))
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "draw_figures", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            training.run(settings, checkpoint_seconds=seconds)
+    # After its last epoch a run has a checkpoint from before or after `fit` has put the averages in place.
+    model = load_vae(checkpoints.path_of(pathlib.Path("run/checkpoints"), 3))
+    pairs = [(weight.numpy(), average.numpy()) for weight, average in averages_of(model.optimizer)]
+    assert any((weight != average).any() for weight, average in pairs) == (seconds == 0)
+    assert_same_run(training.run(settings, resume=True), whole)
 
 
 @pytest.mark.parametrize(

@@ -248,14 +248,30 @@ def test_all_that_a_preset_sets_has_an_effect(name):
         ({"hidden_units": (8,), "network": "conv"}, {"network": "mlp"}),
         ({"upper_hidden_units": (8,)}, {"upper_latent_dims": (3,)}),
         ({"kl_schedule": "cosine"}, {"kl_warmup_steps": 10}),
+        ({"kl_schedule": "cosine"}, {"kl_warmup": 0.1}),
+        ({"kl_start": 0.1}, {"kl_warmup": 0.1}),
     ],
 )
 def test_what_does_nothing_with_the_other_settings_is_named(settings, needed):
     (sentence,) = Config(**settings).without_effect()
     (name, value), (other, wanted) = next(iter(settings.items())), next(iter(needed.items()))
-    assert sentence.startswith(f"{name}={value} does nothing with {other}=")
-    assert str(wanted) in sentence or sentence.endswith(f"{other} other than {getattr(Config(), other)}")
+    now, _, then = sentence.removeprefix(f"{name}={value} does nothing with ").partition(": it acts with ")
+    assert f"{other}=" in now
+    assert str(wanted) in then or f"{other} other than {getattr(Config(), other)}" in then
     assert Config(**{**settings, **needed}).without_effect() == []
+
+
+def test_one_of_several_settings_suffices_for_an_effect():
+    (sentence,) = Config(kl_schedule="cosine").without_effect()
+    assert sentence == (
+        "kl_schedule=cosine does nothing with kl_warmup_steps=0 and kl_warmup=0.0: "
+        "it acts with kl_warmup_steps other than 0 or kl_warmup other than 0.0"
+    )
+
+
+def test_a_warm_up_has_one_length():
+    with pytest.raises(ValueError, match=r"^`kl_warmup` must be 0 with .*kl_warmup=0\.1, kl_warmup_steps=10$"):
+        Config(kl_warmup=0.1, kl_warmup_steps=10)
 
 
 def test_the_default_preset_changes_nothing():

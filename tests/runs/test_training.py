@@ -46,6 +46,24 @@ def test_a_model_starts_from_the_data_if_it_is_to(mnist, adapt):
     assert np.isin(vae.prior.pseudo_inputs, (0.0, 1.0)).all() == adapt
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        # 55,000 images in batches of 250 are 220 steps an epoch; a tenth of ten epochs is 220 steps.
+        ({"kl_warmup": 0.1, "kl_start": 0.1}, {"num_steps": 220, "start": 0.1, "end": 2.0}),
+        ({"kl_warmup_steps": 7}, {"num_steps": 7, "start": 0.0, "end": 2.0}),
+        ({"kl_warmup": 1e-6}, {"num_steps": 1, "start": 0.0, "end": 2.0}),
+        ({}, {"value": 2.0}),
+    ],
+)
+def test_the_kl_weight_rises_in_a_number_of_steps_or_a_share_of_the_run(mnist, settings, expected):
+    small = {"hidden_units": (8,), "latent_dim": 2, "batch_size": 250, "epochs": 10, "kl_weight": 2.0, "adapt": False}
+    assert len(mnist.train) == 55_000
+    assert build_model(Config(**small, **settings), mnist).kl_weight.get_config() == expected
+    capacity = build_model(Config(**small, **settings, objective="capacity", capacity=2.0), mnist)
+    assert capacity.objective.capacity.get_config() == expected
+
+
 def rate(schedule, num_images=3280, steps=(), **settings):
     made = optimizer.learning_rate(Config(learning_rate_schedule=schedule, **settings), num_images)
     return [float(made(step)) for step in steps] if steps else made

@@ -176,10 +176,10 @@ UNWALKED = (
         "runs.presets.",
         "runs.figures.draw_figures",
         "runs.training.fit",
-        "runs.optimizer.learning_rate",
+        "runs.optimizer.",
     ),
     *("runs.run_dir.make_run_dir", "measure.evaluation.describe_active_units"),
-    "keras_vae.callbacks.ImageGrids.on_epoch_end",
+    *("keras_vae.callbacks.AveragedWeights.", "keras_vae.callbacks.ImageGrids.on_epoch_end"),
     *(
         "keras_vae.callbacks.ImageGrids.on_train_begin",
         "keras_vae.callbacks.ImageGrids.on_train_end",

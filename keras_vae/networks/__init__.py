@@ -3,6 +3,7 @@
 from keras_vae.networks.conv import conv_decoder, conv_encoder
 from keras_vae.networks.examples import cvae_decoder, cvae_encoder, tfp_decoder, tfp_encoder
 from keras_vae.networks.mlp import mlp
+from keras_vae.networks.resnet import resnet_decoder, resnet_encoder
 
 __all__ = [
     "conv_decoder",
@@ -10,6 +11,8 @@ __all__ = [
     "cvae_decoder",
     "cvae_encoder",
     "mlp",
+    "resnet_decoder",
+    "resnet_encoder",
     "tfp_decoder",
     "tfp_encoder",
 ]

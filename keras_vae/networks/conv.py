@@ -12,6 +12,25 @@ from keras_vae.utils.arguments import PositiveInt, Shape, checked
 
 _HALVE = {"kernel_size": 3, "strides": 2, "padding": "same", "data_format": "channels_last"}
 
+_MOST_FILTERS = 256
+
+
+@checked
+def default_filters(event_shape: Shape) -> tuple[int, ...]:
+    """Returns the channels of an encoder's convolutions that halve an image of any size to at most 8 x 8 pixels.
+
+    There are two up to 32 pixels a side, and one more for each doubling of the longer side: 32, 64, 128, 256, 256, ...
+
+    Args:
+      event_shape: (height, width, channels) of the image.
+
+    Raises:
+      ValueError: if `event_shape` is not that of an image.
+    """
+    longer = max(checks.image_shape("event_shape", event_shape)[:2])
+    count = max(2, math.ceil(math.log2(longer / 8)))
+    return tuple(min(32 * 2**i, _MOST_FILTERS) for i in range(count))
+
 
 @checked
 def conv_encoder(

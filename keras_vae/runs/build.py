@@ -10,6 +10,7 @@ from keras_vae import data, likelihoods, networks, objectives, posteriors, prior
 from keras_vae.models.decoder import Decoder
 from keras_vae.models.encoder import Encoder
 from keras_vae.models.vae import VAE
+from keras_vae.networks.conv import default_filters
 from keras_vae.objectives import schedules
 from keras_vae.runs.config import Config
 from keras_vae.runs.counting import before_each, numbers_in_weight
@@ -132,13 +133,36 @@ def _condition_dim(config, dataset):
 
 def _trunks(config, event_shape):
     widths, options = config.hidden_units, {"activation": config.activation}
+    filters = _filters(config, event_shape) if config.network in ("conv", "resnet") else ()
+    deep = {"blocks": config.blocks, **options}
     make = {
         "mlp": lambda: (networks.mlp(widths, **options), networks.mlp(widths[::-1], **options)),
-        "conv": lambda: (networks.conv_encoder(**options), networks.conv_decoder(event_shape, **options)),
+        "conv": lambda: (
+            networks.conv_encoder(filters, **options),
+            networks.conv_decoder(event_shape, filters[::-1], **options),
+        ),
+        # The maps of the image's size have as many channels as those of half its size.
+        "resnet": lambda: (
+            networks.resnet_encoder(filters, **deep),
+            networks.resnet_decoder(event_shape, (*filters[::-1], filters[0]), **deep),
+        ),
         "tfp": lambda: (networks.tfp_encoder(event_shape, **options), networks.tfp_decoder(event_shape, **options)),
         "cvae": lambda: (networks.cvae_encoder(**options), networks.cvae_decoder(event_shape, **options)),
     }
     return make[config.network]()
+
+
+def _filters(config, event_shape):
+    """Returns the channels of the encoder's convolutions, which may halve an image until one pixel is left."""
+    filters = config.filters or default_filters(event_shape)
+    longer = max(event_shape[:2])
+    most = max(2, (longer - 1).bit_length())
+    if len(filters) > most:
+        raise ValueError(
+            f"`filters` must be up to {most} integers for images of {event_shape[0]} x {event_shape[1]} pixels, each "
+            f"of which halves them. Received: {len(filters)}"
+        )
+    return filters
 
 
 def _posterior(config):

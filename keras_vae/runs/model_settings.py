@@ -11,9 +11,10 @@ class ModelSettings:
 
     network: str = option(
         "mlp",
-        "trunks of encoder and decoder; all but 'mlp' are for images; 'tfp' and 'cvae' are those of TensorFlow "
-        "Probability's example and of TensorFlow's tutorial, for images whose height and width are divisible by 4",
-        choices=("mlp", "conv", "tfp", "cvae"),
+        "trunks of encoder and decoder; all but 'mlp' are for images; 'resnet' has residual blocks; 'tfp' and 'cvae' "
+        "are those of TensorFlow Probability's example and of TensorFlow's tutorial, for images whose height and width "
+        "are divisible by 4",
+        choices=("mlp", "conv", "resnet", "tfp", "cvae"),
     )
     hidden_units: tuple = option(
         (512, 512),
@@ -22,9 +23,25 @@ class ModelSettings:
         high=MANY,
         acts_with=("network", ("mlp",)),
     )
+    filters: tuple = option(
+        (),
+        "channels of the convolutions of network=conv and resnet, separated by commas, each of which halves height and "
+        "width; the decoder has them in reverse; empty: 32,64 up to 32 pixels a side, and then one more for each "
+        "doubling of the longer side, 128,256,256 and so on, so that 8 pixels or fewer are left",
+        low=1,
+        high=MANY,
+        acts_with=("network", ("conv", "resnet")),
+    )
+    blocks: int = option(
+        1,
+        "residual blocks of network=resnet after each change of size",
+        low=0,
+        high=100,
+        acts_with=("network", ("resnet",)),
+    )
     activation: str = option(
         "gelu",
-        "activation of the trunks; glu: h * sigmoid(g), gated",
+        "activation of the trunks; glu: h * sigmoid(g), gated, for all networks but resnet",
         choices=("gelu", "glu", "leaky_relu", "relu", "silu", "tanh"),
     )
     latent_dim: int = option(40, "dimension of z", low=1, high=MANY)
@@ -67,6 +84,11 @@ class ModelSettings:
 
     def check_model(self) -> None:
         """Raises `ValueError` if settings of the model, each of the right kind, do not fit together."""
+        if (self.network, self.activation) == ("resnet", "glu"):
+            raise ValueError(
+                "`activation` must not be glu with network=resnet, whose blocks keep their channels. "
+                f"Received: {self.activation!r}"
+            )
         if self.likelihood_scale not in ("shared", "per_value") and not _is_scale(self.likelihood_scale):
             raise ValueError(
                 "`likelihood_scale` must be a number from 1e-12 to 1e+12, 'shared' or 'per_value'. "

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_vae import likelihoods, networks, posteriors
 from keras_vae.measure import frechet
+from keras_vae.networks.conv import default_filters
 
 
 def test_mlp_is_its_matrix_products():
@@ -36,6 +37,22 @@ def test_conv_decoder_makes_maps_of_the_images_size(shape):
 def test_conv_encoder_takes_any_size(shape):
     trunk = networks.conv_encoder(filters=[4, 3], units=8)
     assert trunk(tf.zeros((2, *shape))).shape == (2, 8)
+
+
+@pytest.mark.parametrize(
+    ("sides", "filters", "left"),
+    [
+        ((1, 1), (32, 64), 1),
+        ((28, 28), (32, 64), 7),
+        ((32, 20), (32, 64), 8),
+        ((33, 9), (32, 64, 128), 5),
+        ((48, 64), (32, 64, 128), 8),
+        ((256, 256), (32, 64, 128, 256, 256), 8),
+    ],
+)
+def test_the_depth_follows_the_size_of_the_image(sides, filters, left):
+    assert default_filters((*sides, 3)) == filters
+    assert -(-max(sides) // 2 ** len(filters)) == left
 
 
 def test_conv_encoder_counts_its_parameters():
@@ -140,6 +157,8 @@ def network(name):
         "gated": lambda: (networks.conv_encoder((4, 3), 8, "glu"), (7, 10, 3)),
         "tfp_encoder": lambda: (networks.tfp_encoder((8, 12, 3), 2, 4), (8, 12, 3)),
         "tfp_decoder": lambda: (networks.tfp_decoder((8, 12, 3), 2), (2,)),
+        "resnet_encoder": lambda: (networks.resnet_encoder((4, 3), 1, 8), (7, 10, 3)),
+        "resnet_decoder": lambda: (networks.resnet_decoder((7, 10, 3), (4, 3, 2), 1, 8), (2,)),
         "cvae_encoder": lambda: (networks.cvae_encoder(), (8, 9, 3)),
         "cvae_decoder": lambda: (networks.cvae_decoder((8, 12, 3)), (2,)),
         "posterior": lambda: (posteriors.DiagonalGaussian(2), (6, 5, 3)),

@@ -20,7 +20,7 @@ from keras_vae.runs.run_dir import RunDir, default_folders, make_run_dir, run_di
 
 CHOICES = {
     "binarization": ("auto", "dynamic", "static", "threshold", "none"),
-    "network": ("mlp", "conv", "tfp", "cvae"),
+    "network": ("mlp", "conv", "resnet", "tfp", "cvae"),
     "activation": ("gelu", "glu", "leaky_relu", "relu", "silu", "tanh"),
     "likelihood": ("bernoulli", "gaussian"),
     "on_bad_image": ("stop", "skip"),
@@ -35,7 +35,7 @@ MINIMA = {
     "seed": 0,
     "num_importance_samples": 1,
 }
-LISTED = {"hidden_units", "upper_hidden_units", "upper_latent_dims"}
+LISTED = {"filters", "hidden_units", "upper_hidden_units", "upper_latent_dims"}
 
 
 def settings(name, value):
@@ -246,6 +246,9 @@ def test_all_that_a_preset_sets_has_an_effect(name):
         ({"num_samples": 3, "objective": "elbo"}, {"objective": "dreg"}),
         ({"num_components": 7}, {"prior": "vamp"}),
         ({"hidden_units": (8,), "network": "conv"}, {"network": "mlp"}),
+        ({"filters": (8,)}, {"network": "conv"}),
+        ({"filters": (8,)}, {"network": "resnet"}),
+        ({"blocks": 2, "network": "conv"}, {"network": "resnet"}),
         ({"upper_hidden_units": (8,)}, {"upper_latent_dims": (3,)}),
         ({"kl_schedule": "cosine"}, {"kl_warmup_steps": 10}),
         ({"kl_schedule": "cosine"}, {"kl_warmup": 0.1}),
@@ -267,6 +270,11 @@ def test_one_of_several_settings_suffices_for_an_effect():
         "kl_schedule=cosine does nothing with kl_warmup_steps=0 and kl_warmup=0.0: "
         "it acts with kl_warmup_steps other than 0 or kl_warmup other than 0.0"
     )
+
+
+def test_residual_blocks_are_not_gated():
+    with pytest.raises(ValueError, match=r"^`activation` must not be glu with network=resnet, .*Received: 'glu'$"):
+        Config(network="resnet", activation="glu")
 
 
 def test_a_warm_up_has_one_length():

@@ -116,7 +116,7 @@ def test_the_exported_files_compute_what_the_model_computes(finished, monkeypatc
     np.testing.assert_allclose(drawn["mean"], expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("network", ["conv", "tfp", "cvae"])
+@pytest.mark.parametrize("network", ["conv", "resnet", "tfp", "cvae"])
 def test_a_network_of_convolutions_is_refused_before_anything_is_made(tmp_path, network):
     np.save(tmp_path / "x.npy", make_data("series")[0])
     for data_kind, shape in (("vectors", (12,)), ("series", (12, 1))):

@@ -49,6 +49,8 @@ def consistent(values):
     if values.get("upper_latent_dims"):
         layers = {"posterior": "diagonal", "prior": "mixture", "objective": "elbo", "kl_estimator": "monte_carlo"}
         values = {**values, **layers}
+    if values.get("network") == "resnet":
+        values = {**values, "activation": "silu"}
     if values.get("kl_warmup_steps"):
         values = {**values, "kl_warmup": 0.0}
     return {**values, "run_dir": "run"} if values.get("strategy") == "multi_worker" else values

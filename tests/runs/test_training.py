@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from keras_vae.engine.keras_compat import layers_of
 from keras_vae.runs import build, optimizer
 from keras_vae.runs.build import build_model
 from keras_vae.runs.config import Config
@@ -33,6 +34,31 @@ def mnist():
 def test_a_preset_has_as_many_parameters_as_its_network(mnist, preset, parameters):
     vae = build_model(Config(**PRESETS[preset].settings), mnist)
     assert sum(int(np.prod(v.shape)) for v in vae.trainable_variables) == parameters
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape", "filters", "maps"),
+    [
+        ({"network": "conv"}, (28, 28, 1), [32, 64], [64, 32]),
+        ({"network": "conv"}, (64, 48, 3), [32, 64, 128], [128, 64, 32]),
+        ({"network": "conv", "filters": (5, 6, 7)}, (28, 28, 1), [5, 6, 7], [7, 6, 5]),
+        # Two convolutions a block; in the decoder, four times the channels before each change of size.
+        ({"network": "resnet", "filters": (5, 6), "blocks": 0}, (9, 9, 1), [5, 6], [20, 20]),
+        ({"network": "resnet", "filters": (5, 6)}, (9, 9, 1), [5, *[5] * 2, 6, *[6] * 2], [6, 6, 20, 5, 5, 20, 5, 5]),
+    ],
+)
+def test_the_filters_of_a_network_are_those_of_the_flag_or_follow_the_size(settings, shape, filters, maps):
+    trunks = build._trunks(Config(**settings), shape)
+    for trunk, inputs, expected in zip(trunks, ((None, *shape), (None, 4)), (filters, maps), strict=True):
+        trunk.build(inputs)
+        convolutions = [layer for layer in layers_of(trunk) if "Conv" in type(layer).__name__]
+        assert [layer.filters for layer in convolutions] == expected
+
+
+def test_a_network_halves_an_image_down_to_one_pixel_and_no_further():
+    build._trunks(Config(network="conv", filters=(1,) * 4), (9, 7, 1))
+    with pytest.raises(ValueError, match=r"^`filters` must be up to 4 integers for images of 9 x 7 .* Received: 5$"):
+        build._trunks(Config(network="resnet", filters=(1,) * 5), (9, 7, 1))
 
 
 @pytest.mark.parametrize("adapt", [True, False])

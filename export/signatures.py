@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_vae.distributions.mixture import in_single_precision
 from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, Tempered
-from keras_vae.distributions.sampling import center, draw, draw_rows
+from keras_vae.distributions.sampling import center, draw, draw_rows, mean
 from keras_vae.models.vae import VAE
 from keras_vae.objectives.terms import importance_weighted_bound, log_weight
 from keras_vae.utils.arguments import PositiveInt, checked
@@ -71,8 +71,8 @@ class Signatures:
         return in_single_precision(self._vae.prior_distribution(condition))
 
     def _sample(self, seed, temperature, condition=None):
-        z, _ = self._codes(seed, temperature, condition)
-        return {"mean": self._vae.decode(z, condition).mean(), "z": z}
+        z, noise = self._codes(seed, temperature, condition)
+        return {"mean": mean(self._vae.decode(z, condition), noise), "z": z}
 
     def _sample_pixels(self, seed, temperature, condition=None):
         z, noise = self._codes(seed, temperature, condition)

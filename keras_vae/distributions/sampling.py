@@ -40,6 +40,15 @@ def draw(distribution: tfd.Distribution, noise: NoiseSource, sample_shape: Seque
     )
 
 
+@functools.singledispatch
+def mean(distribution: tfd.Distribution, noise: NoiseSource) -> tf.Tensor:
+    """Returns the mean; if it has no closed form, the best that can be said of it at a draw with this noise.
+
+    An autoregressive distribution has the means of its conditionals at that draw. All others do without noise.
+    """
+    return distribution.mean()
+
+
 def draw_rows(prior: tfd.Distribution, noise: NoiseSource, count: int | tf.Tensor) -> tf.Tensor:
     """Draws `count` codes, one in each row: of p(z), or of each p(z|c) of a prior that has a row for each condition."""
     return draw(prior, noise, () if prior.batch_shape.rank else (count,))

@@ -1,11 +1,13 @@
 """Likelihoods, the heads of decoders: features of z -> p(x|z)."""
 
+from keras_vae.likelihoods.autoregressive import Autoregressive
 from keras_vae.likelihoods.binary import Bernoulli, ContinuousBernoulli
 from keras_vae.likelihoods.head import Likelihood
 from keras_vae.likelihoods.levels import Categorical, DiscretizedLogisticMixture
 from keras_vae.likelihoods.scaled import Gaussian, Laplace
 
 __all__ = [
+    "Autoregressive",
     "Bernoulli",
     "Categorical",
     "ContinuousBernoulli",

@@ -60,6 +60,11 @@ class Likelihood(Part):
     validates_each_value = False
     # Whether `adapt` also takes the standard deviation of the data, at which a learned scale starts.
     learns_scale = False
+    # Whether the values of x are independent given z.
+    is_factorized = True
+    # Whether features are those of a causal network, `(batch, *event_shape, width)`. All values then share one
+    # projection, and each has a bias of its own.
+    projects_each_value = False
 
     @checked
     def __init__(self, event_shape: Shape, *, kernel_size: PositiveInt = 3, **kwargs: Any) -> None:
@@ -91,9 +96,15 @@ class Likelihood(Part):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         # The head computes in float32 under mixed precision too, because a density in half precision overflows.
-        self._is_map = len(input_shape) == 4 and tuple(input_shape[1:3]) == self.event_shape[:2]
         options = {"dtype": "float32", "name": "parameters"}
-        if self._is_map:
+        self._is_map = len(input_shape) == 4 and tuple(input_shape[1:3]) == self.event_shape[:2]
+        if self.projects_each_value:
+            self._is_map = False
+            self._projection = keras.layers.Dense(self.num_parameters, use_bias=False, **options)
+            self._projection.build((None, input_shape[-1]))
+            shape = (*self.event_shape, self.num_parameters)
+            self._bias = self.add_weight(name="bias", shape=shape, initializer="zeros", dtype="float32", autocast=False)
+        elif self._is_map:
             filters = self.event_shape[-1] * self.num_parameters
             self._projection = keras.layers.Conv2D(
                 filters, self.kernel_size, padding="same", data_format="channels_last", **options
@@ -106,10 +117,22 @@ class Likelihood(Part):
         super().build(input_shape)
 
     def call(self, features: tf.Tensor) -> tfd.Distribution:
+        if self.projects_each_value:
+            return self.distribution(self._projection(tf.cast(features, tf.float32)) + self._bias)
         if not self._is_map:
             features = self._flatten(features)
         parameters = self._projection(tf.cast(features, tf.float32))
         return self.distribution(tf.reshape(parameters, (-1, *self.event_shape, self.num_parameters)))
+
+    def project_value(self, features: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        """Returns the parameters `(batch, num_parameters)` of one value of x, in the order of its array.
+
+        Args:
+          features: outputs of a causal network at that value, `(batch, width)`.
+          number: number of the value, an int32 scalar.
+        """
+        bias = tf.reshape(self._bias, (-1, self.num_parameters))[number]
+        return self._projection(tf.cast(features, tf.float32)) + bias
 
     def adapt(self, mean: np.ndarray) -> None:
         """Sets the output bias so that training starts from the mean of the data.
@@ -120,6 +143,9 @@ class Likelihood(Part):
         self._assign_bias(self.initial_parameters(np.asarray(mean, np.float32).reshape(self.event_shape)))
 
     def _assign_bias(self, parameters):
+        if self.projects_each_value:
+            self._bias.assign(parameters)
+            return
         bias = parameters.mean(axis=(0, 1)) if self._is_map else parameters
         self._projection.bias.assign(bias.reshape(-1))
 

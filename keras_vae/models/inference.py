@@ -11,7 +11,7 @@ from tensorflow_probability import distributions as tfd
 from keras_vae.data.containers import as_tensor
 from keras_vae.data.examples import Examples
 from keras_vae.distributions.noise import Noise, NoiseSource, Tempered
-from keras_vae.distributions.sampling import draw, draw_rows
+from keras_vae.distributions.sampling import draw, draw_rows, mean
 from keras_vae.engine.conditions import for_samples
 from keras_vae.engine.inputs import check_whole, checked_examples
 from keras_vae.utils import checks
@@ -90,7 +90,7 @@ class Inference(keras.Model):
         """
         z, noise = self.sample_latent(num_samples, seed, temperature, condition)
         likelihood = self.decode(z, for_samples(condition, num_samples))
-        return likelihood.mean() if output == "mean" else draw(likelihood, noise)
+        return mean(likelihood, noise) if output == "mean" else draw(likelihood, noise)
 
     @checked
     def sample_latent(

@@ -1,11 +1,15 @@
 """Trunks, the networks of encoders and decoders: tensor -> features. Any Keras layer or model may take their place."""
 
+from keras_vae.networks.causal import CausalNetwork
+from keras_vae.networks.causal_conv import CausalConv
 from keras_vae.networks.conv import conv_decoder, conv_encoder
 from keras_vae.networks.examples import cvae_decoder, cvae_encoder, tfp_decoder, tfp_encoder
 from keras_vae.networks.mlp import mlp
 from keras_vae.networks.resnet import resnet_decoder, resnet_encoder
 
 __all__ = [
+    "CausalConv",
+    "CausalNetwork",
     "conv_decoder",
     "conv_encoder",
     "cvae_decoder",

@@ -1,0 +1,174 @@
+"""A distribution whose values are drawn one after the other, each given those before."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, NoiseSource
+from keras_vae.distributions.sampling import draw, mean
+
+
+class Factors(Protocol):
+    """What `_Autoregressive` is made of: all p(x_i | x_<i) at once, and one after the other.
+
+    Attributes:
+      batch: size of the batch, an integer or a scalar tensor.
+      event_shape: shape of one x.
+      values_in_turn: number of values that are drawn in one turn.
+      dtype: type of x.
+    """
+
+    batch: Any
+    event_shape: tuple[int, ...]
+    values_in_turn: int
+    dtype: Any
+
+    def conditional(self, x: tf.Tensor) -> tfd.Distribution:
+        """Returns all p(x_i | x_<i) for x `(batch, *event_shape)`, as one factorized distribution over x."""
+        ...
+
+    def template(self) -> tfd.Distribution:
+        """Returns a distribution of the kind and shape of `conditional`, with any parameters."""
+        ...
+
+    def drawing(self) -> tuple[Any, Callable]:
+        """Returns the state before the first value, and a function (state, number, draw_value) -> next state.
+
+        The function draws the values of turn `number`. It calls `draw_value(i, distribution)` for value i of the turn,
+        with its distribution over `(1, ..., 1)` instead of `event_shape`, which returns the value, `(batch, 1, ..., 1)`.
+        """
+        ...
+
+
+class _Autoregressive(tfd.Distribution):
+    """p(x) = prod_i p(x_i | x_<i).
+
+    The mean is a sum over all x and has no closed form. `mean()` returns the means of the conditionals at one draw,
+    whose noise is the same for each row; `keras_vae.sampling.mean` takes noise of one's own.
+
+    Args:
+      factors: the conditionals.
+    """
+
+    def __init__(self, factors: Factors) -> None:
+        self.factors = factors
+        super().__init__(
+            dtype=factors.dtype,
+            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters={"factors": factors},
+            name="Autoregressive",
+        )
+
+    def _batch_shape(self):
+        return tf.TensorShape([None if tf.is_tensor(self.factors.batch) else self.factors.batch])
+
+    def _batch_shape_tensor(self):
+        return tf.stack([self.factors.batch])
+
+    def _event_shape(self):
+        return tf.TensorShape(self.factors.event_shape)
+
+    def _event_shape_tensor(self):
+        return tf.constant(self.factors.event_shape, tf.int32)
+
+    def _log_prob(self, value):
+        return self.factors.conditional(value).log_prob(value)
+
+    def _mean(self):
+        return mean(self, _SameForAll(Noise(0, EVALUATION_STREAM)))
+
+
+@mean.register(_Autoregressive)
+def _(distribution, noise):
+    return distribution.factors.conditional(draw(distribution, noise)).mean()
+
+
+@draw.register(_Autoregressive)
+def _(distribution, noise, sample_shape=()):
+    if tuple(sample_shape):
+        raise NotImplementedError("an autoregressive distribution is drawn once for each row, without `sample_shape`")
+    factors = distribution.factors
+    size, several = math.prod(factors.event_shape), factors.values_in_turn
+    # A `Noise` would repeat itself inside of a loop, so all of it is taken before. The rule of the conditionals is asked
+    # once for a whole x, which says what noise it needs, and answered value by value with the same noise.
+    recorder = _Recorder(noise)
+    draw(factors.template(), recorder)
+    rank = len(factors.event_shape)
+    recorded = [
+        tf.reshape(tensor, (-1, size // several, several, *tensor.shape[1 + rank :])) for tensor in recorder.tensors
+    ]
+    first, turn = factors.drawing()
+
+    def body(number, x, state):
+        values = []
+
+        def draw_value(i, conditional):
+            here = [tf.reshape(tensor[:, number, i], (-1, *[1] * rank, *tensor.shape[3:])) for tensor in recorded]
+            value = draw(conditional, _Replay(here, recorder.temperature))
+            values.append(tf.reshape(value, (-1, 1)))
+            return value
+
+        state = turn(state, number, draw_value)
+        return number + 1, tf.concat([x[:, several:], *values], axis=1), state
+
+    start = (tf.constant(0), tf.zeros((factors.batch, size), factors.dtype), first)
+    _, x, _ = tf.while_loop(lambda number, *_: number < size // several, body, start, parallel_iterations=1)
+    return tf.reshape(x, (-1, *factors.event_shape))
+
+
+class _Recorder(NoiseSource):
+    """Passes noise on and keeps it, in the order in which it was asked for."""
+
+    def __init__(self, noise: NoiseSource, parent: "_Recorder | None" = None) -> None:
+        self._noise = noise
+        self.tensors: list[tf.Tensor] = parent.tensors if parent else []
+        self.temperature = noise.untempered()[1]
+
+    def _kept(self, tensor):
+        self.tensors.append(tensor)
+        return tensor
+
+    def normal(self, shape, axis=None):
+        return self._kept(self._noise.normal(shape, axis))
+
+    def uniform(self, shape, axis=None):
+        return self._kept(self._noise.uniform(shape, axis))
+
+    def untempered(self):
+        noise, temperature = self._noise.untempered()
+        return _Recorder(noise, self), temperature
+
+
+class _Replay(NoiseSource):
+    """Gives out tensors of noise in turn."""
+
+    def __init__(self, tensors: Sequence[tf.Tensor], temperature: Any) -> None:
+        self._left = iter(tensors)
+        self._temperature = temperature
+
+    def normal(self, shape, axis=None):
+        return next(self._left)
+
+    def uniform(self, shape, axis=None):
+        return next(self._left)
+
+    def untempered(self):
+        return self, self._temperature
+
+
+class _SameForAll(NoiseSource):
+    """The noise of the first row, for all rows."""
+
+    def __init__(self, noise: NoiseSource) -> None:
+        self._noise = noise
+
+    def normal(self, shape, axis=None):
+        return tf.broadcast_to(self._noise.normal([1, *shape[1:]]), shape)
+
+    def uniform(self, shape, axis=None):
+        return tf.broadcast_to(self._noise.uniform([1, *shape[1:]]), shape)

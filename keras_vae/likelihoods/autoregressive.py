@@ -1,0 +1,138 @@
+"""A likelihood of values that depend on each other: p(x|z) = prod_i p(x_i | x_<i, z)."""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from keras_vae.distributions.autoregressive import _Autoregressive
+from keras_vae.distributions.noise import Noise
+from keras_vae.distributions.sampling import draw
+from keras_vae.likelihoods.head import Likelihood, register
+from keras_vae.networks.causal import CausalNetwork, check_causal
+from keras_vae.utils.arguments import checked
+
+
+@register
+class Autoregressive(Likelihood):
+    """p(x|z) = prod_i p(x_i | x_<i, z): a factorized likelihood whose parameters come from a causal network.
+
+    The network sees x and the features of z, and its outputs at value i depend on the values before it alone. log p(x|z)
+    takes one pass. A draw is a loop over the values of x. The mean has no closed form: in its place stand the means of
+    the conditionals at a draw, as in PixelVAE (Gulrajani et al., 2016). `sample(seed, output="mean")` draws with the
+    noise of the seed; `reconstruct`, `decode(z).mean()` and all that is made of them draw with one fixed noise.
+
+    x goes into the network scaled to [-1, 1] if the range of the likelihood is [0, 1], and as it is otherwise.
+
+    Args:
+      head: a factorized likelihood, for example `Bernoulli((28, 28, 1))`.
+      network: `keras_vae.networks.CausalNetwork`, for example `CausalConv`.
+
+    Raises:
+      ValueError: if the network looks ahead, or the head has no sampling rule or is autoregressive itself.
+    """
+
+    @checked
+    def __init__(self, head: Likelihood, network: CausalNetwork, **kwargs: Any) -> None:
+        super().__init__(head.event_shape, **kwargs)
+        if not head.is_factorized:
+            raise ValueError(f"`head` must be a factorized likelihood. Received: {type(head).__name__}")
+        self.head, self.network = head, network
+        for name in _OF_HEAD:
+            setattr(self, name, getattr(head, name))
+        head.projects_each_value = True
+
+    is_factorized = False
+
+    @property
+    def num_parameters(self) -> int:
+        return self.head.num_parameters
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        x = keras.KerasTensor((None, *self.event_shape), dtype=self.event_dtype)
+        outputs = self.network(x, keras.KerasTensor(input_shape))
+        self.head.build(outputs.shape)
+        with tf.init_scope():
+            check_causal(self.network, self.event_shape, tuple(input_shape[1:]))
+            try:
+                draw(self.head.distribution(tf.zeros((1, *self.event_shape, self.num_parameters))), Noise(0))
+            except TypeError as error:
+                raise ValueError(f"`head` must have a distribution that can be drawn: {error}") from error
+        keras.layers.Layer.build(self, input_shape)
+
+    def call(self, features: tf.Tensor) -> tfd.Distribution:
+        return _Autoregressive(_Factors(self, features))
+
+    def initial_parameters(self, mean: np.ndarray) -> np.ndarray:
+        return self.head.initial_parameters(mean)
+
+    def adapt(self, *args: np.ndarray) -> None:
+        self.head.adapt(*args)
+
+    def closed_form(self, gradient_of: Callable) -> list[tuple]:
+        return self.head.closed_form(gradient_of)
+
+    def validate(self, x: np.ndarray) -> None:
+        self.head.validate(x)
+
+    def in_support(self, x: tf.Tensor) -> tf.Tensor:
+        return self.head.in_support(x)
+
+    def get_config(self) -> dict[str, Any]:
+        serialize = keras.saving.serialize_keras_object
+        config = keras.layers.Layer.get_config(self)
+        return {**config, "head": serialize(self.head), "network": serialize(self.network)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        deserialize = keras.saving.deserialize_keras_object
+        return cls(**{**config, **{name: deserialize(config[name]) for name in ("head", "network")}})
+
+
+# What a model knows of a likelihood is known of its head.
+_OF_HEAD = (
+    "event_dtype",
+    "is_density",
+    "support",
+    "mean_range",
+    "num_levels",
+    "validates_each_value",
+    "learns_scale",
+)
+
+
+class _Factors:
+    """The conditionals of a likelihood for the features of some z, see `keras_vae.distributions.autoregressive`."""
+
+    def __init__(self, likelihood: Autoregressive, features: tf.Tensor) -> None:
+        self._head, self._network, self._features = likelihood.head, likelihood.network, features
+        self.batch = tf.shape(features)[0] if features.shape[0] is None else features.shape[0]
+        self.event_shape = likelihood.event_shape
+        self.values_in_turn = likelihood.network.values_in_turn
+        self.dtype = tf.as_dtype(likelihood.event_dtype)
+
+    def conditional(self, x: tf.Tensor) -> tfd.Distribution:
+        return self._head(self._network(self._centered(x), self._features))
+
+    def template(self) -> tfd.Distribution:
+        return self._head.distribution(tf.zeros((self.batch, *self.event_shape, self._head.num_parameters)))
+
+    def drawing(self) -> tuple[Any, Callable]:
+        state, turn = self._network.drawing(self._features)
+        ones = [1] * len(self.event_shape)
+
+        def next_turn(state, number, draw_value):
+            def draw(i, outputs):
+                parameters = self._head.project_value(outputs, number * self.values_in_turn + i)
+                conditional = self._head.distribution(tf.reshape(parameters, (-1, *ones, parameters.shape[-1])))
+                return self._centered(tf.reshape(draw_value(i, conditional), (-1,)))
+
+            return turn(state, number, draw)
+
+        return state, next_turn
+
+    def _centered(self, x):
+        return 2.0 * x - 1.0 if self._head.mean_range == (0.0, 1.0) else x

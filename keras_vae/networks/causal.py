@@ -1,0 +1,112 @@
+"""`CausalNetwork`, the base of the networks that know of each value of x only the values before it."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_vae.utils.part import Part
+
+Shape = tuple[int | None, ...]
+# The check of a network changes x from this many values on at most, one after the other.
+MAX_CHECKS = 128
+_CHUNK = 32
+
+
+class CausalNetwork(Part):
+    """Base of the causal networks: (x, features) -> outputs, those of value i a function of x_<i and the features.
+
+    The values of x are counted in the order of its array: row by row, in a row from left to right, and in a pixel from
+    channel to channel. A subclass implements `call`. With that alone a draw of x takes a whole pass for each value. A
+    network that can go on from what it has computed for the values before implements `drawing` too, and may draw
+    several values in a turn.
+
+    Attributes:
+      event_shape: shape of one x, known once the network is built.
+      values_in_turn: number of consecutive values that one turn of `drawing` draws; it divides that of all values.
+    """
+
+    values_in_turn = 1
+
+    def build(self, x_shape: Shape, features_shape: Shape) -> None:
+        self.event_shape = tuple(x_shape[1:])
+        super().build(x_shape)
+
+    def call(self, x: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+        """Returns the outputs at all values.
+
+        Args:
+          x: float32 `(batch, *event_shape)`.
+          features: features of z, `(batch, ...)`.
+
+        Returns:
+          A tensor `(batch, *event_shape, width)`.
+        """
+        raise NotImplementedError
+
+    def drawing(self, features: tf.Tensor) -> tuple[Any, Callable]:
+        """Returns the state before the first value, and a function that draws the values of one turn.
+
+        The state is made of tensors `(batch, ...)` in tuples, lists and dicts. The function has three arguments, and
+        returns the state after the turn:
+
+          state: the state before it.
+          number: the number of the turn from 0 on, an int32 scalar.
+          draw: a function of the number of a value in the turn and its outputs `(batch, width)`, which draws the value
+            and returns it as the network sees it, `(batch,)`.
+        """
+        size = math.prod(self.event_shape)
+
+        def turn(x, number, draw):
+            outputs = self(tf.reshape(x, (-1, *self.event_shape)), features)
+            here = tf.reshape(outputs, (-1, size, outputs.shape[-1]))[:, number]
+            return x + tf.one_hot(number, size) * draw(0, here)[:, None]
+
+        return tf.zeros((tf.shape(features)[0], size)), turn
+
+
+def check_causal(network: CausalNetwork, event_shape: tuple[int, ...], features_shape: tuple[int, ...]) -> None:
+    """Raises `ValueError` if an output of the network at value i changes with x from value i on.
+
+    x is changed from value j on, for all j, or for `MAX_CHECKS` of them if x has more values, and the outputs up to j
+    must stay what they are. Weights that are zero hide what would pass through them later.
+
+    Args:
+      network: the network, built.
+      event_shape: shape of one x.
+      features_shape: shape of the features of one example.
+    """
+    size, random = math.prod(event_shape), np.random.default_rng(0)
+    first, other = random.normal(size=(2, size)).astype(np.float32)
+    features = random.normal(size=(1, *features_shape)).astype(np.float32)
+    starts = np.unique(np.linspace(0, size - 1, min(size, MAX_CHECKS)).astype(int))
+    expected = _outputs(network, first[None], features, event_shape)
+    # Kernels differ in the last digits with the size of a batch.
+    tolerance = 1e-4 * (1.0 + np.abs(expected).max())
+    for chunk in np.split(starts, range(_CHUNK, len(starts), _CHUNK)):
+        changed = np.where(np.arange(size) >= chunk[:, None], other, first)
+        difference = np.abs(_outputs(network, changed, features, event_shape) - expected).max(axis=-1)
+        ahead = np.argwhere((np.arange(size) <= chunk[:, None]) & ~(difference <= tolerance))
+        if len(ahead):
+            row, value = ahead[0]
+            raise ValueError(
+                "`network` must be causal: its outputs at a value of x may depend on the values before it alone. "
+                f"Received: {type(network).__name__}, whose outputs at value {value} change with x from value "
+                f"{chunk[row]} on"
+            )
+
+
+def _outputs(network, x, features, event_shape):
+    """Returns the outputs for each row of x as an array `(rows, values, width)`."""
+    rows = len(x)
+    several = tf.repeat(tf.constant(features), rows, axis=0)
+    outputs = network(tf.reshape(tf.constant(x), (rows, *event_shape)), several)
+    if tuple(outputs.shape[:-1]) != (rows, *event_shape):
+        raise ValueError(
+            f"`network` must return (batch, {', '.join(map(str, event_shape))}, width). Received: "
+            f"{type(network).__name__}, which returns {tuple(outputs.shape)} for {rows} examples"
+        )
+    return keras.ops.convert_to_numpy(tf.cast(outputs, tf.float32)).reshape(rows, math.prod(event_shape), -1)

@@ -1,0 +1,142 @@
+"""A causal network for images: masked convolutions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_vae.networks.causal import CausalNetwork, Shape
+from keras_vae.networks.gated import Activation
+from keras_vae.networks.masked_conv import LineBuffer, MaskedConv2D
+from keras_vae.utils import checks
+from keras_vae.utils.arguments import NonNegativeInt, PositiveInt, checked
+
+# The last convolution of a residual block starts with weights of this share of the usual size.
+BLOCK_SCALE = 0.3
+# Features that are no maps of the image's size are projected to this many maps.
+NUM_MAPS = 4
+
+
+@keras.saving.register_keras_serializable(package="keras_vae.networks")
+class CausalConv(CausalNetwork):
+    """Masked convolutions over an image: p(x|z) = prod_i p(x_i | x_<i, z) in the order of pixels and channels.
+
+        h = conv7(x) + features,   x_<i alone
+        h = h + conv1(act(conv3(act(h)) + features)),   num_blocks times
+
+    The 7x7 convolution is hidden from its own pixel and all after it, as the masked convolutions of van den Oord et
+    al., "Pixel recurrent neural networks" (2016), and the others see up to their own pixel. The channels of a pixel
+    come one after the other, each with `filters` features of its own. In every sum the features of z take part by a
+    1x1 convolution. Features that are no maps of the image's height and width are projected to four maps first.
+
+    Args:
+      filters: number of features of each value of x, a positive integer.
+      num_blocks: number of residual blocks, at least 0.
+      kernel_size: width of the kernel of the first convolution, an odd number of at least 3.
+      activation: anything `keras.layers.Activation` accepts, but "glu".
+    """
+
+    @checked
+    def __init__(
+        self,
+        filters: PositiveInt = 32,
+        num_blocks: NonNegativeInt = 4,
+        kernel_size: PositiveInt = 7,
+        activation: Activation = "silu",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters = checks.positive_int("filters", filters)
+        self.num_blocks = int(num_blocks)
+        if kernel_size < 3 or kernel_size % 2 == 0:
+            raise ValueError(
+                f"`kernel_size` must be an odd number of at least 3. Received: kernel_size={kernel_size!r}"
+            )
+        self.kernel_size = int(kernel_size)
+        self.activation = keras.activations.get(activation)
+
+    def build(self, x_shape: Shape, features_shape: Shape) -> None:
+        height, width, channels = checks.image_shape("event_shape", x_shape[1:])
+        self.values_in_turn = channels
+        total = channels * self.filters
+        options = {"groups": channels, "dtype": self.dtype_policy}
+        self._first = MaskedConv2D(total, self.kernel_size, strict=True, name="first", **options)
+        self._first.build(x_shape)
+        self._blocks = [
+            (
+                MaskedConv2D(total, 3, name=f"block_{i}", **options),
+                MaskedConv2D(total, 1, scale=BLOCK_SCALE, name=f"block_{i}_end", **options),
+            )
+            for i in range(self.num_blocks)
+        ]
+        for pair in self._blocks:
+            for layer in pair:
+                layer.build((None, height, width, total))
+        self._is_map = len(features_shape) == 4 and tuple(features_shape[1:3]) == (height, width)
+        if not self._is_map:
+            self._flatten = keras.layers.Flatten(data_format="channels_last", dtype=self.dtype_policy)
+            self._to_maps = keras.layers.Dense(height * width * NUM_MAPS, dtype=self.dtype_policy, name="to_maps")
+            self._to_maps.build(self._flatten.compute_output_shape(features_shape))
+            features_shape = (None, height, width, NUM_MAPS)
+        self._from_features = keras.layers.Conv2D(
+            (self.num_blocks + 1) * total,
+            1,
+            use_bias=False,
+            data_format="channels_last",
+            dtype=self.dtype_policy,
+            name="from_features",
+        )
+        self._from_features.build(features_shape)
+        super().build(x_shape, features_shape)
+
+    def _added(self, features):
+        """Returns what the features add, `(batch, height, width, (num_blocks + 1) * channels * filters)`."""
+        if not self._is_map:
+            maps = self._to_maps(self._flatten(features))
+            features = tf.reshape(maps, (-1, *self.event_shape[:2], NUM_MAPS))
+        return self._from_features(features)
+
+    def call(self, x: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+        added = tf.split(self._added(features), self.num_blocks + 1, axis=-1)
+        h = self._first(x) + added[0]
+        for (wide, end), more in zip(self._blocks, added[1:], strict=True):
+            h += end(self.activation(wide(self.activation(h)) + more))
+        return tf.reshape(self.activation(h), (-1, *self.event_shape, self.filters))
+
+    def compute_output_shape(self, x_shape: Shape, features_shape: Shape) -> Shape:
+        return (*x_shape, self.filters)
+
+    def drawing(self, features: tf.Tensor) -> tuple[Any, Callable]:
+        height, width, channels = self.event_shape
+        added = tf.cast(self._added(features), tf.float32)
+        added = tf.reshape(added, (-1, height * width, (self.num_blocks + 1) * channels, self.filters))
+        lines = [LineBuffer(layer, height, width) for layer in (self._first, *(wide for wide, _ in self._blocks))]
+        ends = [LineBuffer(end, height, width) for _, end in self._blocks]
+
+        def turn(buffers, number, draw):
+            here = added[:, number]
+            before = [line.before(buffer, number % width) for line, buffer in zip(lines, buffers, strict=True)]
+            # The inputs of the convolutions at this pixel, channel by channel.
+            given, of_ends = [[] for _ in lines], [[] for _ in ends]
+            for c in range(channels):
+                h = lines[0].at(given[0], before[0], c) + here[:, c]
+                for i, end in enumerate(ends, 1):
+                    given[i].append(self.activation(h))
+                    inner = lines[i].at(given[i], before[i], c) + here[:, i * channels + c]
+                    of_ends[i - 1].append(self.activation(inner))
+                    h += end.at(of_ends[i - 1], None, c)
+                given[0].append(draw(c, self.activation(h))[:, None])
+            pixels = [tf.concat(inputs, axis=-1) for inputs in given]
+            return tuple(line.after(*pair) for line, *pair in zip(lines, buffers, pixels, strict=True))
+
+        return tuple(line.start(tf.shape(features)[0]) for line in lines), turn
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "num_blocks": self.num_blocks,
+            "kernel_size": self.kernel_size,
+            "activation": keras.activations.serialize(self.activation),
+        }

@@ -34,11 +34,15 @@ class Factors(Protocol):
         """Returns a distribution of the kind and shape of `conditional`, with any parameters."""
         ...
 
+    def drawn(self, noise: Sequence[tf.Tensor], temperature: Any) -> tf.Tensor:
+        """Returns `draw_in_turn(self, noise, temperature)`, from a graph that is kept for the next draw."""
+        ...
+
     def drawing(self) -> tuple[Any, Callable]:
         """Returns the state before the first value, and a function (state, number, draw_value) -> next state.
 
-        The function draws the values of turn `number`. It calls `draw_value(i, distribution)` for value i of the turn,
-        with its distribution over `(1, ..., 1)` instead of `event_shape`, which returns the value, `(batch, 1, ..., 1)`.
+        The function draws the values of turn `number`. It calls `draw_value(i, distribution)` for value i of the turn
+        with the distribution of that value, whose event shape is `(1, ..., 1)`, and gets the value, `(batch, 1, ..., 1)`.
         """
         ...
 
@@ -92,33 +96,41 @@ def _(distribution, noise):
 def _(distribution, noise, sample_shape=()):
     if tuple(sample_shape):
         raise NotImplementedError("an autoregressive distribution is drawn once for each row, without `sample_shape`")
-    factors = distribution.factors
-    size, several = math.prod(factors.event_shape), factors.values_in_turn
-    # A `Noise` would repeat itself inside of a loop, so all of it is taken before. The rule of the conditionals is asked
-    # once for a whole x, which says what noise it needs, and answered value by value with the same noise.
+    # A `Noise` would repeat itself inside of a loop, so all of it is taken before. The rule of the conditionals draws a
+    # whole x once, which tells what noise it needs, and is later given the same noise value by value.
     recorder = _Recorder(noise)
-    draw(factors.template(), recorder)
-    rank = len(factors.event_shape)
-    recorded = [
-        tf.reshape(tensor, (-1, size // several, several, *tensor.shape[1 + rank :])) for tensor in recorder.tensors
-    ]
+    draw(distribution.factors.template(), recorder)
+    return distribution.factors.drawn(recorder.tensors, recorder.temperature)
+
+
+def draw_in_turn(factors: Factors, noise: Sequence[tf.Tensor], temperature: Any) -> tf.Tensor:
+    """Returns a draw, by one loop over the values of x.
+
+    Args:
+      factors: the conditionals.
+      noise: what the rule of the conditionals has asked for to draw a whole x, each `(batch, *event_shape, ...)`.
+      temperature: temperature of that noise, or None.
+    """
+    shape, several = factors.event_shape, factors.values_in_turn
+    size, ones = math.prod(shape), [1] * len(shape)
+    noise = [tf.reshape(tensor, (-1, size // several, several, *tensor.shape[1 + len(shape) :])) for tensor in noise]
     first, turn = factors.drawing()
 
     def body(number, x, state):
         values = []
 
         def draw_value(i, conditional):
-            here = [tf.reshape(tensor[:, number, i], (-1, *[1] * rank, *tensor.shape[3:])) for tensor in recorded]
-            value = draw(conditional, _Replay(here, recorder.temperature))
-            values.append(tf.reshape(value, (-1, 1)))
-            return value
+            here = [tf.reshape(tensor[:, number, i], (-1, *ones, *tensor.shape[3:])) for tensor in noise]
+            values.append(draw(conditional, _Replay(here, temperature)))
+            return values[-1]
 
         state = turn(state, number, draw_value)
-        return number + 1, tf.concat([x[:, several:], *values], axis=1), state
+        drawn = [tf.reshape(value, (-1, 1)) for value in values]
+        return number + 1, tf.concat([x[:, several:], *drawn], axis=1), state
 
     start = (tf.constant(0), tf.zeros((factors.batch, size), factors.dtype), first)
     _, x, _ = tf.while_loop(lambda number, *_: number < size // several, body, start, parallel_iterations=1)
-    return tf.reshape(x, (-1, *factors.event_shape))
+    return tf.reshape(x, (-1, *shape))
 
 
 class _Recorder(NoiseSource):

@@ -1,6 +1,6 @@
 """A likelihood of values that depend on each other: p(x|z) = prod_i p(x_i | x_<i, z)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import keras
@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from keras_vae.distributions.autoregressive import _Autoregressive
+from keras_vae.distributions.autoregressive import _Autoregressive, draw_in_turn
 from keras_vae.distributions.noise import Noise
 from keras_vae.distributions.sampling import draw
 from keras_vae.likelihoods.head import Likelihood, register
@@ -20,10 +20,10 @@ from keras_vae.utils.arguments import checked
 class Autoregressive(Likelihood):
     """p(x|z) = prod_i p(x_i | x_<i, z): a factorized likelihood whose parameters come from a causal network.
 
-    The network sees x and the features of z, and its outputs at value i depend on the values before it alone. log p(x|z)
-    takes one pass. A draw is a loop over the values of x. The mean has no closed form: in its place stand the means of
-    the conditionals at a draw, as in PixelVAE (Gulrajani et al., 2016). `sample(seed, output="mean")` draws with the
-    noise of the seed; `reconstruct`, `decode(z).mean()` and all that is made of them draw with one fixed noise.
+    The network sees x and the features of z, and its outputs at value i depend on the values before it alone. Then
+    log p(x|z) takes one pass, and a draw is a loop over the values of x. The mean has no closed form: in its place stand
+    the means of the conditionals at a draw, as in PixelVAE (Gulrajani et al., 2016). `sample(seed, output="mean")` draws
+    with the noise of the seed; `reconstruct`, `decode(z).mean()` and all that is made of them have one fixed noise.
 
     x goes into the network scaled to [-1, 1] if the range of the likelihood is [0, 1], and as it is otherwise.
 
@@ -35,6 +35,8 @@ class Autoregressive(Likelihood):
       ValueError: if the network looks ahead, or the head has no sampling rule or is autoregressive itself.
     """
 
+    is_factorized = False
+
     @checked
     def __init__(self, head: Likelihood, network: CausalNetwork, **kwargs: Any) -> None:
         super().__init__(head.event_shape, **kwargs)
@@ -44,8 +46,10 @@ class Autoregressive(Likelihood):
         for name in _OF_HEAD:
             setattr(self, name, getattr(head, name))
         head.projects_each_value = True
-
-    is_factorized = False
+        # Without a graph each value would be some hundred eager operations.
+        self._draw = tf.function(
+            lambda features, *noise: draw_in_turn(_Factors(self, features), *noise), autograph=False
+        )
 
     @property
     def num_parameters(self) -> int:
@@ -83,8 +87,10 @@ class Autoregressive(Likelihood):
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
-        config = keras.layers.Layer.get_config(self)
-        return {**config, "head": serialize(self.head), "network": serialize(self.network)}
+        head = serialize(self.head)
+        # Keras would build the head before it has been told that it projects each value.
+        head.pop("build_config", None)
+        return {**keras.layers.Layer.get_config(self), "head": head, "network": serialize(self.network)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -108,7 +114,8 @@ class _Factors:
     """The conditionals of a likelihood for the features of some z, see `keras_vae.distributions.autoregressive`."""
 
     def __init__(self, likelihood: Autoregressive, features: tf.Tensor) -> None:
-        self._head, self._network, self._features = likelihood.head, likelihood.network, features
+        self._likelihood, self._features = likelihood, features
+        self._head, self._network = likelihood.head, likelihood.network
         self.batch = tf.shape(features)[0] if features.shape[0] is None else features.shape[0]
         self.event_shape = likelihood.event_shape
         self.values_in_turn = likelihood.network.values_in_turn
@@ -119,6 +126,9 @@ class _Factors:
 
     def template(self) -> tfd.Distribution:
         return self._head.distribution(tf.zeros((self.batch, *self.event_shape, self._head.num_parameters)))
+
+    def drawn(self, noise: Sequence[tf.Tensor], temperature: Any) -> tf.Tensor:
+        return self._likelihood._draw(self._features, noise, temperature)
 
     def drawing(self) -> tuple[Any, Callable]:
         state, turn = self._network.drawing(self._features)

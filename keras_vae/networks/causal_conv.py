@@ -34,7 +34,7 @@ class CausalConv(CausalNetwork):
       filters: number of features of each value of x, a positive integer.
       num_blocks: number of residual blocks, at least 0.
       kernel_size: width of the kernel of the first convolution, an odd number of at least 3.
-      activation: anything `keras.layers.Activation` accepts, but "glu".
+      activation: anything `keras.layers.Activation` accepts, apart from "glu", which halves the features.
     """
 
     @checked
@@ -53,6 +53,8 @@ class CausalConv(CausalNetwork):
             raise ValueError(
                 f"`kernel_size` must be an odd number of at least 3. Received: kernel_size={kernel_size!r}"
             )
+        if activation == "glu":
+            raise ValueError("`activation` must keep the number of features. Received: activation='glu'")
         self.kernel_size = int(kernel_size)
         self.activation = keras.activations.get(activation)
 

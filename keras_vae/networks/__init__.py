@@ -1,15 +1,21 @@
-"""Trunks, the networks of encoders and decoders: tensor -> features. Any Keras layer or model may take their place."""
+"""Trunks, the networks of encoders and decoders: tensor -> features. Any Keras layer or model may take their place.
+
+`MADE` and `CausalConv` are no trunks: they see of each value only the values before it, in autoregressive flows and
+likelihoods.
+"""
 
 from keras_vae.networks.causal import CausalNetwork
 from keras_vae.networks.causal_conv import CausalConv
 from keras_vae.networks.conv import conv_decoder, conv_encoder
 from keras_vae.networks.examples import cvae_decoder, cvae_encoder, tfp_decoder, tfp_encoder
+from keras_vae.networks.made import MADE
 from keras_vae.networks.mlp import mlp
 from keras_vae.networks.resnet import resnet_decoder, resnet_encoder
 
 __all__ = [
     "CausalConv",
     "CausalNetwork",
+    "MADE",
     "conv_decoder",
     "conv_encoder",
     "cvae_decoder",

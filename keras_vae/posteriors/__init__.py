@@ -5,9 +5,11 @@ from keras_vae.posteriors.flow import Flow
 from keras_vae.posteriors.gaussian import DiagonalGaussian, FullGaussian, IsotropicGaussian
 from keras_vae.posteriors.head import Posterior, ScaledPosterior
 from keras_vae.posteriors.hierarchical import Hierarchical
+from keras_vae.posteriors.iaf import IAF
 from keras_vae.posteriors.laplace import Laplace
 
 __all__ = [
+    "IAF",
     "Deterministic",
     "DiagonalGaussian",
     "Flow",

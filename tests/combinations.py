@@ -11,12 +11,15 @@ POSTERIORS = {
     "full": kv.posteriors.FullGaussian,
     "laplace": kv.posteriors.Laplace,
     "flow": kv.posteriors.Flow,
+    "iaf": kv.posteriors.IAF,
 }
 PRIORS = {
     "normal": lambda: None,
     "mixture": lambda: kv.priors.MixtureOfGaussians(LATENT_DIM, 4),
     "vamp": lambda: kv.priors.VampPrior(LATENT_DIM, SHAPE, 4),
     "flow": lambda: kv.priors.Flow(LATENT_DIM, 2, 8),
+    "deep_flow": lambda: kv.priors.Flow(LATENT_DIM, 2, 8, hidden_layers=2),
+    "maf": lambda: kv.priors.MAF(LATENT_DIM, 2, 8),
 }
 LIKELIHOODS = {
     "bernoulli": lambda: kv.likelihoods.Bernoulli(SHAPE),

@@ -14,7 +14,7 @@ from keras_vae.utils.part import Part
 
 @keras.saving.register_keras_serializable(package="keras_vae.networks")
 class MADE(Part):
-    """Masked dense network: x `(..., d)` -> parameters `(..., d, num_parameters)`, where those of x_i see x_<i alone.
+    """Masked dense network, x `(..., batch, d)` -> parameters `(..., batch, d, num_parameters)`: those of x_i see x_<i.
 
         h_1 = f((M_1 * W_1) x + V context + b_1),  h_(l+1) = f((M_(l+1) * W_(l+1)) h_l + b_(l+1))
 
@@ -24,8 +24,7 @@ class MADE(Part):
     Germain, Gregor, Murray and Larochelle, "MADE: masked autoencoder for distribution estimation" (2015), equations 8
     to 13. All parameters of a new network are 0.
 
-    It is called with x, and with a context `(batch, features)` if x is `(..., batch, d)` and a context was there when
-    the network was built.
+    It is called with x, and with a context `(batch, features)` if there was one when the network was built.
 
     Args:
       num_parameters: number of outputs for each value of x, a positive integer.
@@ -48,14 +47,19 @@ class MADE(Part):
         self.hidden_units = tuple(int(units) for units in hidden_units)
         self.activation, self.reverse = activation, bool(reverse)
         self._activation = keras.activations.get(activation)
-        self._hidden = [_MaskedDense(units, dtype=self.dtype_policy) for units in self.hidden_units]
+        self._hidden = [
+            _MaskedDense(units, dtype=self.dtype_policy, name=f"hidden_{i}")
+            for i, units in enumerate(self.hidden_units)
+        ]
 
     def build(self, x_shape: tuple[int | None, ...], context_shape: tuple[int | None, ...] | None = None) -> None:
         size = x_shape[-1]
         if size is None:
             raise ValueError(f"`x` must have a last axis of a known size. Received: x of shape {tuple(x_shape)}")
         self._size = size
-        self._out = _MaskedDense(size * self.num_parameters, kernel_initializer="zeros", dtype=self.dtype_policy)
+        self._out = _MaskedDense(
+            size * self.num_parameters, kernel_initializer="zeros", dtype=self.dtype_policy, name="out"
+        )
         own = np.arange(1, size + 1)[:: -1 if self.reverse else 1]
         lowest = 1 if context_shape is None and size > 1 else 0
         degrees = [own, *(lowest + np.arange(units) * (size - lowest) // units for units in self.hidden_units)]
@@ -69,7 +73,9 @@ class MADE(Part):
     def _context_layer(self, context_shape):
         """Returns the layer of V, the context's part in the first layer."""
         units, first = (self.hidden_units[0], "glorot_uniform") if self._hidden else (self._out.units, "zeros")
-        layer = keras.layers.Dense(units, use_bias=False, kernel_initializer=first, dtype=self.dtype_policy)
+        layer = keras.layers.Dense(
+            units, use_bias=False, kernel_initializer=first, dtype=self.dtype_policy, name="from_context"
+        )
         layer.build(context_shape)
         return layer
 

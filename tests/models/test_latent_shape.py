@@ -18,6 +18,8 @@ PRIORS = {
     "mixture": lambda size: kv.priors.MixtureOfGaussians(size, 3),
     "vamp": lambda size: kv.priors.VampPrior(size, SHAPE, 4),
     "flow": lambda size: kv.priors.Flow(size, 2, 8),
+    "deep flow": lambda size: kv.priors.Flow(size, 2, 8, 2),
+    "maf": lambda size: kv.priors.MAF(size, 2, 8),
 }
 OBJECTIVES = {
     "dreg": lambda: kv.objectives.DReG(3),
@@ -230,6 +232,7 @@ WRONG = {
         r"`latent_dim` must be a positive integer. Received: latent_dim=\(2, 3, 2\)",
     ),
     "a flow": (lambda: kv.posteriors.Flow(PLACES), r"`latent_dim` must be a positive integer. Received"),
+    "an IAF": (lambda: kv.posteriors.IAF(PLACES), r"`latent_dim` must be a positive integer. Received"),
     "ends of two shapes": (
         lambda: kv.latent.interpolate(np.zeros(PLACES), np.zeros(12)),
         r"`end` must have the shape of `start`, \(2, 3, 2\). Received: end with shape \(12,\)",

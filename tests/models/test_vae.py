@@ -261,14 +261,18 @@ def test_a_functional_trunk_of_the_users_own(binary):
         ("mixed_bfloat16", "posterior flow"),
         ("mixed_bfloat16", "mixture"),
         ("mixed_float16", "prior flow"),
+        ("mixed_bfloat16", "IAF"),
+        ("mixed_float16", "MAF"),
         ("mixed_float16", "shared scale"),
     ],
 )
 def test_every_learned_part_stays_in_float32_under_mixed_precision(policy, part, binary):
     keras.config.set_dtype_policy(policy)
     try:
-        posterior = kv.posteriors.Flow(3) if part == "posterior flow" else kv.posteriors.DiagonalGaussian(3)
-        prior = {"prior flow": kv.priors.Flow, "mixture": kv.priors.MixtureOfGaussians}.get(part, lambda _: None)(3)
+        posteriors = {"posterior flow": kv.posteriors.Flow, "IAF": kv.posteriors.IAF}
+        posterior = posteriors.get(part, kv.posteriors.DiagonalGaussian)(3)
+        priors = {"prior flow": kv.priors.Flow, "MAF": kv.priors.MAF, "mixture": kv.priors.MixtureOfGaussians}
+        prior = priors.get(part, lambda _: None)(3)
         likelihood = kv.likelihoods.Gaussian(SHAPE, scale="shared" if part == "shared scale" else 1.0)
         vae = kv.VAE(
             kv.Encoder(kv.networks.mlp([8]), posterior), kv.Decoder(kv.networks.mlp([8]), likelihood), prior, seed=0

@@ -160,8 +160,10 @@ def test_a_huge_number_for_any_flag_is_one_error_that_names_it(command_flags, na
 PARTS = [
     (kv.posteriors.DiagonalGaussian, {"latent_dim": 2}),
     (kv.posteriors.Flow, {"latent_dim": 2}),
+    (kv.posteriors.IAF, {"latent_dim": 2}),
     (kv.priors.MixtureOfGaussians, {"latent_dim": 2, "num_components": 3}),
     (kv.priors.Flow, {"latent_dim": 2}),
+    (kv.priors.MAF, {"latent_dim": 2}),
     (kv.priors.VampPrior, {"latent_dim": 2, "event_shape": (2, 2, 1), "num_components": 3}),
     (kv.likelihoods.Bernoulli, {"event_shape": (2, 2, 1)}),
     (kv.likelihoods.Gaussian, {"event_shape": (2, 2, 1), "scale": 1.0}),

@@ -355,6 +355,9 @@ def test_the_walk_sees_the_public_names():
         "priors.vamp.VampPrior",
         "likelihoods.scaled.Laplace",
         "priors.flow.Flow",
+        "priors.flow.MAF",
+        "posteriors.iaf.IAF",
+        "networks.made.MADE",
     }
     assert some | {
         "posteriors.flow.Flow",

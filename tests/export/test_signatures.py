@@ -227,6 +227,8 @@ EVERY_PART = (
     ("isotropic", "flow", "continuous_bernoulli"),
     ("laplace", "normal", "categorical"),
     ("flow", "mixture", "logistic_mixture"),
+    ("iaf", "deep_flow", "bernoulli"),
+    ("diagonal", "maf", "bernoulli"),
 )
 # Of the models above and below, which did not export without all their signatures.
 EXPORTED = {"diagonal", "full", "normal", "mixture", "vamp", "bernoulli", "gaussian", "laplace"}

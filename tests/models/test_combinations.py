@@ -16,8 +16,8 @@ from export.signatures import Signatures
 # Posterior and prior meet in the KL, so every two of them are tried. A likelihood sees nothing of both but z, so the
 # likelihoods take turns. A mean of posteriors that are flows cannot be evaluated, because each has a density at the
 # codes of its own example alone. A deep flow is a `Flow` as any other to a posterior, and meets one.
-LEFT_OUT = {("flow", "vamp"), ("iaf", "vamp"), *((posterior, "deep_flow") for posterior in POSTERIORS)}
-PAIRS = [pair for pair in itertools.product(POSTERIORS, PRIORS) if pair not in LEFT_OUT - {("diagonal", "deep_flow")}]
+LEFT_OUT = {("flow", "vamp"), ("iaf", "vamp"), *((name, "deep_flow") for name in POSTERIORS if name != "diagonal")}
+PAIRS = [pair for pair in itertools.product(POSTERIORS, PRIORS) if pair not in LEFT_OUT]
 COMBINATIONS = [(*pair, likelihood) for pair, likelihood in zip(PAIRS, itertools.cycle(LIKELIHOODS), strict=False)]
 
 

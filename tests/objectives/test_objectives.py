@@ -249,11 +249,13 @@ def test_the_full_posterior_learns_what_the_diagonal_cannot(correlated):
     assert gaps["FullGaussian"] < 0.03
 
 
-@pytest.mark.parametrize("posterior", ["DiagonalGaussian", "IsotropicGaussian", "FullGaussian", "Laplace", "Flow"])
+@pytest.mark.parametrize(
+    "posterior", ["DiagonalGaussian", "IsotropicGaussian", "FullGaussian", "Laplace", "Flow", "IAF"]
+)
 def test_importance_weights_of_every_posterior_average_to_the_evidence(correlated, posterior):
     x, scale_tril = correlated.sample(6), 1.2 * np.diag(np.sqrt(np.diag(correlated.posterior_covariance)))
     vae = affine_vae(correlated, posterior, scale_tril)
-    if posterior == "Flow":
+    if posterior in ("Flow", "IAF"):
         shake(vae.encoder.posterior._flow, 0.06)
     estimates = np.stack([vae.log_prob(x, 1000, seed) for seed in range(40)])
     weights = np.exp(estimates - correlated.log_evidence(x))

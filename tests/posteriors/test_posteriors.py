@@ -16,7 +16,8 @@ from keras_vae.distributions.sampling import center, draw
 from keras_vae.distributions.softplus import UNIT
 
 tfd = tfp.distributions
-NAMES = ("DiagonalGaussian", "IsotropicGaussian", "FullGaussian", "Laplace", "Flow")
+FLOWS = ("Flow", "IAF")
+NAMES = ("DiagonalGaussian", "IsotropicGaussian", "FullGaussian", "Laplace", *FLOWS)
 HEADS = {name: getattr(kv.posteriors, name) for name in NAMES}
 FEATURES = np.random.default_rng(2).normal(size=(4, 5)).astype(np.float32)
 
@@ -26,7 +27,7 @@ def make_head(name, latent_dim=3, **kwargs):
     head = HEADS[name](latent_dim, **kwargs)
     head.build((None, 5))
     shake(head, 0.4, seed=3)
-    if name == "Flow":
+    if name in FLOWS:
         shake(head._flow, 0.1, seed=4)
     return head
 
@@ -121,8 +122,9 @@ def test_laplace_log_prob_is_the_closed_form():
     np.testing.assert_allclose(make_head("Laplace")(FEATURES).log_prob(z), expected, rtol=1e-5)
 
 
-def test_a_new_flow_is_the_diagonal_gaussian():
-    flow, gaussian = kv.posteriors.Flow(3), kv.posteriors.DiagonalGaussian(3)
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_new_flow_is_the_diagonal_gaussian(name):
+    flow, gaussian = HEADS[name](3), kv.posteriors.DiagonalGaussian(3)
     for head in (flow, gaussian):
         head.build((None, 5))
     gaussian._projection.set_weights(flow._projection.get_weights())
@@ -143,7 +145,7 @@ def test_densities_integrate_to_one(name):
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("DiagonalGaussian", 6), ("IsotropicGaussian", 4), ("FullGaussian", 9), ("Laplace", 6), ("Flow", 6)],
+    [("DiagonalGaussian", 6), ("IsotropicGaussian", 4), ("FullGaussian", 9), ("Laplace", 6), ("Flow", 6), ("IAF", 6)],
 )
 def test_number_of_parameters(name, count):
     assert make_head(name).num_parameters == count
@@ -222,7 +224,7 @@ def test_gradients_of_a_draw_and_its_density_reach_every_weight(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_center_is_what_the_middle_of_the_noise_becomes(name):
     q = make_head(name)(FEATURES)
-    if name == "Flow":
+    if name in FLOWS:
         expected = q.bijector.forward(q.distribution.mean())
         assert np.abs(expected - q.distribution.mean()).max() > 0.1
     else:
@@ -288,8 +290,9 @@ def test_the_kl_of_a_laplace_is_estimated_and_agrees_with_numerical_integration(
     )
 
 
-def test_the_kl_of_a_flow_is_estimated_and_agrees_with_a_grid():
-    q, prior = make_head("Flow", latent_dim=2)(FEATURES[:1]), kv.priors.StandardNormal(2)()
+@pytest.mark.parametrize("name", FLOWS)
+def test_the_kl_of_a_flow_is_estimated_and_agrees_with_a_grid(name):
+    q, prior = make_head(name, latent_dim=2)(FEATURES[:1]), kv.priors.StandardNormal(2)()
     assert objectives.kl_method(q, prior) == "monte_carlo"
     axis = np.linspace(-15, 15, 800, dtype=np.float32)
     grid = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 1, 2)
@@ -299,6 +302,16 @@ def test_the_kl_of_a_flow_is_estimated_and_agrees_with_a_grid():
     estimates = np.float64(q.log_prob(z) - prior.log_prob(z))
     error = estimates.std() / np.sqrt(20_000)
     assert abs(estimates.mean() - integral) < 4 * error + 0.01 * integral
+
+
+def test_the_density_of_a_draw_of_an_iaf_is_that_of_its_inverse_found_value_by_value():
+    head = make_head("IAF", num_layers=3, hidden_units=7, hidden_layers=2)
+    q = head(FEATURES)
+    z = draw(q, Noise(0), (5,))
+    # A distribution of its own, whose cache does not know where z came from.
+    np.testing.assert_allclose(head(FEATURES).log_prob(tf.identity(z)), q.log_prob(z), rtol=1e-4)
+    eps = head(FEATURES).bijector.inverse(tf.identity(z))
+    np.testing.assert_allclose(eps, draw(q.distribution, Noise(0), (5,)), rtol=1e-4, atol=1e-4)
 
 
 # The gradient along the path.

@@ -12,6 +12,7 @@ from helpers import SHAPE, make_binary, make_vae, shake
 import keras_vae as kv
 from keras_vae import objectives, priors
 from keras_vae.data.examples import Examples
+from keras_vae.distributions.coupling_flow import CouplingFlow
 from keras_vae.distributions.noise import MultiSampleNoise, Noise, Tempered
 from keras_vae.distributions.sampling import center, draw
 
@@ -28,10 +29,19 @@ def make_mixture(**kwargs):
     return prior
 
 
-def make_flow(latent_dim=2):
-    prior = priors.Flow(latent_dim, num_layers=3, hidden_units=8)
+FLOWS = {
+    "flow": lambda latent_dim: priors.Flow(latent_dim, num_layers=3, hidden_units=8),
+    "deep flow": lambda latent_dim: priors.Flow(latent_dim, num_layers=3, hidden_units=8, hidden_layers=2),
+    "maf": lambda latent_dim: priors.MAF(latent_dim, num_layers=3, hidden_units=8),
+}
+flows = pytest.mark.parametrize("name", FLOWS)
+
+
+def make_flow(name="flow", latent_dim=2):
+    prior = FLOWS[name](latent_dim)
     prior.build()
-    return shake(prior)
+    # Several hidden layers at random stretch z more.
+    return shake(prior, 0.5 if name == "flow" else 0.3)
 
 
 def make_points(count, latent_dim=2):
@@ -101,16 +111,30 @@ def test_a_new_mixture_has_equal_weights_and_unit_scales():
     assert len(np.unique(prior().components_distribution.mean())) == 8
 
 
-def test_a_new_flow_is_the_standard_normal():
-    prior = priors.Flow(3)
+@flows
+def test_a_new_flow_is_the_standard_normal(name):
+    prior = FLOWS[name](3)
     prior.build()
     z = make_points(20, 3)
     np.testing.assert_allclose(prior().log_prob(z), priors.StandardNormal(3)().log_prob(z), rtol=1e-5)
+    np.testing.assert_array_equal(draw(prior(), Noise(0), (9,)), draw(priors.StandardNormal(3)(), Noise(0), (9,)))
 
 
-@pytest.mark.parametrize("make", [make_mixture, make_flow], ids=["mixture", "flow"])
-def test_leading_dimensions_of_z_stay(make):
-    p, z = make()(), make_points(24)
+def test_a_flow_of_an_earlier_version_has_one_hidden_layer():
+    keras.utils.set_random_seed(0)
+    prior = make_flow("flow", 3)
+    earlier = {name: value for name, value in prior.get_config().items() if name != "hidden_layers"}
+    copy = priors.Flow.from_config(earlier)
+    copy.build()
+    copy.set_weights(prior.get_weights())
+    z = make_points(6, 3)
+    np.testing.assert_array_equal(copy().log_prob(z), prior().log_prob(z))
+    assert type(copy._flow) is CouplingFlow
+
+
+@pytest.mark.parametrize("name", ["mixture", *FLOWS])
+def test_leading_dimensions_of_z_stay(name):
+    p, z = (make_mixture() if name == "mixture" else make_flow(name))(), make_points(24)
     expected = np.reshape(p.log_prob(z), (2, 3, 4))
     np.testing.assert_allclose(p.log_prob(z.reshape(2, 3, 4, 2)), expected, rtol=1e-5, atol=1e-5)
 
@@ -137,8 +161,8 @@ def make_prior(name):
     """Returns p(z), and where a density inside it may stand."""
     if name == "mixture":
         return make_mixture()(), LOC[2], 0.7 * SCALE[2]
-    if name == "flow":
-        p = make_flow()()
+    if name in FLOWS:
+        p = make_flow(name)()
     else:
         vae = vamp_vae(name)
         p = vae.prior_distribution()
@@ -147,7 +171,7 @@ def make_prior(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["mixture", "flow", "DiagonalGaussian", "IsotropicGaussian", "FullGaussian", "Laplace"]
+    "name", ["mixture", *FLOWS, "DiagonalGaussian", "IsotropicGaussian", "FullGaussian", "Laplace"]
 )
 def test_draws_pass_the_importance_check(name):
     """E_p[g(z) / p(z)] = 1 for a density g inside p: draws and log_prob are of one distribution."""
@@ -159,10 +183,11 @@ def test_draws_pass_the_importance_check(name):
     assert ratio.max() < 0.01 * ratio.sum()
 
 
-def test_the_density_of_a_flow_prior_integrates_to_one():
+@flows
+def test_the_density_of_a_flow_prior_integrates_to_one(name):
     axis = np.linspace(-15, 15, 500, dtype=np.float32)
     grid = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
-    mass = np.exp(np.float64(make_flow()().log_prob(grid))).sum() * (axis[1] - axis[0]) ** 2
+    mass = np.exp(np.float64(make_flow(name)().log_prob(grid))).sum() * (axis[1] - axis[0]) ** 2
     np.testing.assert_allclose(mass, 1.0, atol=5e-3)  # a grid of 500 x 500 that ends at 15
 
 
@@ -228,8 +253,9 @@ def test_a_laplace_is_drawn_as_ever_by_its_quantile_function():
     np.testing.assert_allclose(draw(p, Noise(3), (40,)), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_of_a_flow_the_base_is_tempered():
-    p, eps = make_flow()(), Noise(3).normal((40, 2))
+@flows
+def test_of_a_flow_the_base_is_tempered(name):
+    p, eps = make_flow(name)(), Noise(3).normal((40, 2))
     np.testing.assert_array_equal(draw(p, Tempered(Noise(3), 0.5), (40,)), p.bijector.forward(0.5 * eps))
 
 
@@ -274,7 +300,8 @@ def test_at_temperature_zero_a_mixture_draws_its_means():
 
 def test_gradients_reach_every_weight_of_a_learned_prior():
     vae = vamp_vae()
-    for prior, encoder in ((make_mixture(), None), (make_flow(), None), (vae.prior, vae.encoder)):
+    learned = [make_mixture(), *map(make_flow, FLOWS)]
+    for prior, encoder in (*((prior, None) for prior in learned), (vae.prior, vae.encoder)):
         with tf.GradientTape() as tape:
             value = tf.reduce_mean(prior(encoder).log_prob(make_points(20)))
         for gradient in tape.gradient(value, prior.trainable_variables):
@@ -357,7 +384,7 @@ def test_adapt_presents_8_bit_images_as_training_does():
 
 def learned_vae(name, event_shape=(2,)):
     """Returns a VAE whose decoder is the identity, with a learned prior that is far from N(0, I)."""
-    prior = {"mixture": make_mixture, "flow": make_flow}[name]()
+    prior = make_mixture() if name == "mixture" else make_flow(name)
     vae = kv.VAE(
         kv.Encoder(kv.networks.mlp([]), kv.posteriors.DiagonalGaussian(2)),
         kv.Decoder(kv.networks.mlp([]), kv.likelihoods.Gaussian(event_shape)),
@@ -369,7 +396,7 @@ def learned_vae(name, event_shape=(2,)):
     return vae
 
 
-@pytest.mark.parametrize("name", ["mixture", "flow"])
+@pytest.mark.parametrize("name", ["mixture", *FLOWS])
 def test_a_model_samples_from_its_learned_prior_and_still_does_when_loaded(name, tmp_path):
     vae = learned_vae(name)
     x = vae.sample(2000, seed=3).numpy()
@@ -396,14 +423,36 @@ def test_a_vamp_model_samples_from_its_pseudo_inputs_and_still_does_when_loaded(
     np.testing.assert_allclose(copy.sample(8, seed=3), vae.sample(8, seed=3), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["mixture", "vamp", "flow"])
+@flows
+def test_a_flow_beats_every_linear_gaussian_model_on_a_curve(name):
+    """Under N(0, I) a linear decoder makes a Gaussian of x, which cannot be above the one with the data's moments.
+
+    A flow prior bends z, which the same decoder only has to copy.
+    """
+    random = np.random.default_rng(0)
+    first = random.normal(size=1000)
+    x = np.stack([first, first**2 + 0.5 * random.normal(size=1000)], -1).astype(np.float32)
+    best = reference.gaussian_log_prob(x, x.mean(0), np.cov(x.T, bias=True)).mean()
+    keras.utils.set_random_seed(0)
+    vae = kv.VAE(
+        kv.Encoder(kv.networks.mlp([16]), kv.posteriors.DiagonalGaussian(2)),
+        kv.Decoder(kv.networks.mlp([]), kv.likelihoods.Gaussian((2,), scale=0.3)),
+        prior=FLOWS[name](2),
+        seed=0,
+    )
+    vae.compile(keras.optimizers.Adam(1e-2))
+    vae.fit(x, batch_size=100, epochs=60, verbose=0)
+    # A lower bound of log p(x), so that the distance is at least this.
+    assert vae.bounds(x, 10)[0].mean() > best + 0.3
+
+
+@pytest.mark.parametrize("name", ["mixture", "vamp", *FLOWS])
 def test_training_moves_the_prior_and_raises_the_elbo(binary, name):
     make = {
         "mixture": lambda: make_vae(latent_dim=2, prior=priors.MixtureOfGaussians(2, 3)),
-        "flow": lambda: make_vae(latent_dim=2, prior=priors.Flow(2, 2, 8)),
         "vamp": vamp_vae,
     }
-    vae = make[name]()
+    vae = make[name]() if name in make else make_vae(latent_dim=2, prior=FLOWS[name](2))
     vae.adapt(binary)
     before = [np.array(w) for w in vae.prior.get_weights()]
     history = vae.fit(binary, batch_size=10, epochs=8, verbose=0).history
@@ -448,8 +497,10 @@ def test_importance_weights_under_a_mixture_average_to_its_evidence():
         lambda: priors.MixtureOfGaussians(3, 4, min_scale=0.01),
         lambda: priors.VampPrior(3, SHAPE, 4, low=-1.0, high=2.0),
         lambda: priors.Flow(3, 2, 5),
+        lambda: priors.Flow(3, 2, 5, 4),
+        lambda: priors.MAF((3, 1), 2, 5, 4),
     ],
-    ids=["normal", "mixture", "vamp", "flow"],
+    ids=["normal", "mixture", "vamp", "flow", "deep flow", "maf"],
 )
 def test_config_comes_back_through_keras_serialization(make):
     prior = make()
@@ -465,6 +516,14 @@ def test_config_comes_back_through_keras_serialization(make):
         (lambda: priors.MixtureOfGaussians(2, min_scale=0), "`min_scale` must be a positive number"),
         (lambda: priors.VampPrior(2, 28), "`event_shape` must be a tuple of positive integers"),
         (lambda: priors.VampPrior(2, SHAPE, 1.5), "`num_components` must be a positive integer"),
+        (lambda: priors.Flow(1, hidden_layers=2), "`latent_dim` must be at least 2 for a flow of halves. Received"),
+        (
+            lambda: priors.Flow(2, hidden_layers=0),
+            "`hidden_layers` must be a positive integer. Received: hidden_layers=0",
+        ),
+        (lambda: priors.MAF(2, hidden_layers=1.5), "`hidden_layers` must be a positive integer"),
+        (lambda: priors.MAF(0), "`latent_dim` must be a positive integer or a tuple of positive integers"),
+        (lambda: vamp_vae("IAF"), "`prior` must not be made of the encoder .* Received: VampPrior"),
         (lambda: vamp_vae("Flow"), "`prior` must not be made of the encoder .* Received: VampPrior"),
         (lambda: make_vae(latent_dim=3, prior=priors.StandardNormal(2)), "`prior` must have the latent_shape of"),
     ],

@@ -57,6 +57,8 @@ MODELS = {
     "mixture": lambda: make_vae(prior=kv.priors.MixtureOfGaussians(3, 4)),
     "vamp": lambda: make_vae(prior=kv.priors.VampPrior(3, SHAPE, 4)),
     "flow": lambda: make_vae(prior=kv.priors.Flow(3, 2, 8)),
+    "deep flow": lambda: make_vae(prior=kv.priors.Flow(3, 2, 8, hidden_layers=2)),
+    "maf": lambda: make_vae(prior=kv.priors.MAF(3, 2, 8)),
 }
 
 

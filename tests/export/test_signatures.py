@@ -250,6 +250,16 @@ def test_every_part_exports_with_all_signatures(parts, tmp_path, monkeypatch):
             assert parity.check(name).get("max_difference", 0.0) < 1e-4
 
 
+@pytest.mark.parametrize("parts", EVERY_PART[-2:], ids="-".join)
+def test_a_saved_model_of_autoregressive_flows_has_all_signatures(parts, tmp_path, monkeypatch):
+    monkeypatch.setattr(verification, "NUM_CHECKS", 8)
+    vae = stirred(make_combination(*parts))
+    Signatures(vae, 4).save(tmp_path / "saved_model", NAMES, None)
+    parity = verification.Parity(runtimes.saved_model_runner(tmp_path / "saved_model"), vae, 4, 3)
+    for name in NAMES:
+        assert parity.check(name).get("max_difference", 0.0) < 1e-4
+
+
 def make_full_vae():
     return make_combination("full", "vamp", "laplace")
 

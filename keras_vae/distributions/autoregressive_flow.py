@@ -35,6 +35,7 @@ class AutoregressiveFlow(Part):
             MADE(2, (hidden_units,) * hidden_layers, "silu", reverse=bool(i % 2), dtype="float32", name=f"made_{i}")
             for i in range(num_layers)
         ]
+        self._compiled = tf.function(self._value_by_value, autograph=False)
 
     def build(self, context_shape: tuple[int | None, ...] | None = None) -> None:
         for network in self._networks:
@@ -56,11 +57,15 @@ class AutoregressiveFlow(Part):
         return z, log_det
 
     def _forward(self, u, context):
+        # Eagerly, a draw of 40 values would call some 500 layers one by one.
+        return (self._compiled if tf.executing_eagerly() else self._value_by_value)(u, context)
+
+    def _value_by_value(self, u, context):
         for network in self._networks[::-1]:
-            u = self._one_by_one(network, u, context)
+            u = self._one_layer(network, u, context)
         return u
 
-    def _one_by_one(self, network, u, context):
+    def _one_layer(self, network, u, context):
         places = tf.range(self._latent_dim)
 
         def step(turn, z):

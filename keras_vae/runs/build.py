@@ -23,8 +23,10 @@ POSTERIORS = {
     "full": posteriors.FullGaussian,
     "laplace": posteriors.Laplace,
     "flow": posteriors.Flow,
+    "iaf": posteriors.IAF,
     "deterministic": posteriors.Deterministic,
 }
+FLOWS = {"flow": priors.Flow, "maf": priors.MAF}
 LIKELIHOODS = {
     "bernoulli": likelihoods.Bernoulli,
     "continuous_bernoulli": likelihoods.ContinuousBernoulli,
@@ -196,7 +198,10 @@ def _prior(config, dataset):
     if config.prior == "vamp":
         low, high = dataset.train.limits()
         return priors.VampPrior(config.latent_dim, dataset.event_shape, config.num_components, low, high)
-    return (priors.Flow if config.prior == "flow" else priors.StandardNormal)(config.latent_dim)
+    if config.prior in FLOWS:
+        sizes = config.flow_layers, config.flow_hidden_units, config.flow_hidden_layers
+        return FLOWS[config.prior](config.latent_dim, *sizes)
+    return priors.StandardNormal(config.latent_dim)
 
 
 def _objective(config, dataset_size):

@@ -60,15 +60,37 @@ class ModelSettings:
         acts_with=("upper_latent_dims", ()),
     )
     posterior: str = option(
-        "diagonal", "q(z|x)", choices=("diagonal", "isotropic", "full", "laplace", "flow", "deterministic")
+        "diagonal",
+        "q(z|x); iaf: an inverse autoregressive flow",
+        choices=("diagonal", "isotropic", "full", "laplace", "flow", "iaf", "deterministic"),
     )
-    prior: str = option("normal", "p(z); all but 'normal' are learned", choices=("normal", "mixture", "vamp", "flow"))
+    prior: str = option(
+        "normal",
+        "p(z); all but 'normal' are learned; maf: a masked autoregressive flow",
+        choices=("normal", "mixture", "vamp", "flow", "maf"),
+    )
     num_components: int = option(
         100,
         "components of prior=mixture, pseudo-inputs of prior=vamp",
         low=1,
         high=MANY,
         acts_with=("prior", ("mixture", "vamp")),
+    )
+    flow_layers: int = option(6, "layers of prior=flow and maf", low=1, high=1000, acts_with=("prior", ("flow", "maf")))
+    flow_hidden_units: int = option(
+        64,
+        "width of the network in each layer of prior=flow and maf",
+        low=1,
+        high=MANY,
+        acts_with=("prior", ("flow", "maf")),
+    )
+    flow_hidden_layers: int = option(
+        1,
+        "hidden layers of these networks; from 2 on prior=flow is deep: residual networks, and fixed random "
+        "permutations between the layers",
+        low=1,
+        high=100,
+        acts_with=("prior", ("flow", "maf")),
     )
     likelihood: str = option(
         "bernoulli",

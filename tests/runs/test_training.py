@@ -61,6 +61,23 @@ def test_a_network_halves_an_image_down_to_one_pixel_and_no_further():
         build._trunks(Config(network="resnet", filters=(1,) * 5), (9, 7, 1))
 
 
+@pytest.mark.parametrize(
+    ("settings", "kind", "sizes"),
+    [
+        ({"prior": "flow"}, "Flow", (6, 64, 1)),
+        ({"prior": "flow", "flow_layers": 2, "flow_hidden_units": 9, "flow_hidden_layers": 3}, "Flow", (2, 9, 3)),
+        ({"prior": "maf", "flow_layers": 2, "flow_hidden_units": 9, "flow_hidden_layers": 3}, "MAF", (2, 9, 3)),
+        ({"prior": "maf", "flow_layers": 2, "upper_latent_dims": (3,)}, "MAF", (2, 64, 1)),
+    ],
+)
+def test_a_flow_has_the_sizes_of_its_flags(mnist, settings, kind, sizes):
+    vae = build_model(Config(hidden_units=(8,), latent_dim=2, adapt=False, **settings), mnist)
+    prior = vae.prior.top if "upper_latent_dims" in settings else vae.prior
+    assert type(prior).__name__ == kind
+    assert (prior.num_layers, prior.hidden_units, prior.hidden_layers) == sizes
+    assert prior.latent_dim == (3 if "upper_latent_dims" in settings else 2)
+
+
 @pytest.mark.parametrize("adapt", [True, False])
 def test_a_model_starts_from_the_data_if_it_is_to(mnist, adapt):
     settings = {"hidden_units": (8,), "latent_dim": 2, "prior": "vamp", "num_components": 3, "adapt": adapt}

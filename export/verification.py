@@ -1,6 +1,7 @@
 """Parity: the signatures of a file are run in its own runtime and compared with the Keras model."""
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ TOLERANCE = 1e-4
 # A drawn pixel may differ if its uniform number is so near to its probability that the runtimes disagree. This is the
 # largest share of such pixels.
 FLIPS = 1e-3
+# A picture that is drawn value by value goes on differently after one such value. This is the largest share of such
+# pictures; one in a few is no fault either.
+OTHER_PICTURES = 0.02
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 
 
@@ -59,7 +63,7 @@ class Parity:
         z = z.astype(np.float32)
         condition = conditions(self.vae, len(z))
         expected = self.vae.decode(z, **condition).mean().numpy()
-        return self._compare("decode", self._batches("decode", z=z, **condition)["mean"], expected)
+        return self._compare("decode", self._batches("decode", z=z, **condition)["mean"], expected, True)
 
     def _sample(self):
         condition = conditions(self.vae, self.num_samples)
@@ -70,7 +74,8 @@ class Parity:
             raise ExportError("`sample` draws the same pictures for the seeds 0 and 1")
         expected = [python(tf.constant(seed)) for seed in seeds]
         z = self._compare("sample (codes)", *(np.concatenate([d["z"] for d in side]) for side in (drawn, expected)))
-        mean = self._compare("sample", *(np.concatenate([d["mean"] for d in side]) for side in (drawn, expected)))
+        means = (np.concatenate([d["mean"] for d in side]) for side in (drawn, expected))
+        mean = self._compare("sample", *means, drawn=True)
         return {**mean, "max_difference_z": z["max_difference"]}
 
     def _keras_sample(self, seed, output="mean"):
@@ -84,7 +89,13 @@ class Parity:
         expected = np.stack([self._keras_sample(seed, "sample")["mean"] for seed in range(NUM_FEW_CHECKS)])
         self._same_shape("sample_pixels", drawn, expected)
         size = max(1.0, float(np.max(np.abs(expected))))
-        share = float(np.mean(~(np.abs(drawn - expected) <= TOLERANCE * size)))
+        differs = ~(np.abs(drawn - expected) <= TOLERANCE * size)
+        share = float(np.mean(differs))
+        if not self.vae.decoder.likelihood.is_factorized:
+            others = int(np.sum(differs.reshape(-1, math.prod(self.vae.event_shape)).any(axis=1)))
+            if self.tolerance is not None and others > max(1, OTHER_PICTURES * NUM_FEW_CHECKS * self.num_samples):
+                raise ExportError(f"`sample_pixels` differs from Keras in {others} pictures")
+            return {"differing_pixels": share, "other_pictures": others}
         if self.tolerance is not None and share > FLIPS:
             raise ExportError(f"`sample_pixels` differs from Keras in {share:.2%} of the pixels")
         return {"differing_pixels": share}
@@ -99,7 +110,7 @@ class Parity:
         rows = {key: np.repeat(value, steps, axis=0) for key, value in condition.items()}
         expected = self.vae.decode(path, **rows).mean().numpy()
         actual = self.run("interpolate", z0=z[0], z1=z[1], steps=np.int32(steps), **condition)["mean"]
-        return self._compare("interpolate", actual[:steps], expected[: len(actual)])
+        return self._compare("interpolate", actual[:steps], expected[: len(actual)], True)
 
     def _log_likelihood(self):
         x, condition = self._images()
@@ -133,7 +144,7 @@ class Parity:
     def _reconstruct(self):
         x, condition = self._images()
         outputs = self._batches("reconstruct", x=x, **condition)
-        return self._compare("reconstruct", outputs["mean"], self.vae.reconstruct(x, **condition).numpy())
+        return self._compare("reconstruct", outputs["mean"], self.vae.reconstruct(x, **condition).numpy(), True)
 
     def _images(self):
         """Returns a few images from the support of the likelihood, and their conditions."""
@@ -158,17 +169,25 @@ class Parity:
         if actual.shape != expected.shape:
             raise ExportError(f"`{what}` has shape {actual.shape}, Keras has {expected.shape}")
 
-    def _compare(self, what: Any, actual: Any, expected: Any) -> dict:
+    def _compare(self, what: Any, actual: Any, expected: Any, drawn: bool = False) -> dict:
+        """Returns the figures of `check`; with `drawn`, a few pictures that were drawn value by value may be others."""
         self._same_shape(what, actual, expected)
         size = max(1.0, float(np.max(np.abs(expected))))
         difference = np.abs(np.float64(actual) - expected) / size
+        others = {}
+        if drawn and not self.vae.decoder.likelihood.is_factorized and self.tolerance is not None:
+            same = difference.reshape(len(difference), -1).max(axis=1) <= self.tolerance
+            count = int(np.sum(~same))
+            if count <= max(1, OTHER_PICTURES * len(same)) and same.any():
+                actual, expected, difference = actual[same], expected[same], difference[same]
+            others = {"other_pictures": count}
         largest = float(np.max(difference))
         if self.tolerance is not None and not largest <= self.tolerance:
             raise ExportError(f"`{what}` differs from Keras by {largest:.2g}, which is more than {self.tolerance:g}")
         squared = float(np.mean((difference * size) ** 2))
         spread = float(np.ptp(expected))
         psnr = 10.0 * float(np.log10(spread**2 / squared)) if squared and spread else None
-        return {"max_difference": largest, "mean_difference": float(np.mean(difference)), "psnr": psnr}
+        return {"max_difference": largest, "mean_difference": float(np.mean(difference)), "psnr": psnr, **others}
 
 
 def conditions(vae: VAE, count: int) -> dict:

@@ -42,7 +42,7 @@ class Factors(Protocol):
         """Returns the state before the first value, and a function (state, number, draw_value) -> next state.
 
         The function draws the values of turn `number`. It calls `draw_value(i, distribution)` for value i of the turn
-        with the distribution of that value, whose event shape is `(1, ..., 1)`, and gets the value, `(batch, 1, ..., 1)`.
+        with the distribution of that value, of event shape `(1, ..., 1)`, and gets the value, `(batch, 1, ..., 1)`.
         """
         ...
 

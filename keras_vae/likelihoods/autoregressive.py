@@ -21,9 +21,10 @@ class Autoregressive(Likelihood):
     """p(x|z) = prod_i p(x_i | x_<i, z): a factorized likelihood whose parameters come from a causal network.
 
     The network sees x and the features of z, and its outputs at value i depend on the values before it alone. Then
-    log p(x|z) takes one pass, and a draw is a loop over the values of x. The mean has no closed form: in its place stand
-    the means of the conditionals at a draw, as in PixelVAE (Gulrajani et al., 2016). `sample(seed, output="mean")` draws
-    with the noise of the seed; `reconstruct`, `decode(z).mean()` and all that is made of them have one fixed noise.
+    log p(x|z) takes one pass, and a draw is a loop over the values of x. The mean has no closed form. In its place
+    stand the means of the conditionals at a draw, as in PixelVAE (Gulrajani et al., 2016). `sample(seed,
+    output="mean")` draws with the noise of the seed; `reconstruct`, `decode(z).mean()` and all that is made of them
+    have one fixed noise.
 
     x goes into the network scaled to [-1, 1] if the range of the likelihood is [0, 1], and as it is otherwise.
 
@@ -60,7 +61,8 @@ class Autoregressive(Likelihood):
         outputs = self.network(x, keras.KerasTensor(input_shape))
         self.head.build(outputs.shape)
         with tf.init_scope():
-            check_causal(self.network, self.event_shape, tuple(input_shape[1:]))
+            features_shape: Any = tuple(input_shape[1:])
+            check_causal(self.network, self.event_shape, features_shape)
             try:
                 draw(self.head.distribution(tf.zeros((1, *self.event_shape, self.num_parameters))), Noise(0))
             except TypeError as error:

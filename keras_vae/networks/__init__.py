@@ -13,9 +13,9 @@ from keras_vae.networks.mlp import mlp
 from keras_vae.networks.resnet import resnet_decoder, resnet_encoder
 
 __all__ = [
+    "MADE",
     "CausalConv",
     "CausalNetwork",
-    "MADE",
     "conv_decoder",
     "conv_encoder",
     "cvae_decoder",

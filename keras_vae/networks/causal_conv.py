@@ -110,7 +110,8 @@ class CausalConv(CausalNetwork):
         return (*x_shape, self.filters)
 
     def drawing(self, features: tf.Tensor) -> tuple[Any, Callable]:
-        height, width, channels = self.event_shape
+        shape: Any = self.event_shape
+        height, width, channels = shape
         added = tf.cast(self._added(features), tf.float32)
         added = tf.reshape(added, (-1, height * width, (self.num_blocks + 1) * channels, self.filters))
         lines = [LineBuffer(layer, height, width) for layer in (self._first, *(wide for wide, _ in self._blocks))]

@@ -78,6 +78,11 @@ def load_data(config: Config) -> data.Dataset:
 
 def _check_network(config, dataset):
     kind = dataset.train.kind
+    if config.autoregressive and kind != "images":
+        raise ValueError(
+            f"`autoregressive` must be False for {kind}, --noautoregressive: its masked convolutions are for images. "
+            f"Received: autoregressive=True and data of shape {dataset.event_shape}"
+        )
     if config.network != "mlp" and kind != "images":
         raise ValueError(
             f"`network` must be mlp for {kind}, --network=mlp: {config.network} is made of convolutions of images "
@@ -186,7 +191,11 @@ def _likelihood(config, event_shape):
     if config.likelihood in ("gaussian", "laplace"):
         scale = config.likelihood_scale
         options["scale"] = scale if scale in ("shared", "per_value") else float(scale)
-    return LIKELIHOODS[config.likelihood](event_shape, **options)
+    likelihood = LIKELIHOODS[config.likelihood](event_shape, **options)
+    if not config.autoregressive:
+        return likelihood
+    causal = networks.CausalConv(config.causal_filters, config.causal_blocks)
+    return likelihoods.Autoregressive(likelihood, causal)
 
 
 def _prior(config, dataset):

@@ -102,6 +102,21 @@ class ModelSettings:
         "scale of likelihood=gaussian and laplace: a number, 'shared' (one learned) or 'per_value' (a function of z)",
         acts_with=("likelihood", ("gaussian", "laplace")),
     )
+    autoregressive: bool = option(
+        False,
+        "each value of an image also depends on those before it: p(x|z) = prod_i p(x_i | x_<i, z), by masked "
+        "convolutions over the image; draws take one value after the other",
+    )
+    causal_blocks: int = option(
+        4, "residual blocks of the masked convolutions", low=0, high=100, acts_with=("autoregressive", (True,))
+    )
+    causal_filters: int = option(
+        32,
+        "channels of the masked convolutions for each channel of the image",
+        low=1,
+        high=10_000,
+        acts_with=("autoregressive", (True,)),
+    )
     conditional: bool = option(False, "condition encoder and decoder on the label")
 
     def check_model(self) -> None:

@@ -91,7 +91,7 @@ class MADE(Part):
         hidden = x
         for i, layer in enumerate([*self._hidden, self._out]):
             hidden = layer(hidden if i == 0 else self._activation(hidden))
-            if i == 0 and context is not None:
+            if i == 0 and self._from_context is not None:
                 hidden += self._from_context(context)
         return tf.reshape(hidden, tf.concat([tf.shape(hidden)[:-1], [self._size, self.num_parameters]], axis=0))
 

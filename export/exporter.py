@@ -286,7 +286,9 @@ class _Export:
 
 def _log(name, figures):
     parts = [f"{figures['bytes'] / 1e6:.2f} MB"]
-    parts += [f"{key} within {p['max_difference']:.1g}" for key, p in figures["signatures"].items() if len(p) > 1]
+    parts += [
+        f"{key} within {p['max_difference']:.1g}" for key, p in figures["signatures"].items() if "max_difference" in p
+    ]
     if "elbo_change" in figures:
         parts.append(f"ELBO {figures['elbo_change']:+.3f} nats")
     if "latency_ms" in figures:

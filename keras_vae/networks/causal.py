@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_vae.utils.part import Part
 
-Shape = tuple[int | None, ...]
+Shape = tuple[Any, ...]
 # The check of a network changes x from this many values on at most, one after the other.
 MAX_CHECKS = 128
 _CHUNK = 32

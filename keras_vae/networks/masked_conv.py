@@ -32,7 +32,7 @@ class MaskedConv2D(Part):
         self.strict, self.scale = strict, scale
         self.reach = kernel_size // 2
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         self.channels = int(input_shape[-1])
         self._mask = np.ones((self.reach + 1, self.kernel_size, self.channels, self.filters), np.float32)
         self._mask[-1, self.reach + 1 :] = 0.0

@@ -24,7 +24,7 @@ from export import exporter
 from keras_vae.data.sources import folder
 from keras_vae.engine import array_model
 from keras_vae.engine.keras_compat import averages_of
-from keras_vae.runs import build, checkpoints, evaluate, tables, training
+from keras_vae.runs import build, checkpoints, evaluate, optimizer, tables, training
 from keras_vae.runs.config import Config
 from keras_vae.runs.run_dir import RunDir, make_run_dir
 from keras_vae.runs.safe_loading import load_vae
@@ -360,7 +360,7 @@ def test_a_damaged_config_is_one_error(here, text, message):
 def test_no_checkpoint_holds_weights_that_are_not_finite(here, monkeypatch):
     message = r"training diverged in epoch 1, by step [0-9]+: log_likelihood and kl not finite. Lower --learning_rate"
     # No user may ask for such a rate, but it diverges for sure.
-    monkeypatch.setattr(training, "learning_rate", lambda *_: 1e30)
+    monkeypatch.setattr(optimizer, "learning_rate", lambda *_: 1e30)
     with pytest.raises(ValueError, match=message):
         training.run(SETTINGS, checkpoint_seconds=0)
     assert not checkpoints.epochs_saved(pathlib.Path("run/checkpoints"))

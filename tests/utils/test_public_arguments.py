@@ -65,6 +65,8 @@ EXAMPLES = {
     "features_b": numbers(8, 2),
     "folder": lambda: "/nowhere/folder",
     "has_attribute": lambda: np.arange(8) % 2 == 0,
+    "likelihoods.autoregressive.Autoregressive.head": lambda: kv.likelihoods.Bernoulli(SHAPE),
+    "likelihoods.autoregressive.Autoregressive.network": lambda: kv.networks.CausalConv(2, 0),
     "history": lambda: {"elbo": [1.0, 2.0], "kl": [1.0, 2.0], "log_likelihood": [1.0, 2.0]},
     "images": images,
     "keras_vae.plotting.image_grid.images": numbers(3, 4, 4, 1),
@@ -149,6 +151,8 @@ UNWALKED = (
         "distributions.noise.Tempered.",
         "export.signatures.Signatures.",
     ),
+    # What a causal network is called with by its likelihood; tests/networks/test_causal.py tries wrong networks.
+    *("networks.causal.CausalNetwork.", "networks.causal_conv.CausalConv."),
     # Arguments that Keras and scikit-learn check and document; the transformer has a test of its own below.
     *(
         "engine.array_model.ArrayModel.fit",

@@ -97,9 +97,9 @@ class Likelihood(Part):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         # The head computes in float32 under mixed precision too, because a density in half precision overflows.
         options = {"dtype": "float32", "name": "parameters"}
-        self._is_map = len(input_shape) == 4 and tuple(input_shape[1:3]) == self.event_shape[:2]
+        has_places = len(input_shape) == 4 and tuple(input_shape[1:3]) == self.event_shape[:2]
+        self._is_map = has_places and not self.projects_each_value
         if self.projects_each_value:
-            self._is_map = False
             self._projection = keras.layers.Dense(self.num_parameters, use_bias=False, **options)
             self._projection.build((None, input_shape[-1]))
             shape = (*self.event_shape, self.num_parameters)

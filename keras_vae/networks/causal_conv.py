@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae.networks.causal import CausalNetwork, Shape
-from keras_vae.networks.gated import Activation
+from keras_vae.networks.gated import Activation, not_gated
 from keras_vae.networks.masked_conv import LineBuffer, MaskedConv2D
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import NonNegativeInt, PositiveInt, checked
@@ -53,10 +53,8 @@ class CausalConv(CausalNetwork):
             raise ValueError(
                 f"`kernel_size` must be an odd number of at least 3. Received: kernel_size={kernel_size!r}"
             )
-        if activation == "glu":
-            raise ValueError("`activation` must keep the number of features. Received: activation='glu'")
         self.kernel_size = int(kernel_size)
-        self.activation = keras.activations.get(activation)
+        self.activation = keras.activations.get(not_gated(activation))
 
     def build(self, x_shape: Shape, features_shape: Shape) -> None:
         height, width, channels = checks.image_shape("event_shape", x_shape[1:])

@@ -25,6 +25,15 @@ Activation = Annotated[
 ]
 
 
+def not_gated(activation: str | Callable | dict | None) -> str | Callable | dict | None:
+    """Returns the activation of residual blocks, or raises `ValueError` if it is "glu"."""
+    if activation == "glu":
+        raise ValueError(
+            "`activation` must not be glu for residual blocks: it would halve their channels. Received: glu"
+        )
+    return activation
+
+
 @keras.saving.register_keras_serializable(package="keras_vae.networks")
 class GatedLinearUnit(keras.layers.Layer):
     """h * sigmoid(g), with h, g the halves of the last axis (Dauphin et al., 2017): `(..., 2 n)` -> `(..., n)`."""

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_vae.networks.gated import Activation
+from keras_vae.networks.gated import Activation, not_gated
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import NonNegativeInt, PositiveInt, Shape, checked
 
@@ -32,7 +32,7 @@ class ResidualBlock(keras.layers.Layer):
     @checked
     def __init__(self, activation: Activation = "silu", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.activation = keras.activations.get(_not_gated(activation))
+        self.activation = keras.activations.get(not_gated(activation))
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         options = {"filters": input_shape[-1], "kernel_size": 3, "dtype": self.dtype_policy, **_SAME}
@@ -96,10 +96,10 @@ def resnet_encoder(
     """
     layers: list[keras.layers.Layer] = []
     for i, f in enumerate(filters):
-        layers += [keras.layers.Activation(_not_gated(activation))] if i else []
+        layers += [keras.layers.Activation(not_gated(activation))] if i else []
         layers.append(keras.layers.Conv2D(int(f), 3 if i else 5, strides=2, **_SAME))
         layers += [ResidualBlock(activation) for _ in range(blocks)]
-    layers += [keras.layers.Activation(_not_gated(activation)), keras.layers.Flatten(data_format="channels_last")]
+    layers += [keras.layers.Activation(not_gated(activation)), keras.layers.Flatten(data_format="channels_last")]
     return keras.Sequential([*layers, keras.layers.Dense(int(units), activation=activation)], name=name)
 
 
@@ -139,7 +139,7 @@ def resnet_decoder(
     start = (-(-height // step), -(-width // step), first)
     cut = (start[0] * step - height, start[1] * step - width)
     layers = [
-        keras.layers.Dense(int(units), activation=_not_gated(activation)),
+        keras.layers.Dense(int(units), activation=not_gated(activation)),
         keras.layers.Dense(math.prod(start)),
         keras.layers.Reshape(start),
         *(ResidualBlock(activation) for _ in range(blocks)),
@@ -150,11 +150,3 @@ def resnet_decoder(
     if any(cut):
         layers.append(keras.layers.Cropping2D(tuple((c // 2, c - c // 2) for c in cut), data_format="channels_last"))
     return keras.Sequential([*layers, keras.layers.Activation(activation)], name=name)
-
-
-def _not_gated(activation):
-    if activation == "glu":
-        raise ValueError(
-            "`activation` must not be glu for residual blocks: it would halve their channels. Received: glu"
-        )
-    return activation

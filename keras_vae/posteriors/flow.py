@@ -11,8 +11,30 @@ from keras_vae.posteriors.head import register
 from keras_vae.utils.arguments import PositiveFloat, PositiveInt, checked
 
 
+class _FlowPosterior(DiagonalGaussian):
+    """Base of the flow posteriors: a diagonal Gaussian pushed through a map that sees the features of x.
+
+    A subclass sets `_flow`, a layer that is built with the shape of the features, and may override `_bijector`.
+    """
+
+    # The networks see the features of their own example.
+    has_density_at_other_codes = False
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        super().build(input_shape)
+        self._flow.build(self._flatten.compute_output_shape(input_shape))
+
+    def call(self, features: tf.Tensor) -> tfd.Distribution:
+        base = self.distribution(self.project(features))
+        context = tf.cast(self._flatten(features), tf.float32)
+        return tfd.TransformedDistribution(base, self._bijector(context))
+
+    def _bijector(self, context):
+        return self._flow.bijector(context)
+
+
 @register
-class Flow(DiagonalGaussian):
+class Flow(_FlowPosterior):
     """q(z|x) is a diagonal Gaussian pushed through affine coupling layers that see the features of x.
 
         z = f(loc + scale * eps; features),  log q(z|x) = log N(f^-1(z)) - log |det df|
@@ -27,9 +49,6 @@ class Flow(DiagonalGaussian):
       hidden_units: width of the network in each coupling layer.
     """
 
-    # The coupling layers see the features of their own example.
-    has_density_at_other_codes = False
-
     @checked
     def __init__(
         self,
@@ -43,15 +62,6 @@ class Flow(DiagonalGaussian):
         self.num_layers = num_layers
         self.hidden_units = hidden_units
         self._flow = CouplingFlow(latent_dim, num_layers, hidden_units, name="flow")
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        super().build(input_shape)
-        self._flow.build(self._flatten.compute_output_shape(input_shape))
-
-    def call(self, features: tf.Tensor) -> tfd.Distribution:
-        base = self.distribution(self.project(features))
-        context = tf.cast(self._flatten(features), tf.float32)
-        return tfd.TransformedDistribution(base, self._flow.bijector(context))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_layers": self.num_layers, "hidden_units": self.hidden_units}

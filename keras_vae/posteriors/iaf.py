@@ -2,18 +2,16 @@
 
 from typing import Any
 
-import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
-from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.autoregressive_flow import AutoregressiveFlow
-from keras_vae.posteriors.gaussian import DiagonalGaussian
+from keras_vae.posteriors.flow import _FlowPosterior
 from keras_vae.posteriors.head import register
 from keras_vae.utils.arguments import PositiveFloat, PositiveInt, checked
 
 
 @register
-class IAF(DiagonalGaussian):
+class IAF(_FlowPosterior):
     """q(z|x) is a diagonal Gaussian pushed through inverse autoregressive layers that see the features of x.
 
         y_i = (y'_i - t_i(y'_<i; features)) exp(-s_i(y'_<i; features))    (one layer, y' to y)
@@ -33,9 +31,6 @@ class IAF(DiagonalGaussian):
       hidden_layers: number of hidden layers of that network, a positive integer.
     """
 
-    # The networks see the features of their own example.
-    has_density_at_other_codes = False
-
     @checked
     def __init__(
         self,
@@ -52,14 +47,8 @@ class IAF(DiagonalGaussian):
         self.hidden_layers = hidden_layers
         self._flow = AutoregressiveFlow(latent_dim, num_layers, hidden_units, hidden_layers, name="flow")
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        super().build(input_shape)
-        self._flow.build(self._flatten.compute_output_shape(input_shape))
-
-    def call(self, features: tf.Tensor) -> tfd.Distribution:
-        base = self.distribution(self.project(features))
-        context = tf.cast(self._flatten(features), tf.float32)
-        return tfd.TransformedDistribution(base, tfb.Invert(self._flow.bijector(context)))
+    def _bijector(self, context):
+        return tfb.Invert(super()._bijector(context))
 
     def get_config(self) -> dict[str, Any]:
         own = {"num_layers": self.num_layers, "hidden_units": self.hidden_units, "hidden_layers": self.hidden_layers}

@@ -90,15 +90,18 @@ class CausalConv(CausalNetwork):
         self._from_features.build(features_shape)
         super().build(x_shape, features_shape)
 
-    def _added(self, features):
-        """Returns what the features add, `(batch, height, width, (num_blocks + 1) * channels * filters)`."""
-        if not self._is_map:
-            maps = self._to_maps(self._flatten(features))
-            features = tf.reshape(maps, (-1, *self.event_shape[:2], NUM_MAPS))
-        return self._from_features(features)
+    def _maps(self, features):
+        """Returns the features as maps of the image's height and width."""
+        if self._is_map:
+            return features
+        return tf.reshape(self._to_maps(self._flatten(features)), (-1, *self.event_shape[:2], NUM_MAPS))
 
     def call(self, x: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
-        added = tf.split(self._added(features), self.num_blocks + 1, axis=-1)
+        maps = self._maps(features)
+        # One convolution for each sum costs a third of one convolution for all whose outputs are then split: its
+        # outputs are too large for the cache.
+        kernels = tf.split(tf.convert_to_tensor(self._from_features.kernel), self.num_blocks + 1, axis=-1)
+        added = [tf.nn.conv2d(maps, kernel, strides=1, padding="VALID") for kernel in kernels]
         h = self._first(x) + added[0]
         for (wide, end), more in zip(self._blocks, added[1:], strict=True):
             h += end(self.activation(wide(self.activation(h)) + more))
@@ -110,7 +113,7 @@ class CausalConv(CausalNetwork):
     def drawing(self, features: tf.Tensor) -> tuple[Any, Callable]:
         shape: Any = self.event_shape
         height, width, channels = shape
-        added = tf.cast(self._added(features), tf.float32)
+        added = tf.cast(self._from_features(self._maps(features)), tf.float32)
         added = tf.reshape(added, (-1, height * width, (self.num_blocks + 1) * channels, self.filters))
         lines = [LineBuffer(layer, height, width) for layer in (self._first, *(wide for wide, _ in self._blocks))]
         ends = [LineBuffer(end, height, width) for _, end in self._blocks]

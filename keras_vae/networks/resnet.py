@@ -107,7 +107,7 @@ def resnet_encoder(
 def resnet_decoder(
     event_shape: Shape,
     filters: Sequence[PositiveInt] = (64, 32, 32),
-    blocks: NonNegativeInt = 1,
+    blocks: NonNegativeInt | Sequence[NonNegativeInt] = 1,
     units: PositiveInt = 256,
     activation: Activation = "silu",
     name: str | None = None,
@@ -120,7 +120,7 @@ def resnet_decoder(
       event_shape: (height, width, channels) of the image; the feature maps get its height and width.
       filters: channels at each size, from the smallest to that of the image, each twice as high and wide as the one
         before.
-      blocks: number of `ResidualBlock`s at each size, 0 or more.
+      blocks: number of `ResidualBlock`s at each size, 0 or more; or one number for each size.
       units: width of the first dense layer.
       activation: anything `keras.layers.Activation` accepts, but not "glu".
       name: name of the model.
@@ -129,12 +129,19 @@ def resnet_decoder(
       A `keras.Sequential`, (batch, latent_dim) -> (batch, height, width, filters[-1]).
 
     Raises:
-      ValueError: if `event_shape` is not that of an image, `filters` is empty, or the activation is "glu".
+      ValueError: if `event_shape` is not that of an image, `filters` is empty, `blocks` has another length, or the
+        activation is "glu".
     """
     height, width = checks.image_shape("event_shape", event_shape)[:2]
     first, *others = [int(f) for f in filters] or [0]
     if not first:
         raise ValueError("`filters` must hold at least one number: the feature maps start there. Received: none")
+    first_blocks, *other_blocks = (blocks,) * len(filters) if isinstance(blocks, int) else blocks
+    if len(other_blocks) != len(others):
+        raise ValueError(
+            f"`blocks` must be one number, or one for each of the {len(filters)} sizes of `filters`. Received: "
+            f"blocks={blocks!r}"
+        )
     step = 2 ** len(others)
     start = (-(-height // step), -(-width // step), first)
     cut = (start[0] * step - height, start[1] * step - width)
@@ -142,11 +149,11 @@ def resnet_decoder(
         keras.layers.Dense(int(units), activation=not_gated(activation)),
         keras.layers.Dense(math.prod(start)),
         keras.layers.Reshape(start),
-        *(ResidualBlock(activation) for _ in range(blocks)),
+        *(ResidualBlock(activation) for _ in range(first_blocks)),
     ]
-    for f in others:
+    for f, count in zip(others, other_blocks, strict=True):
         layers += [keras.layers.Activation(activation), keras.layers.Conv2D(4 * f, 1, **_SAME), DepthToSpace()]
-        layers += [ResidualBlock(activation) for _ in range(blocks)]
+        layers += [ResidualBlock(activation) for _ in range(count)]
     if any(cut):
         layers.append(keras.layers.Cropping2D(tuple((c // 2, c - c // 2) for c in cut), data_format="channels_last"))
     return keras.Sequential([*layers, keras.layers.Activation(activation)], name=name)

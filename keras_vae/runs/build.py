@@ -141,7 +141,8 @@ def _condition_dim(config, dataset):
 def _trunks(config, event_shape):
     widths, options = config.hidden_units, {"activation": config.activation}
     filters = _filters(config, event_shape) if config.network in ("conv", "resnet") else ()
-    deep = {"blocks": config.blocks, **options}
+    # At the image's size, the masked convolutions of an autoregressive likelihood take the place of residual blocks.
+    of_decoder = (config.blocks,) * len(filters) + (0 if config.autoregressive else config.blocks,)
     make = {
         "mlp": lambda: (networks.mlp(widths, **options), networks.mlp(widths[::-1], **options)),
         "conv": lambda: (
@@ -150,8 +151,8 @@ def _trunks(config, event_shape):
         ),
         # The maps of the image's size have as many channels as those of half its size.
         "resnet": lambda: (
-            networks.resnet_encoder(filters, **deep),
-            networks.resnet_decoder(event_shape, (*filters[::-1], filters[0]), **deep),
+            networks.resnet_encoder(filters, config.blocks, **options),
+            networks.resnet_decoder(event_shape, (*filters[::-1], filters[0]), of_decoder, **options),
         ),
         "tfp": lambda: (networks.tfp_encoder(event_shape, **options), networks.tfp_decoder(event_shape, **options)),
         "cvae": lambda: (networks.cvae_encoder(**options), networks.cvae_decoder(event_shape, **options)),

@@ -1,9 +1,9 @@
 /** The page: loads the decoder beside it, and turns what a person does into calls of `sample` and `decode`. */
 
-import { $, newestOnly, say, showError, shown } from "./events.js";
+import { $, newestOnly, say, sayNow, showError, shown } from "./events.js";
 import { Decoder, MAX_SEED, MIN_SEED, latentShape, loadCard, loadFile, loadRuntime, megabytes } from "./model.js";
 import * as noise from "./noise.js";
-import { nameOf, shapeNote, viewNote } from "./notes.js";
+import { isDrawnInTurn, nameOf, shapeNote, viewNote } from "./notes.js";
 import { paint, paintGrid, rangeOf, savePng } from "./picture.js";
 
 const STRIP = 9; // pictures between two codes, ends included
@@ -122,6 +122,7 @@ const draw = newestOnly(async () => {
   const seed = readSeed();
   if (seed === null) return;
   const temperature = $("temperature").valueAsNumber;
+  if (isDrawnInTurn(card.likelihood)) await sayNow(`Drawing ${decoder.numSamples} pictures of seed ${seed}, pixel by pixel...`);
   const start = performance.now();
   const { mean, z } = await decoder.sample(seed, temperature, classIndex());
   const time = performance.now() - start;
@@ -217,7 +218,12 @@ const between = (t) => state.ends[0].z.map((value, index) => (1 - t) * value + t
 
 const showStrip = newestOnly(async () => {
   const means = [];
-  for (let i = 0; i < STRIP; i++) means.push(await decoder.decode(between(i / (STRIP - 1)), classIndex()));
+  const before = $("status").textContent;
+  for (let i = 0; i < STRIP; i++) {
+    if (isDrawnInTurn(card.likelihood)) await sayNow(`Drawing the pictures between, ${i + 1} of ${STRIP}...`);
+    means.push(await decoder.decode(between(i / (STRIP - 1)), classIndex()));
+  }
+  if (isDrawnInTurn(card.likelihood)) say(before);
   state.strip = means;
   paintGrid($("strip"), means, card.event_shape, state.range, STRIP);
   const text = `From ${state.ends[0].label} to ${state.ends[1].label}${classNote()}`;

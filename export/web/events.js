@@ -10,6 +10,13 @@ export function say(text) {
   $("status").textContent = text;
 }
 
+/** Says it, and returns when the browser has shown it: a long call of the model leaves it no time to. */
+export async function sayNow(text) {
+  say(text);
+  // A page in the background is never drawn, so it waits for no frame.
+  if (!document.hidden) await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+}
+
 /** Shows what went wrong, above everything else. */
 export function showError(error) {
   $("error").textContent = explain(error);

@@ -21,13 +21,19 @@ export function nameOf(index, latentShape) {
   return `z[${place.join(", ")}]`;
 }
 
+/** Whether a likelihood draws a picture pixel by pixel, which takes as long as some hundred others. */
+export const isDrawnInTurn = (likelihood) => likelihood === "Autoregressive";
+
 /** What is to be known of how the examples are shown, with `range` shown from darkest to brightest; often nothing. */
-export function viewNote({ event_shape: shape, value_range: bounds }, range) {
+export function viewNote({ event_shape: shape, value_range: bounds, likelihood }, range) {
   const [low, high] = range.map((value) => value.toPrecision(3));
   if (!isPicture(shape)) return `Each plot shows values from ${low} to ${high}, over the index of the value.`;
   const channels = [1, 3].includes(shape[2]) ? "" : `Of ${shape[2]} channels the first is shown, as gray.`;
   const unbounded =
     `The values have no bounds. The lowest value of these pictures, ${low}, is shown darkest and the highest, ${high}, ` +
     "brightest; values beyond them, in the other views, look the same as these.";
-  return [channels, bounds ? "" : unbounded].filter(Boolean).join(" ");
+  const drawn =
+    "Each pixel is drawn given those before it. The sliders and the pictures between use one noise for all codes, which " +
+    "is not that of the seed, so a picture changes there when its code is first moved.";
+  return [isDrawnInTurn(likelihood) ? drawn : "", channels, bounds ? "" : unbounded].filter(Boolean).join(" ");
 }

@@ -112,25 +112,26 @@ def draw_in_turn(factors: Factors, noise: Sequence[tf.Tensor], temperature: Any)
       temperature: temperature of that noise, or None.
     """
     shape, several = factors.event_shape, factors.values_in_turn
-    size, ones = math.prod(shape), [1] * len(shape)
-    noise = [tf.reshape(tensor, (-1, size // several, several, *tensor.shape[1 + len(shape) :])) for tensor in noise]
+    size, ones, batch = math.prod(shape), [1] * len(shape), factors.batch
+    # The converter of TensorFlow Lite takes a reshape to -1 inside of a loop for an unknown size.
+    noise = [tf.reshape(tensor, (batch, size // several, several, *tensor.shape[1 + len(shape) :])) for tensor in noise]
     first, turn = factors.drawing()
 
     def body(number, x, state):
         values = []
 
         def draw_value(i, conditional):
-            here = [tf.reshape(tensor[:, number, i], (-1, *ones, *tensor.shape[3:])) for tensor in noise]
+            here = [tf.reshape(tensor[:, number, i], (batch, *ones, *tensor.shape[3:])) for tensor in noise]
             values.append(draw(conditional, _Replay(here, temperature)))
             return values[-1]
 
         state = turn(state, number, draw_value)
-        drawn = [tf.reshape(value, (-1, 1)) for value in values]
+        drawn = [tf.reshape(value, (batch, 1)) for value in values]
         return number + 1, tf.concat([x[:, several:], *drawn], axis=1), state
 
-    start = (tf.constant(0), tf.zeros((factors.batch, size), factors.dtype), first)
+    start = (tf.constant(0), tf.zeros((batch, size), factors.dtype), first)
     _, x, _ = tf.while_loop(lambda number, *_: number < size // several, body, start, parallel_iterations=1)
-    return tf.reshape(x, (-1, *shape))
+    return tf.reshape(x, (batch, *shape))
 
 
 class _Recorder(NoiseSource):

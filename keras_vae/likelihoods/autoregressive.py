@@ -12,7 +12,7 @@ from keras_vae.distributions.autoregressive import _Autoregressive, draw_in_turn
 from keras_vae.distributions.noise import Noise
 from keras_vae.distributions.sampling import draw
 from keras_vae.likelihoods.head import Likelihood, register
-from keras_vae.networks.causal import CausalNetwork, check_causal
+from keras_vae.networks.causal import CausalNetwork, batch_of, check_causal
 from keras_vae.utils.arguments import checked
 
 
@@ -118,7 +118,7 @@ class _Factors:
     def __init__(self, likelihood: Autoregressive, features: tf.Tensor) -> None:
         self._likelihood, self._features = likelihood, features
         self._head, self._network = likelihood.head, likelihood.network
-        self.batch = tf.shape(features)[0] if features.shape[0] is None else features.shape[0]
+        self.batch = batch_of(features)
         self.event_shape = likelihood.event_shape
         self.values_in_turn = likelihood.network.values_in_turn
         self.dtype = tf.as_dtype(likelihood.event_dtype)
@@ -139,8 +139,8 @@ class _Factors:
         def next_turn(state, number, draw_value):
             def draw(i, outputs):
                 parameters = self._head.project_value(outputs, number * self.values_in_turn + i)
-                conditional = self._head.distribution(tf.reshape(parameters, (-1, *ones, parameters.shape[-1])))
-                return self._centered(tf.reshape(draw_value(i, conditional), (-1,)))
+                conditional = self._head.distribution(tf.reshape(parameters, (self.batch, *ones, parameters.shape[-1])))
+                return self._centered(tf.reshape(draw_value(i, conditional), (self.batch,)))
 
             return turn(state, number, draw)
 

@@ -3,6 +3,7 @@
 import atexit
 import functools
 import json
+import logging
 import os
 import pathlib
 import shutil
@@ -19,12 +20,13 @@ from helpers import SHAPE, make_binary, make_vae
 import keras_vae as kv
 from export import exporter
 
+LOG = logging.getLogger(__name__)
 VARIABLE = "KERAS_VAE_CLIENTS"
 SEEDS = (*range(100), -1, -(2**31), 2**31 - 1)
 NUM_SAMPLES = 16
 # As in export.verification: log, sqrt and cos of the noise are approximated by each runtime in its own way.
 TOLERANCE = 1e-4
-NAMES = ("dense", "conditional", "mixture")
+NAMES = ("dense", "conditional", "mixture", "autoregressive")
 COLORS = (5, 4, 3)
 
 
@@ -103,6 +105,15 @@ def make_mixture():
     return vae
 
 
+def make_autoregressive():
+    """Pixels drawn one after the other; what Python and the clients show are conditional means."""
+    vae = make_vae(
+        likelihood=kv.likelihoods.Autoregressive(kv.likelihoods.Bernoulli(SHAPE), kv.networks.CausalConv(8, 2))
+    )
+    vae.fit(make_binary(200), epochs=20, verbose=0)
+    return vae
+
+
 @functools.cache
 def export_all() -> dict[str, Exported]:
     """Exports every model's decoder, once for all test modules: name -> Exported."""
@@ -117,11 +128,25 @@ def make_codes(vae, count=20):
     return np.random.default_rng(5).normal(0.0, 2.0, (count, vae.latent_dim)).astype(np.float32)
 
 
-def relative_difference(actual, expected):
-    """Returns the largest difference, relative to the largest value where that is above 1, as the export does."""
+def relative_difference(actual, expected, other_pictures=0):
+    """Returns the largest difference, relative to the largest value where that is above 1, as the export does.
+
+    So many pictures (the last three axes are one) may be others, and are not compared. A pixel that was drawn from a
+    uniform number within rounding of its probability may be another, and so may all pixels after it.
+    """
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape
-    return np.max(np.abs(actual - expected)) / max(1.0, np.max(np.abs(expected)))
+    differences = np.abs(actual - expected) / max(1.0, np.max(np.abs(expected)))
+    if not other_pictures:
+        return np.max(differences)
+    of_pictures = np.sort(differences.reshape(-1, *expected.shape[-3:]).max(axis=(1, 2, 3)))
+    LOG.info("pictures that are others: %d of %d", np.sum(of_pictures >= TOLERANCE), len(of_pictures))
+    return of_pictures[-1 - other_pictures]
+
+
+def most_other_pictures(name, count):
+    """Returns how many of `count` pictures of a model may be others: up to 2%, as the export allows."""
+    return count // 50 if name == "autoregressive" else 0
 
 
 def run(command, **kwargs):

@@ -33,7 +33,8 @@ class Autoregressive(Likelihood):
       network: `keras_vae.networks.CausalNetwork`, for example `CausalConv`.
 
     Raises:
-      ValueError: if the network looks ahead, or the head has no sampling rule or is autoregressive itself.
+      ValueError: if the network looks ahead, or the head has no sampling rule, is autoregressive itself, or belongs to
+        another model.
     """
 
     is_factorized = False
@@ -43,6 +44,11 @@ class Autoregressive(Likelihood):
         super().__init__(head.event_shape, **kwargs)
         if not head.is_factorized:
             raise ValueError(f"`head` must be a factorized likelihood. Received: {type(head).__name__}")
+        if head.built:
+            raise ValueError(
+                "`head` must be a new likelihood, because its weights depend on the network. Received: "
+                f"{type(head).__name__} of another model"
+            )
         self.head, self.network = head, network
         for name in _OF_HEAD:
             setattr(self, name, getattr(head, name))

@@ -182,6 +182,13 @@ def test_a_head_that_is_autoregressive_itself_is_one_error():
         kv.likelihoods.Autoregressive(inner, kv.networks.CausalConv())
 
 
+def test_a_head_of_another_model_is_one_error():
+    head = kv.likelihoods.Bernoulli((2, 2, 1))
+    head.build((None, 3))
+    with pytest.raises(ValueError, match=r"`head` must be a new likelihood, .* Received: Bernoulli of another model"):
+        kv.likelihoods.Autoregressive(head, kv.networks.CausalConv())
+
+
 class SeesItself(kv.networks.CausalNetwork):
     """A network that hands on x as it is."""
 

@@ -96,7 +96,15 @@ def quantize(content: bytes, scheme: str, scopes: Collection[str], calibration: 
       scheme: one of `INT8_SCHEMES`.
       scopes: names of the layers whose operations are quantized.
       calibration: signature -> list of inputs; only full_int8 uses it.
+
+    Raises:
+      ValueError: for full_int8 if the file has a loop, inside of which the quantizer sees no values.
     """
+    if scheme == "full_int8" and _has_loop(content):
+        raise ValueError(
+            "the ranges of activations cannot be calibrated inside of a loop, and this file draws values one after the "
+            "other in one; use dynamic_int8 or weight_int8"
+        )
     aeq = quantizer_module()
     worker = aeq.quantizer.Quantizer(bytearray(content))
     operations, granularity = aeq.qtyping.TFLOperationName, aeq.qtyping.QuantGranularity
@@ -113,6 +121,11 @@ def quantize(content: bytes, scheme: str, scopes: Collection[str], calibration: 
             worker.add_static_config(*dense, 8, 8, weight_granularity=granularity.TENSORWISE)
     ranges = worker.calibrate(calibration, num_threads=1) if worker.need_calibration else None
     return pack(bytes(worker.quantize(ranges).quantized_model))
+
+
+def _has_loop(content):
+    loop = schema.BuiltinOperator.WHILE
+    return any(loop in (code.builtinCode, code.deprecatedBuiltinCode) for code in unpack(content).operatorCodes)
 
 
 def calibration_data(

@@ -1,5 +1,7 @@
 """Autoregressive models in exported files: pictures drawn value by value are those of Python."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -66,6 +68,23 @@ def test_few_pictures_may_be_others_and_are_counted(trained, tmp_path, monkeypat
     assert check(2)["other_pictures"] == 2
     with pytest.raises(exporter.ExportError, match="`decode` differs from Keras by"):
         check(3)
+
+
+def test_variants_draw_the_codes_of_python_and_say_what_they_cost(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(verification, "NUM_CHECKS", 16)
+    options = exporter.Options(
+        num_samples=2, files=("decoder",), variants=("float32", "float16", "full_int8", "weight_int8")
+    )
+    folder = exporter.export_model(trained, tmp_path / "export", options)
+    card = json.loads((folder / "model_card.json").read_text(encoding="utf-8"))
+    reason = card["files"]["decoder_full_int8.tflite (full_int8, not written)"]["not_written"]
+    assert "cannot be calibrated inside of a loop" in reason
+    for variant in ("float16", "weight_int8"):
+        assert abs(card["files"][f"decoder_{variant}.tflite"]["log_likelihood_change"]) < 0.05
+        z = runtimes.litert_runner(folder / f"decoder_{variant}.tflite")(
+            "sample_pixels", seed=np.int32(3), temperature=np.float32(1.0)
+        )["z"]
+        np.testing.assert_allclose(z, trained.sample_latent(2, 3)[0], atol=1e-5)
 
 
 @pytest.mark.slow

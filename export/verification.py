@@ -93,7 +93,7 @@ class Parity:
         share = float(np.mean(differs))
         if not self.vae.decoder.likelihood.is_factorized:
             others = int(np.sum(differs.reshape(-1, math.prod(self.vae.event_shape)).any(axis=1)))
-            if self.tolerance is not None and others > max(1, OTHER_PICTURES * NUM_FEW_CHECKS * self.num_samples):
+            if self.tolerance is not None and not _are_few(others, NUM_FEW_CHECKS * self.num_samples):
                 raise ExportError(f"`sample_pixels` differs from Keras in {others} pictures")
             return {"differing_pixels": share, "other_pictures": others}
         if self.tolerance is not None and share > FLIPS:
@@ -178,7 +178,7 @@ class Parity:
         if drawn and not self.vae.decoder.likelihood.is_factorized and self.tolerance is not None:
             same = difference.reshape(len(difference), -1).max(axis=1) <= self.tolerance
             count = int(np.sum(~same))
-            if count <= max(1, OTHER_PICTURES * len(same)) and same.any():
+            if _are_few(count, len(same)) and same.any():
                 actual, expected, difference = actual[same], expected[same], difference[same]
             others = {"other_pictures": count}
         largest = float(np.max(difference))
@@ -188,6 +188,11 @@ class Parity:
         spread = float(np.ptp(expected))
         psnr = 10.0 * float(np.log10(spread**2 / squared)) if squared and spread else None
         return {"max_difference": largest, "mean_difference": float(np.mean(difference)), "psnr": psnr, **others}
+
+
+def _are_few(others, pictures):
+    """Returns whether so few of the pictures that were drawn value by value may be others."""
+    return others <= max(1, OTHER_PICTURES * pictures)
 
 
 def conditions(vae: VAE, count: int) -> dict:

@@ -9,11 +9,10 @@ import tensorflow as tf
 from keras_vae.networks.causal import CausalNetwork, Shape, batch_of
 from keras_vae.networks.gated import Activation, not_gated
 from keras_vae.networks.masked_conv import LineBuffer, MaskedConv2D
+from keras_vae.networks.resnet import BLOCK_SCALE
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import NonNegativeInt, PositiveInt, checked
 
-# The last convolution of a residual block starts with weights of this share of the usual size.
-BLOCK_SCALE = 0.3
 # Features that are no maps of the image's size are projected to this many maps.
 NUM_MAPS = 4
 

@@ -82,15 +82,25 @@ def conv_decoder(
     filters = [int(f) for f in filters]
     if not filters:
         raise ValueError("`filters` must hold at least one number: the feature maps start there. Received: none")
-    step = 2 ** len(filters)
-    start = (-(-height // step), -(-width // step), filters[0])
-    cut = (start[0] * step - height, start[1] * step - width)
+    start = (*start_size(height, width, len(filters)), filters[0])
     dense = (int(units), math.prod(start))
     layers = [
         *(layer for u in dense for layer in gated.layers(keras.layers.Dense, u, activation)),
         keras.layers.Reshape(start),
         *(layer for f in filters for layer in gated.layers(keras.layers.Conv2DTranspose, f, activation, **_HALVE)),
     ]
-    if any(cut):
-        layers.append(keras.layers.Cropping2D(tuple((c // 2, c - c // 2) for c in cut), data_format="channels_last"))
-    return keras.Sequential(layers, name=name)
+    return keras.Sequential([*layers, *cropping(height, width, len(filters))], name=name)
+
+
+def start_size(height: int, width: int, doublings: int) -> tuple[int, int]:
+    """Returns the height and width of the maps that reach those of an image after so many doublings."""
+    return -(-height // 2**doublings), -(-width // 2**doublings)
+
+
+def cropping(height: int, width: int, doublings: int) -> list[keras.layers.Layer]:
+    """Returns a layer that cuts maps of `start_size`, so many times doubled, to the image; none if they are as large."""
+    start = start_size(height, width, doublings)
+    cut = (start[0] * 2**doublings - height, start[1] * 2**doublings - width)
+    if not any(cut):
+        return []
+    return [keras.layers.Cropping2D(tuple((c // 2, c - c // 2) for c in cut), data_format="channels_last")]

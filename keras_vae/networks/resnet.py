@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_vae.networks.conv import cropping, start_size
 from keras_vae.networks.gated import Activation, not_gated
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import NonNegativeInt, PositiveInt, Shape, checked
@@ -14,8 +15,10 @@ from keras_vae.utils.arguments import NonNegativeInt, PositiveInt, Shape, checke
 register = keras.saving.register_keras_serializable(package="keras_vae.networks")
 
 _SAME = {"padding": "same", "data_format": "channels_last"}
-# The variance of Keras's usual first kernel, Glorot's, times the square of 0.3.
-_SMALL = {"scale": 0.3**2, "mode": "fan_avg", "distribution": "uniform"}
+# The last convolution of a residual block starts with weights of this share of the usual size.
+BLOCK_SCALE = 0.3
+# The usual size is that of Keras's first kernels, Glorot's.
+_SMALL = {"scale": BLOCK_SCALE**2, "mode": "fan_avg", "distribution": "uniform"}
 
 
 @register
@@ -142,9 +145,7 @@ def resnet_decoder(
             f"`blocks` must be one number, or one for each of the {len(filters)} sizes of `filters`. Received: "
             f"blocks={blocks!r}"
         )
-    step = 2 ** len(others)
-    start = (-(-height // step), -(-width // step), first)
-    cut = (start[0] * step - height, start[1] * step - width)
+    start = (*start_size(height, width, len(others)), first)
     layers = [
         keras.layers.Dense(int(units), activation=not_gated(activation)),
         keras.layers.Dense(math.prod(start)),
@@ -154,6 +155,5 @@ def resnet_decoder(
     for f, count in zip(others, other_blocks, strict=True):
         layers += [keras.layers.Activation(activation), keras.layers.Conv2D(4 * f, 1, **_SAME), DepthToSpace()]
         layers += [ResidualBlock(activation) for _ in range(count)]
-    if any(cut):
-        layers.append(keras.layers.Cropping2D(tuple((c // 2, c - c // 2) for c in cut), data_format="channels_last"))
+    layers += cropping(height, width, len(others))
     return keras.Sequential([*layers, keras.layers.Activation(activation)], name=name)

@@ -5,9 +5,9 @@ import pathlib
 from typing import Any
 
 from export.signatures import Signatures
-from keras_vae._version import __version__
 from keras_vae.distributions.noise import Noise
 from keras_vae.models.vae import VAE
+from keras_vae.utils.version import __version__
 
 # This text is enough to write the generator of the noise again in any language.
 ALGORITHM = (

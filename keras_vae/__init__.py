@@ -6,9 +6,9 @@ A name is imported when it is first used: `import keras_vae` alone imports neith
 import sys
 from typing import TYPE_CHECKING, Any
 
-from keras_vae import _version
 from keras_vae.utils import lazy
 from keras_vae.utils.environment import check_backend
+from keras_vae.utils.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from keras_vae import (
@@ -57,7 +57,6 @@ __all__ = [
     "schedules",
 ]
 
-__version__ = _version.__version__
 # Every other public name is a sub-package or a file of the same name. `VAETransformer` needs scikit-learn, which is not
 # always installed, and is therefore no part of `__all__`.
 _ELSEWHERE = {

@@ -2,9 +2,9 @@
 
 import sys
 
-from keras_vae._version import __version__
 from keras_vae.utils import console
 from keras_vae.utils.own_modules import check_own
+from keras_vae.utils.version import __version__
 
 COMMANDS = {
     "train": "train a model and export it",

@@ -98,7 +98,7 @@ def start_size(height: int, width: int, doublings: int) -> tuple[int, int]:
 
 
 def cropping(height: int, width: int, doublings: int) -> list[keras.layers.Layer]:
-    """Returns a layer that cuts maps of `start_size`, so many times doubled, to the image; none if they are as large."""
+    """Returns a layer that cuts maps of `start_size`, after the doublings, to the image; none if they are as large."""
     start = start_size(height, width, doublings)
     cut = (start[0] * 2**doublings - height, start[1] * 2**doublings - width)
     if not any(cut):

@@ -12,7 +12,6 @@ import tensorflow_probability as tfp
 from absl import logging
 
 from keras_vae import callbacks
-from keras_vae._version import __version__
 from keras_vae.data import Dataset, fingerprint
 from keras_vae.engine import strategies
 from keras_vae.measure import evaluation
@@ -27,6 +26,7 @@ from keras_vae.runs.safe_loading import load_vae
 from keras_vae.utils.arguments import NonNegativeFloat, checked
 from keras_vae.utils.atomic_files import file_written_whole, mark
 from keras_vae.utils.json_files import write_json
+from keras_vae.utils.version import __version__
 
 # What `evaluation.evaluate` says of the test set begins with one of these names, and with "test_" in the report.
 MEASURES = ("elbo", "log_likelihood", "measure", "bits_per_dimension", "reconstruction_error")

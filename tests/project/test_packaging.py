@@ -203,7 +203,7 @@ SETUPTOOLS = METADATA["tool"]["setuptools"]
 
 def test_version_is_that_of_the_package():
     assert METADATA["project"]["name"] == "keras_vae"
-    assert SETUPTOOLS["dynamic"]["version"] == {"attr": "keras_vae._version.__version__"}
+    assert SETUPTOOLS["dynamic"]["version"] == {"attr": "keras_vae.utils.version.__version__"}
     assert re.fullmatch(r"\d+\.\d+\.\d+", keras_vae.__version__)
 
 

@@ -28,6 +28,9 @@ LIKELIHOODS = {
     "laplace": lambda: kv.likelihoods.Laplace(SHAPE, scale="per_value"),
     "categorical": lambda: kv.likelihoods.Categorical(SHAPE, num_levels=4),
     "logistic_mixture": lambda: kv.likelihoods.DiscretizedLogisticMixture(SHAPE, num_components=2),
+    "autoregressive": lambda: kv.likelihoods.Autoregressive(
+        kv.likelihoods.Bernoulli(SHAPE), kv.networks.CausalConv(4, 1)
+    ),
 }
 
 

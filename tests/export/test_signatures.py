@@ -228,7 +228,7 @@ EVERY_PART = (
     ("laplace", "normal", "categorical"),
     ("flow", "mixture", "logistic_mixture"),
     ("iaf", "deep_flow", "bernoulli"),
-    ("diagonal", "maf", "bernoulli"),
+    ("diagonal", "maf", "autoregressive"),
 )
 # Of the models above and below, which did not export without all their signatures.
 EXPORTED = {"diagonal", "full", "normal", "mixture", "vamp", "bernoulli", "gaussian", "laplace"}

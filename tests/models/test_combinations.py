@@ -23,13 +23,21 @@ COMBINATIONS = [(*pair, likelihood) for pair, likelihood in zip(PAIRS, itertools
 
 # Of these, every posterior, prior and likelihood is part of a quick test.
 QUICK = {
-    ("diagonal", "normal"),
-    ("isotropic", "flow"),
-    ("isotropic", "mixture"),
+    ("diagonal", "flow"),
+    ("diagonal", "deep_flow"),
+    ("isotropic", "normal"),
+    ("isotropic", "vamp"),
     ("full", "mixture"),
-    ("laplace", "vamp"),
+    ("laplace", "normal"),
     ("flow", "normal"),
+    ("iaf", "maf"),
 }
+
+
+def test_every_part_is_in_a_quick_test():
+    quick = [names for names in COMBINATIONS if names[:2] in QUICK]
+    for parts, names in zip((POSTERIORS, PRIORS, LIKELIHOODS), zip(*quick, strict=True), strict=True):
+        assert set(names) == set(parts)
 
 
 @pytest.mark.parametrize(

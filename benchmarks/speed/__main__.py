@@ -20,7 +20,7 @@ from absl import logging
 
 from benchmarks.speed import machine, report
 from benchmarks.speed.processes import ROOT
-from benchmarks.speed.rounds import OURS, TRAINERS
+from benchmarks.speed.rounds import ALL, OURS, TRAINERS
 from benchmarks.speed.summary import NotTheSameWorkError
 
 RESULTS = ROOT / "benchmarks/results"
@@ -33,6 +33,7 @@ class Settings:
 
     pythons: dict
     only: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ALL
     rounds: int = 5
     quick: bool = False
     patience: float = 0.0
@@ -64,6 +65,7 @@ def parse(arguments) -> argparse.Namespace:
     add("--rounds", type=int, default=5, help="how often each contestant runs a block")
     add("--quick", action="store_true", help="one workload and short blocks: a look, no result")
     add("--only", default="", help=f"contestants, separated by commas, of: {', '.join(c.name for c in TRAINERS)}")
+    add("--workloads", default="", help="networks to train, separated by commas, of: dense, conv, causal; empty: all")
     add("--sections", default=",".join(SECTIONS), help="parts to run, separated by commas")
     add("--patience", type=float, default=0.0, help="seconds to wait before each block for an idle machine")
     add("--output", type=pathlib.Path, default=RESULTS, help="folder of the results")
@@ -78,9 +80,12 @@ def make_settings(flags) -> Settings:
     Raises:
       ValueError: for a contestant or section that does not exist, or no rounds.
     """
-    only = tuple(name.strip() for name in flags.only.split(",") if name.strip())
+    only, networks = (
+        tuple(name.strip() for name in text.split(",") if name.strip()) for text in (flags.only, flags.workloads)
+    )
     for flag, given, known in (
         ("only", only, [c.name for c in TRAINERS]),
+        ("workloads", networks, ALL),
         ("sections", flags.sections.split(","), SECTIONS),
     ):
         unknown = [name for name in given if name not in known]
@@ -96,7 +101,7 @@ def make_settings(flags) -> Settings:
         quick = dict(images=4000, epochs=1, gemm_rounds=1, gemm_seconds=0.1)
         quick |= dict(num_samples=50, num_images=20, command_rounds=0)
     rounds = min(flags.rounds, 2) if flags.quick else flags.rounds
-    return Settings(pythons, only, rounds, flags.quick, flags.patience, **quick)
+    return Settings(pythons, only, networks or ALL, rounds, flags.quick, flags.patience, **quick)
 
 
 def measure(settings: Settings, sections) -> dict:
@@ -114,7 +119,8 @@ def measure(settings: Settings, sections) -> dict:
         (train_images, _), (test_images, _) = mnist.read()
         np.save(data, train_images.reshape(len(train_images), -1))
         evaluation.write_test_images(test, test_images, max(settings.num_images, settings.many_images))
-        jobs = workloads.training(settings.images)[: 1 if settings.quick else None]
+        jobs = [job for job in workloads.training(settings.images) if job.network in settings.networks]
+        jobs = jobs[: 1 if settings.quick else None]
         dense = [job for job in jobs if job.network == "dense"]
         networks = list({job.name: job for job in dense}.values())
         products = [(job.key, gemm.training_step(job)) for job in dense]

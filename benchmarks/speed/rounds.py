@@ -30,11 +30,12 @@ class Contestant:
 
 
 OURS = "keras_vae"
+ALL = ("dense", "conv", "causal")
 TRAINERS = (
-    Contestant(OURS, f"{CONTESTANTS}ours:OurTrainer", ours=True),
-    Contestant("PyTorch", f"{CONTESTANTS}pytorch:TorchTrainer"),
-    Contestant("PyTorch compiled", f"{CONTESTANTS}pytorch:CompiledTorchTrainer"),
-    Contestant("JAX", f"{CONTESTANTS}jax_optax:JaxTrainer"),
+    Contestant(OURS, f"{CONTESTANTS}ours:OurTrainer", ours=True, networks=ALL),
+    Contestant("PyTorch", f"{CONTESTANTS}pytorch:TorchTrainer", networks=ALL),
+    Contestant("PyTorch compiled", f"{CONTESTANTS}pytorch:CompiledTorchTrainer", networks=ALL),
+    Contestant("JAX", f"{CONTESTANTS}jax_optax:JaxTrainer", networks=ALL),
     Contestant("pythae", f"{CONTESTANTS}pythae_vae:PythaeTrainer", networks=("dense",)),
     Contestant("keras.io-style", f"{CONTESTANTS}keras_io:KerasTrainer", ours=True),
     Contestant("keras.io-style tuned", f"{CONTESTANTS}keras_io:TunedKerasTrainer", ours=True),

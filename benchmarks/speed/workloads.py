@@ -10,6 +10,8 @@ import numpy as np
 UNIT, MIN_SCALE = 0.5413248546129181, 1e-4
 LEARNING_RATE, EPSILON = 1e-3, 1e-7
 DATA_DIM = 784
+# The masked convolutions of "causal": channels, residual blocks, and maps that the decoder gives them.
+FILTERS, BLOCKS, MAPS = 32, 4, 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +20,8 @@ class Workload:
 
     Attributes:
       name: what tables call it.
-      network: "dense" or "conv" (`keras_vae.networks.conv_encoder` and `conv_decoder`).
+      network: "dense"; "conv" (`keras_vae.networks.conv_encoder` and `conv_decoder`); or "causal", dense layers before
+        the masked convolutions of `keras_vae.networks.CausalConv`.
       hidden: widths of the encoder's dense layers; the decoder has them in reverse.
       latent_dim: dimension of z.
       activation: "relu", "tanh" or "gelu" (the exact one).
@@ -46,6 +49,8 @@ class Workload:
         """Returns the layers from x to the logits: kind, shape of the kernel, and how often it is applied an image."""
         if self.network == "dense":
             return self._dense_layers()
+        if self.network == "causal":
+            return self._causal_layers()
         units = self.hidden[0]
         return [
             _layer("conv", (3, 3, 1, 32), 14 * 14),
@@ -65,10 +70,28 @@ class Workload:
         decoder = (self.latent_dim, *reversed(self.hidden), DATA_DIM)
         return [_layer("dense", pair) for widths in (encoder, decoder) for pair in itertools.pairwise(widths)]
 
+    def _causal_layers(self):
+        (units,), total = self.hidden, (BLOCKS + 1) * FILTERS
+        block = [
+            _layer("masked", (2, 3, FILTERS, FILTERS), DATA_DIM),
+            _layer("masked", (1, 1, FILTERS, FILTERS), DATA_DIM),
+        ]
+        return [
+            _layer("dense", (DATA_DIM, units)),
+            _layer("dense", (units, 2 * self.latent_dim)),
+            _layer("dense", (self.latent_dim, units)),
+            # Each pixel has a bias of its own, which stands before the kernel.
+            {"kind": "head", "shape": (FILTERS, 1), "times": DATA_DIM, "bias": DATA_DIM},
+            _layer("masked", (4, 7, 1, FILTERS), DATA_DIM),
+            *(BLOCKS * block),
+            _layer("dense", (units, DATA_DIM * MAPS)),
+            {"kind": "masked", "shape": (1, 1, MAPS, total), "times": DATA_DIM, "bias": 0},
+        ]
+
     @property
     def num_encoder_layers(self) -> int:
         """How many of `layers` belong to the encoder."""
-        return len(self.hidden) + 1 if self.network == "dense" else 4
+        return 4 if self.network == "conv" else len(self.hidden) + 1
 
     @property
     def num_parameters(self) -> int:
@@ -100,13 +123,17 @@ def _layer(kind, shape, times=1):
 
 
 def initial_weights(workload: Workload, seed: int = 0) -> list[np.ndarray]:
-    """Returns kernel, bias, kernel, bias, ... in Keras's layout: Glorot uniform kernels, biases 0."""
+    """Returns the weights in Keras's layout, mostly kernel, bias, kernel, bias: Glorot uniform kernels, biases 0."""
     random, weights = np.random.default_rng(seed), []
     for layer in workload.layers():
         shape = layer["shape"]
         field = math.prod(shape[:-2])
         limit = math.sqrt(6.0 / (field * (shape[-1] + shape[-2])))
-        weights += [random.uniform(-limit, limit, shape).astype(np.float32), np.zeros(layer["bias"], np.float32)]
+        kernel = random.uniform(-limit, limit, shape).astype(np.float32)
+        if layer["kind"] == "head":
+            weights += [np.zeros((28, 28, 1, 1), np.float32), kernel]
+        else:
+            weights += [kernel, *([np.zeros(layer["bias"], np.float32)] if layer["bias"] else [])]
     return weights
 
 
@@ -126,4 +153,9 @@ def training(images: int = 20_000) -> list[Workload]:
         for batch_size in (100, 200)
     ]
     # A whole number of batches, and shorter: an image costs ten times as much.
-    return [*dense, Workload("convolutional", "conv", (256,), 32, "gelu", 128, 128 * max(1, images // 1000))]
+    few = 128 * max(1, images // 1000)
+    return [
+        *dense,
+        Workload("convolutional", "conv", (256,), 32, "gelu", 128, few),
+        Workload("masked convolutions", "causal", (256,), 32, "silu", 128, few),
+    ]

@@ -8,9 +8,14 @@ import numpy as np
 import optax
 
 from benchmarks.speed.contestants.base import Trainer
-from benchmarks.speed.workloads import EPSILON, LEARNING_RATE, MIN_SCALE, UNIT
+from benchmarks.speed.workloads import BLOCKS, EPSILON, LEARNING_RATE, MAPS, MIN_SCALE, UNIT
 
-ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh, "gelu": functools.partial(jax.nn.gelu, approximate=False)}
+ACTIVATIONS = {
+    "relu": jax.nn.relu,
+    "tanh": jnp.tanh,
+    "gelu": functools.partial(jax.nn.gelu, approximate=False),
+    "silu": jax.nn.silu,
+}
 
 
 def convolve(x, kernel, stride: int):
@@ -44,6 +49,32 @@ def apply(kind: str, x, kernel, bias, stride: int):
     return (convolve(x, kernel, stride) if kind == "conv" else convolve_transposed(x, kernel)) + bias
 
 
+def masked(x, kernel, bias=0.0):
+    """Returns a convolution that sees the pixels before its own, and its own too unless x has one channel.
+
+    Of kernels that are wider than a pixel XLA takes the shifted images in one product, of the others x itself.
+    """
+    height, width, channels, _ = kernel.shape
+    reach, size = width // 2, x.shape[1]
+    x = jnp.pad(x, ((0, 0), (height - 1, 0), (reach, reach), (0, 0)))
+    taps = [(i, j) for i in range(height) for j in range(width) if i < height - 1 or j < reach + (channels > 1)]
+    shifted = [x[:, i : i + size, j : j + size] for i, j in taps]
+    return jnp.concatenate(shifted, axis=-1) @ jnp.concatenate([kernel[i, j] for i, j in taps]) + bias
+
+
+def causal_logits(x, features, weights, activation):
+    """Returns the logits of all pixels of x `(batch, 784)`; the weights are those from the head's bias on."""
+    head_bias, head, first, first_bias, *blocks, to_maps, maps_bias, from_features = weights
+    maps = (features @ to_maps + maps_bias).reshape(-1, 28, 28, MAPS)
+    added = jnp.split(maps @ from_features[0, 0], BLOCKS + 1, axis=-1)
+    h = masked((2.0 * x - 1.0).reshape(-1, 28, 28, 1), first, first_bias) + added[0]
+    for i in range(BLOCKS):
+        wide, wide_bias, end, end_bias = blocks[4 * i : 4 * i + 4]
+        inner = masked(activation(h), wide, wide_bias) + added[i + 1]
+        h = h + activation(inner) @ end[0, 0] + end_bias
+    return (activation(h) @ head + head_bias[..., 0]).reshape(x.shape[0], -1)
+
+
 class JaxTrainer(Trainer):
     """The scanned epoch."""
 
@@ -52,7 +83,8 @@ class JaxTrainer(Trainer):
     def build(self):
         layers, workload = self.workload.layers(), self.workload
         arrays = [jnp.asarray(weight) for weight in self.weights]
-        pairs = list(zip(arrays[::2], arrays[1::2], strict=True))
+        causal = workload.network == "causal"
+        pairs = arrays if causal else list(zip(arrays[::2], arrays[1::2], strict=True))
         self.layers, self.cut = layers, workload.num_encoder_layers
         self.activation = ACTIVATIONS[workload.activation]
         self.optimizer = optax.adam(LEARNING_RATE, eps=EPSILON)
@@ -61,7 +93,7 @@ class JaxTrainer(Trainer):
         self.state = jax.device_put((pairs, self.optimizer.init(pairs), key))
         self.images = jax.device_put(self.data)
         self._train = jax.jit(self._epoch, donate_argnums=0)
-        return sum(array.size for pair in pairs for array in pair)
+        return sum(array.size for array in arrays)
 
     def _stack(self, x, pairs, first, last):
         conv = self.workload.network == "conv"
@@ -72,10 +104,17 @@ class JaxTrainer(Trainer):
             x = self.activation(x) if i < last - 1 else x
         return x.reshape(x.shape[0], -1)
 
+    def _decoded(self, pairs, z, x):
+        if self.workload.network != "causal":
+            return self._stack(z, pairs, self.cut, len(self.layers))
+        kernel, bias, *others = pairs[4:]
+        return causal_logits(x, self.activation(z @ kernel + bias), others, self.activation)
+
     def _loss(self, pairs, x, noise):
-        mean, raw = jnp.split(self._stack(x, pairs, 0, self.cut), 2, axis=1)
+        dense = list(zip(pairs[:4:2], pairs[1:4:2], strict=True)) if self.workload.network == "causal" else pairs
+        mean, raw = jnp.split(self._stack(x, dense, 0, self.cut), 2, axis=1)
         scale = jax.nn.softplus(raw + UNIT) + MIN_SCALE
-        logits = self._stack(mean + scale * noise, pairs, self.cut, len(self.layers))
+        logits = self._decoded(pairs, mean + scale * noise, x)
         log_likelihood = jnp.sum(x * logits - jax.nn.softplus(logits))
         kl = jnp.sum(0.5 * (mean**2 + scale**2 - 1.0) - jnp.log(scale))
         return (kl - log_likelihood) / x.shape[0]

@@ -9,7 +9,7 @@ import tensorflow as tf
 import keras_vae as kv
 from benchmarks.speed.contestants.base import Trainer
 from benchmarks.speed.contestants.stepwise import Stepwise
-from benchmarks.speed.workloads import EPSILON, LEARNING_RATE, Workload
+from benchmarks.speed.workloads import BLOCKS, EPSILON, FILTERS, LEARNING_RATE, Workload
 from keras_vae.data.examples import Examples
 
 EVENT_SHAPE = (28, 28, 1)
@@ -25,9 +25,13 @@ def build(workload: Workload, event_shape=EVENT_SHAPE, objective=None) -> kv.VAE
         )
     else:
         trunks = [kv.networks.mlp(widths, activation) for widths in (workload.hidden, workload.hidden[::-1])]
+    likelihood: kv.likelihoods.Likelihood = kv.likelihoods.Bernoulli(event_shape)
+    if workload.network == "causal":
+        causal = kv.networks.CausalConv(FILTERS, BLOCKS, activation=activation)
+        likelihood = kv.likelihoods.Autoregressive(likelihood, causal)
     vae = kv.VAE(
         kv.Encoder(trunks[0], kv.posteriors.DiagonalGaussian(workload.latent_dim)),
-        kv.Decoder(trunks[1], kv.likelihoods.Bernoulli(event_shape)),
+        kv.Decoder(trunks[1], likelihood),
         objective=objective,
         seed=0,
     )

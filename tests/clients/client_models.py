@@ -134,14 +134,24 @@ def relative_difference(actual, expected, other_pictures=0):
     So many pictures (the last three axes are one) may be others, and are not compared. A pixel that was drawn from a
     uniform number within rounding of its probability may be another, and so may all pixels after it.
     """
+    differences = relative_differences(actual, expected)
+    if not other_pictures:
+        return np.max(differences)
+    LOG.info("pictures that are others: %d of %d", count_others(actual, expected), len(differences))
+    return np.sort(differences)[-1 - other_pictures]
+
+
+def relative_differences(actual, expected):
+    """Returns the largest difference of each picture."""
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape
     differences = np.abs(actual - expected) / max(1.0, np.max(np.abs(expected)))
-    if not other_pictures:
-        return np.max(differences)
-    of_pictures = np.sort(differences.reshape(-1, *expected.shape[-3:]).max(axis=(1, 2, 3)))
-    LOG.info("pictures that are others: %d of %d", np.sum(of_pictures >= TOLERANCE), len(of_pictures))
-    return of_pictures[-1 - other_pictures]
+    return differences.reshape(-1, np.prod(expected.shape[-3:], dtype=int)).max(axis=1)
+
+
+def count_others(actual, expected):
+    """Returns the number of pictures that differ by more than rounding."""
+    return int(np.sum(~(relative_differences(actual, expected) < TOLERANCE)))
 
 
 def most_other_pictures(name, count):

@@ -52,8 +52,9 @@ class MaskedConv2D(Part):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         reach = self.reach
-        padded = tf.pad(inputs, [[0, 0], [reach, 0], [reach, reach], [0, 0]]) if reach else inputs
-        return tf.nn.conv2d(padded, self.masked(), strides=1, padding="VALID") + tf.convert_to_tensor(self.bias)
+        padding = [[0, 0], [reach, 0], [reach, reach], [0, 0]] if reach else "VALID"
+        outputs = tf.nn.conv2d(inputs, self.masked(), strides=1, padding=padding)
+        return tf.nn.bias_add(outputs, tf.convert_to_tensor(self.bias))
 
     def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return (*input_shape[:-1], self.filters)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_vae.networks.conv import cropping, start_size
@@ -139,8 +140,8 @@ def resnet_decoder(
     first, *others = [int(f) for f in filters] or [0]
     if not first:
         raise ValueError("`filters` must hold at least one number: the feature maps start there. Received: none")
-    first_blocks, *other_blocks = (blocks,) * len(filters) if isinstance(blocks, int) else blocks
-    if len(other_blocks) != len(others):
+    counts = (blocks,) * len(filters) if isinstance(blocks, int | np.integer) else tuple(blocks)
+    if len(counts) != len(filters):
         raise ValueError(
             f"`blocks` must be one number, or one for each of the {len(filters)} sizes of `filters`. Received: "
             f"blocks={blocks!r}"
@@ -150,9 +151,9 @@ def resnet_decoder(
         keras.layers.Dense(int(units), activation=not_gated(activation)),
         keras.layers.Dense(math.prod(start)),
         keras.layers.Reshape(start),
-        *(ResidualBlock(activation) for _ in range(first_blocks)),
+        *(ResidualBlock(activation) for _ in range(counts[0])),
     ]
-    for f, count in zip(others, other_blocks, strict=True):
+    for f, count in zip(others, counts[1:], strict=True):
         layers += [keras.layers.Activation(activation), keras.layers.Conv2D(4 * f, 1, **_SAME), DepthToSpace()]
         layers += [ResidualBlock(activation) for _ in range(count)]
     layers += cropping(height, width, len(others))

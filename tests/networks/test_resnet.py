@@ -63,6 +63,21 @@ def test_trunks_take_and_make_any_size(shape):
     assert decoder(features).shape == (2, *shape[:2], 2)
 
 
+def blocks_of(decoder):
+    return sum(isinstance(layer, ResidualBlock) for layer in decoder.layers)
+
+
+@pytest.mark.parametrize(("blocks", "count"), [(2, 6), (np.int64(2), 6), ((1, 2, 0), 3), ([0, 0, 0], 0)], ids=str)
+def test_a_decoder_takes_one_number_of_blocks_or_one_for_each_size(blocks, count):
+    assert blocks_of(networks.resnet_decoder((8, 8, 1), [4, 3, 2], blocks, units=8)) == count
+
+
+@pytest.mark.parametrize("blocks", [(), (1, 2), (1, 1, 1, 1)], ids=str)
+def test_blocks_of_another_length_are_one_error(blocks):
+    with pytest.raises(ValueError, match=r"^`blocks` must be one number, or one for each of the 3 sizes"):
+        networks.resnet_decoder((8, 8, 1), [4, 3, 2], blocks, units=8)
+
+
 @pytest.mark.parametrize("blocks", [0, 1, 2])
 def test_trunks_count_their_parameters(blocks):
     encoder = networks.resnet_encoder([4, 3], blocks, units=8)

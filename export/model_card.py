@@ -67,6 +67,7 @@ def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, op
         "condition_dim": vae.condition_dim,
         "value_range": likelihood.mean_range and list(likelihood.mean_range),
         "likelihood": type(likelihood).__name__,
+        "is_factorized": likelihood.is_factorized,
         "prior": type(vae.prior).__name__,
         "posterior": type(vae.encoder.posterior).__name__,
         "batch_size_in_tflite": options.batch_size,

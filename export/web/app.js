@@ -15,6 +15,7 @@ const NOISE_TOLERANCE = 1e-4; // the runtime's log, sqrt and cos are not the bro
 
 const state = {
   seed: null,
+  drawn: "", // what the status line says of the samples
   samples: [], // {mean, z, label} of the grid
   range: [0, 1], // values shown darkest and brightest
   index: 0, // which sample is the current picture
@@ -122,7 +123,7 @@ const draw = newestOnly(async () => {
   const seed = readSeed();
   if (seed === null) return;
   const temperature = $("temperature").valueAsNumber;
-  if (isDrawnInTurn(card.likelihood)) await sayNow(`Drawing ${decoder.numSamples} pictures of seed ${seed}, pixel by pixel...`);
+  if (isDrawnInTurn(card)) await sayNow(`Drawing ${decoder.numSamples} pictures of seed ${seed}, pixel by pixel...`);
   const start = performance.now();
   const { mean, z } = await decoder.sample(seed, temperature, classIndex());
   const time = performance.now() - start;
@@ -133,7 +134,8 @@ const draw = newestOnly(async () => {
     label: `picture ${i + 1} of seed ${seed}`,
   }));
   state.seed = seed;
-  say(`${decoder.numSamples} pictures of seed ${seed}, drawn in ${Math.max(1, Math.round(time))} ms.`);
+  state.drawn = `${decoder.numSamples} pictures of seed ${seed}, drawn in ${Math.max(1, Math.round(time))} ms.`;
+  say(state.drawn);
   showSamples();
   await choose(state.index);
   compareNoise(seed, temperature, z);
@@ -218,12 +220,14 @@ const between = (t) => state.ends[0].z.map((value, index) => (1 - t) * value + t
 
 const showStrip = newestOnly(async () => {
   const means = [];
-  const before = $("status").textContent;
-  for (let i = 0; i < STRIP; i++) {
-    if (isDrawnInTurn(card.likelihood)) await sayNow(`Drawing the pictures between, ${i + 1} of ${STRIP}...`);
-    means.push(await decoder.decode(between(i / (STRIP - 1)), classIndex()));
+  try {
+    for (let i = 0; i < STRIP; i++) {
+      if (isDrawnInTurn(card)) await sayNow(`Drawing the pictures between, ${i + 1} of ${STRIP}...`);
+      means.push(await decoder.decode(between(i / (STRIP - 1)), classIndex()));
+    }
+  } finally {
+    if (isDrawnInTurn(card)) say(state.drawn);
   }
-  if (isDrawnInTurn(card.likelihood)) say(before);
   state.strip = means;
   paintGrid($("strip"), means, card.event_shape, state.range, STRIP);
   const text = `From ${state.ends[0].label} to ${state.ends[1].label}${classNote()}`;

@@ -21,11 +21,12 @@ export function nameOf(index, latentShape) {
   return `z[${place.join(", ")}]`;
 }
 
-/** Whether a likelihood draws a picture pixel by pixel, which takes as long as some hundred others. */
-export const isDrawnInTurn = (likelihood) => likelihood === "Autoregressive";
+/** Whether the model draws a picture pixel by pixel, which takes as long as some hundred others; older cards say nothing. */
+export const isDrawnInTurn = (card) => card.is_factorized === false;
 
 /** What is to be known of how the examples are shown, with `range` shown from darkest to brightest; often nothing. */
-export function viewNote({ event_shape: shape, value_range: bounds, likelihood }, range) {
+export function viewNote(card, range) {
+  const { event_shape: shape, value_range: bounds } = card;
   const [low, high] = range.map((value) => value.toPrecision(3));
   if (!isPicture(shape)) return `Each plot shows values from ${low} to ${high}, over the index of the value.`;
   const channels = [1, 3].includes(shape[2]) ? "" : `Of ${shape[2]} channels the first is shown, as gray.`;
@@ -35,5 +36,5 @@ export function viewNote({ event_shape: shape, value_range: bounds, likelihood }
   const drawn =
     "Each pixel is drawn given those before it. The sliders and the pictures between use one noise for all codes, which " +
     "is not that of the seed, so a picture changes there when its code is first moved.";
-  return [isDrawnInTurn(likelihood) ? drawn : "", channels, bounds ? "" : unbounded].filter(Boolean).join(" ");
+  return [isDrawnInTurn(card) ? drawn : "", channels, bounds ? "" : unbounded].filter(Boolean).join(" ");
 }

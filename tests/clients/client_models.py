@@ -19,6 +19,7 @@ from helpers import SHAPE, make_binary, make_vae
 
 import keras_vae as kv
 from export import exporter
+from export.verification import OTHER_PICTURES
 
 LOG = logging.getLogger(__name__)
 VARIABLE = "KERAS_VAE_CLIENTS"
@@ -145,6 +146,7 @@ def relative_differences(actual, expected):
     """Returns the largest difference of each picture."""
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape
+    assert np.isfinite(actual).all()
     differences = np.abs(actual - expected) / max(1.0, np.max(np.abs(expected)))
     return differences.reshape(-1, np.prod(expected.shape[-3:], dtype=int)).max(axis=1)
 
@@ -156,7 +158,7 @@ def count_others(actual, expected):
 
 def most_other_pictures(name, count):
     """Returns how many of `count` pictures of a model may be others: up to 2%, as the export allows."""
-    return count // 50 if name == "autoregressive" else 0
+    return int(OTHER_PICTURES * count) if name == "autoregressive" else 0
 
 
 def run(command, **kwargs):

@@ -12,7 +12,7 @@ from keras_vae.distributions.autoregressive import _Autoregressive, draw_in_turn
 from keras_vae.distributions.noise import Noise
 from keras_vae.distributions.sampling import draw
 from keras_vae.likelihoods.head import Likelihood, register
-from keras_vae.networks.causal import CausalNetwork, batch_of, check_causal
+from keras_vae.networks.causal import CausalNetwork, check_causal
 from keras_vae.utils.arguments import checked
 
 
@@ -124,7 +124,7 @@ class _Factors:
     def __init__(self, likelihood: Autoregressive, features: tf.Tensor) -> None:
         self._likelihood, self._features = likelihood, features
         self._head, self._network = likelihood.head, likelihood.network
-        self.batch = batch_of(features)
+        self.batch = keras.ops.shape(features)[0]
         self.event_shape = likelihood.event_shape
         self.values_in_turn = likelihood.network.values_in_turn
         self.dtype = tf.as_dtype(likelihood.event_dtype)

@@ -65,12 +65,7 @@ class CausalNetwork(Part):
             here = tf.reshape(outputs, (-1, size, outputs.shape[-1]))[:, number]
             return x + tf.one_hot(number, size) * draw(0, here)[:, None]
 
-        return tf.zeros((batch_of(features), size)), turn
-
-
-def batch_of(tensor: tf.Tensor) -> Any:
-    """Returns the size of the batch: an integer if it is known, so that files for one batch size have fixed shapes."""
-    return tf.shape(tensor)[0] if tensor.shape[0] is None else tensor.shape[0]
+        return tf.zeros((keras.ops.shape(features)[0], size)), turn
 
 
 def check_causal(network: CausalNetwork, event_shape: tuple[int, ...], features_shape: tuple[int, ...]) -> None:

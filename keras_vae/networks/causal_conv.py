@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_vae.networks.causal import CausalNetwork, Shape, batch_of
+from keras_vae.networks.causal import CausalNetwork, Shape
 from keras_vae.networks.gated import Activation, not_gated
 from keras_vae.networks.masked_conv import LineBuffer, MaskedConv2D
 from keras_vae.networks.resnet import BLOCK_SCALE
@@ -133,7 +133,7 @@ class CausalConv(CausalNetwork):
             pixels = [tf.concat(inputs, axis=-1) for inputs in given]
             return tuple(line.after(*pair) for line, *pair in zip(lines, buffers, pixels, strict=True))
 
-        return tuple(line.start(batch_of(features)) for line in lines), turn
+        return tuple(line.start(keras.ops.shape(features)[0]) for line in lines), turn
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.networks.causal import batch_of
 from keras_vae.utils.part import Part
 
 
@@ -101,7 +100,7 @@ class LineBuffer:
         if not self._length:
             return self._bias[None]
         taps = tf.concat([buffer[:, first:end] for first, end in self._runs], axis=1)
-        flat = tf.reshape(taps, (batch_of(buffer), self._before.shape[0])) * self._inside[column]
+        flat = tf.reshape(taps, (keras.ops.shape(buffer)[0], self._before.shape[0])) * self._inside[column]
         return flat @ self._before + self._bias
 
     def at(self, given: list[tf.Tensor], before: tf.Tensor | None, group: int) -> tf.Tensor:

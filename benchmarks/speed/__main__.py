@@ -1,6 +1,6 @@
 """Measures the speed of keras_vae and of its peers: the same work, in turn, several rounds in one run.
 
-python -m benchmarks.speed --peers_python=PATH      everything: about half an hour on two cores
+python -m benchmarks.speed --peers_python=PATH      everything: about three quarters of an hour on two cores
 python -m benchmarks.speed --quick --only=keras_vae   a look, in half a minute
 python -m benchmarks.speed --table                  the tables of the last run
 python -m benchmarks.speed --scaling                how our step grows with its sizes
@@ -20,7 +20,7 @@ from absl import logging
 
 from benchmarks.speed import machine, report
 from benchmarks.speed.processes import ROOT
-from benchmarks.speed.rounds import ALL, OURS, TRAINERS
+from benchmarks.speed.rounds import NETWORKS, OURS, TRAINERS
 from benchmarks.speed.summary import NotTheSameWorkError
 
 RESULTS = ROOT / "benchmarks/results"
@@ -33,7 +33,7 @@ class Settings:
 
     pythons: dict
     only: tuple[str, ...] = ()
-    networks: tuple[str, ...] = ALL
+    networks: tuple[str, ...] = NETWORKS
     rounds: int = 5
     quick: bool = False
     patience: float = 0.0
@@ -65,7 +65,7 @@ def parse(arguments) -> argparse.Namespace:
     add("--rounds", type=int, default=5, help="how often each contestant runs a block")
     add("--quick", action="store_true", help="one workload and short blocks: a look, no result")
     add("--only", default="", help=f"contestants, separated by commas, of: {', '.join(c.name for c in TRAINERS)}")
-    add("--workloads", default="", help="networks to train, separated by commas, of: dense, conv, causal; empty: all")
+    add("--networks", default="", help=f"networks to train, separated by commas, of: {', '.join(NETWORKS)}; empty: all")
     add("--sections", default=",".join(SECTIONS), help="parts to run, separated by commas")
     add("--patience", type=float, default=0.0, help="seconds to wait before each block for an idle machine")
     add("--output", type=pathlib.Path, default=RESULTS, help="folder of the results")
@@ -81,11 +81,11 @@ def make_settings(flags) -> Settings:
       ValueError: for a contestant or section that does not exist, or no rounds.
     """
     only, networks = (
-        tuple(name.strip() for name in text.split(",") if name.strip()) for text in (flags.only, flags.workloads)
+        tuple(name.strip() for name in text.split(",") if name.strip()) for text in (flags.only, flags.networks)
     )
     for flag, given, known in (
         ("only", only, [c.name for c in TRAINERS]),
-        ("workloads", networks, ALL),
+        ("networks", networks, NETWORKS),
         ("sections", flags.sections.split(","), SECTIONS),
     ):
         unknown = [name for name in given if name not in known]
@@ -101,7 +101,7 @@ def make_settings(flags) -> Settings:
         quick = dict(images=4000, epochs=1, gemm_rounds=1, gemm_seconds=0.1)
         quick |= dict(num_samples=50, num_images=20, command_rounds=0)
     rounds = min(flags.rounds, 2) if flags.quick else flags.rounds
-    return Settings(pythons, only, networks or ALL, rounds, flags.quick, flags.patience, **quick)
+    return Settings(pythons, only, networks or NETWORKS, rounds, flags.quick, flags.patience, **quick)
 
 
 def measure(settings: Settings, sections) -> dict:

@@ -30,12 +30,12 @@ class Contestant:
 
 
 OURS = "keras_vae"
-ALL = ("dense", "conv", "causal")
+NETWORKS = ("dense", "conv", "causal")
 TRAINERS = (
-    Contestant(OURS, f"{CONTESTANTS}ours:OurTrainer", ours=True, networks=ALL),
-    Contestant("PyTorch", f"{CONTESTANTS}pytorch:TorchTrainer", networks=ALL),
-    Contestant("PyTorch compiled", f"{CONTESTANTS}pytorch:CompiledTorchTrainer", networks=ALL),
-    Contestant("JAX", f"{CONTESTANTS}jax_optax:JaxTrainer", networks=ALL),
+    Contestant(OURS, f"{CONTESTANTS}ours:OurTrainer", ours=True, networks=NETWORKS),
+    Contestant("PyTorch", f"{CONTESTANTS}pytorch:TorchTrainer", networks=NETWORKS),
+    Contestant("PyTorch compiled", f"{CONTESTANTS}pytorch:CompiledTorchTrainer", networks=NETWORKS),
+    Contestant("JAX", f"{CONTESTANTS}jax_optax:JaxTrainer", networks=NETWORKS),
     Contestant("pythae", f"{CONTESTANTS}pythae_vae:PythaeTrainer", networks=("dense",)),
     Contestant("keras.io-style", f"{CONTESTANTS}keras_io:KerasTrainer", ours=True),
     Contestant("keras.io-style tuned", f"{CONTESTANTS}keras_io:TunedKerasTrainer", ours=True),

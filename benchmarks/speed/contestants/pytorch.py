@@ -72,9 +72,13 @@ class Model(nn.Module):
         mean, raw = self.stacks[0](x).chunk(2, dim=1)
         return mean, F.softplus(raw + UNIT) + MIN_SCALE
 
+    def logits(self, x, z):
+        """Returns the logits of all pixels; they depend on z alone."""
+        return self.stacks[1](z)
+
     def loss(self, x, mean, scale, z):
         """Returns -ELBO, the mean over the batch."""
-        cross_entropy = F.binary_cross_entropy_with_logits(self.stacks[1](z), x, reduction="sum")
+        cross_entropy = F.binary_cross_entropy_with_logits(self.logits(x, z), x, reduction="sum")
         kl = 0.5 * (mean.square() + scale.square() - 1).sum() - scale.log().sum()
         return (cross_entropy + kl) / len(x)
 
@@ -117,8 +121,8 @@ class CausalModel(Model):
         self.blocks = nn.ModuleList(Masked(*weights[i : i + 2]) for i in range(10, 10 + 4 * BLOCKS, 2))
         self.from_features = Masked(weights[-1])
 
-    def loss(self, x, mean, scale, z):
-        """Returns -ELBO, the mean over the batch."""
+    def logits(self, x, z):
+        """Returns the logits of all pixels, in the shape of x."""
         pixels = x.reshape(-1, 1, 28, 28)
         maps = self.features(z).reshape(-1, 28, 28, MAPS).permute(0, 3, 1, 2)
         added = self.from_features(maps).chunk(BLOCKS + 1, dim=1)
@@ -126,10 +130,7 @@ class CausalModel(Model):
         for i in range(BLOCKS):
             wide, end = self.blocks[2 * i], self.blocks[2 * i + 1]
             h = h + end(self.activation(wide(self.activation(h)) + added[i + 1]))
-        logits = F.conv2d(self.activation(h), self.head) + self.head_bias
-        cross_entropy = F.binary_cross_entropy_with_logits(logits, pixels, reduction="sum")
-        kl = 0.5 * (mean.square() + scale.square() - 1).sum() - scale.log().sum()
-        return (cross_entropy + kl) / len(x)
+        return (F.conv2d(self.activation(h), self.head) + self.head_bias).reshape(x.shape)
 
 
 class TorchTrainer(Trainer):

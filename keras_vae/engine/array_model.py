@@ -4,31 +4,28 @@ Keras's own loop dispatches each step from Python and takes each batch from `tf.
 longer than the arithmetic. Arrays are therefore fed in blocks of steps, each one loop inside one graph.
 """
 
-import contextlib
 import functools
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.engine.block_steps import accept_blocks, block_size, has_convolutions
+from keras_vae.engine.block_steps import block_size
+from keras_vae.engine.compiled_steps import CompiledSteps
 from keras_vae.engine.feeds import make_feed, make_validation_feed
 from keras_vae.engine.fit_arguments import acts_on_batches, check_counts, check_fit, num_training_examples
 from keras_vae.engine.inputs import checked_examples, inputs_of
-from keras_vae.engine.keras_compat import EVALUATION_WITHIN_FIT, BuiltBefore, restored_epoch
+from keras_vae.engine.keras_compat import EVALUATION_WITHIN_FIT, restored_epoch
 from keras_vae.engine.losses_of_calls import adds_losses
 from keras_vae.engine.streams import check_end, checked_stream, is_stream, one_error
 from keras_vae.engine.threads import Turn, one_at_a_time
 from keras_vae.utils.arguments import checked
 
-# With fewer steps than this, XLA takes more seconds to compile than it saves.
-MIN_STEPS_FOR_XLA = 2000
 
-
-class ArrayModel(BuiltBefore):
+class ArrayModel(CompiledSteps):
     """A `keras.Model` whose `fit` and `evaluate` take arrays and `Examples` in blocks.
 
     A subclass implements `train_step`, `test_step` and `check_data(examples, name)`, where `name` is what y is called
@@ -37,17 +34,12 @@ class ArrayModel(BuiltBefore):
     saved with the model, so that the order and the draws of the data continue where they were.
     """
 
-    train_function: Any
-    test_function: Any
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         options = {"initializer": "zeros", "dtype": "int64", "trainable": False, "aggregation": "only_first_replica"}
         self.train_steps = self.add_weight(name="train_steps", shape=(), **options)
         self.under_strategy = tf.distribute.has_strategy()
-        self._auto_jit = self._auto_blocks = True
-        self._functions: dict[tuple, tuple] = {}
-        self._first_epoch: Callable[[], int] | None = None
+        self._auto_blocks = True
         self.turn = Turn()
 
     @checked
@@ -62,7 +54,7 @@ class ArrayModel(BuiltBefore):
         Args:
           optimizer: Keras optimizer or its name.
           jit_compile: True, False or "auto". "auto" uses XLA for arrays if there are enough steps to pay for the
-            compilation and no convolutions; for other data Keras chooses.
+            compilation and no convolutions, with which it compiles silu and gelu alone; for other data Keras chooses.
           **kwargs: further arguments of `keras.Model.compile`, apart from `loss` and `metrics`, which the model has of
             its own. Without `steps_per_execution`, `fit` on arrays takes up to 64 steps at once and then calls Keras's
             callbacks. If one of your own callbacks has a method for batches, it takes each step by itself.
@@ -242,57 +234,9 @@ class ArrayModel(BuiltBefore):
         check_counts(batch_size=kwargs.get("batch_size"), steps=kwargs.get("steps"))
         return super().predict(x if is_stream(x) else inputs_of(self, x), **kwargs)
 
-    def renew_steps(self) -> None:
-        """Makes Keras trace the compiled steps anew, after an attribute that they have read was changed."""
-        self._functions = {}
-        for name in ("train", "test"):
-            if getattr(self, f"{name}_function") is not None:
-                getattr(self, f"make_{name}_function")(force=True)
-
-    def make_train_function(self, force: bool = False) -> Callable:
-        if self.train_function is None or force:
-            super().make_train_function(force=True)
-            train = accept_blocks(self, self.train_function, self.train_step)
-
-            def train_function(iterator):
-                # The first epoch is settled here, as the step counts `train_steps` while the data set reads it.
-                if self._first_epoch is not None:
-                    self._first_epoch()
-                    self._first_epoch = None
-                return train(iterator)
-
-            self.train_function = train_function
-        return self.train_function
-
-    def make_test_function(self, force: bool = False) -> Callable:
-        if self.test_function is None or force:
-            super().make_test_function(force=True)
-            self.test_function = accept_blocks(self, self.test_function, self.test_step)
-        return self.test_function
-
     def _block_size(self, examples, batch_size, steps):
         if self.run_eagerly or self.under_strategy or adds_losses(self):
             return 1
         if not self._auto_blocks:
             return self.steps_per_execution
         return block_size(4 * batch_size * int(np.prod(examples.event_shape)), steps)
-
-    @contextlib.contextmanager
-    def _blocks(self, size, num_steps):
-        """Within this context an execution of Keras is `size` steps, and XLA is on if `num_steps` are worth it."""
-        before = self.steps_per_execution, self.jit_compile
-        jit_compile = self.jit_compile
-        if self._auto_jit and not self.run_eagerly and not self.under_strategy:
-            jit_compile = num_steps >= MIN_STEPS_FOR_XLA and not has_convolutions(self)
-        try:
-            self._set_execution(size, jit_compile)
-            yield
-        finally:
-            self._set_execution(*before)
-
-    def _set_execution(self, steps_per_execution, jit_compile):
-        # The traced functions of each setting are kept, so that a second `fit` need not compile again.
-        key = self.steps_per_execution, self.jit_compile
-        self._functions[key] = self.train_function, self.test_function
-        self.steps_per_execution, self.jit_compile = steps_per_execution, jit_compile
-        self.train_function, self.test_function = self._functions.get((steps_per_execution, jit_compile), (None, None))

@@ -4,12 +4,14 @@ A block of batches runs as one loop inside one graph; under a distribution strat
 step. The logs of a block are those of its last step, as with Keras's `steps_per_execution`.
 """
 
+import contextlib
 from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from keras_vae.data.examples import Block
+from keras_vae.engine.fused_activations import fused_activations
 from keras_vae.engine.keras_compat import layers_of
 
 MAX_BLOCK_STEPS = 64
@@ -28,15 +30,18 @@ def returns_metrics(step_function: Callable) -> Callable:
     return step_function
 
 
-def accept_blocks(model: keras.Model, keras_function: Callable, step_function: Callable) -> Callable:
+def accept_blocks(
+    model: keras.Model, keras_function: Callable, step_function: Callable, fuses_activations: bool = False
+) -> Callable:
     """Returns a train or test function for Keras that also accepts iterators over blocks and over replicas.
 
     Args:
       model: the model that is trained or tested.
       keras_function: the function that Keras made for all other iterators, iterator -> logs.
       step_function: `train_step` or `test_step` of the model.
+      fuses_activations: whether the activations in blocks are compiled, each by itself.
     """
-    run_block = tf.function(_block_runner(model, step_function), jit_compile=model.jit_compile)
+    run_block = tf.function(_block_runner(model, step_function, fuses_activations), jit_compile=model.jit_compile)
     run_replicas = _replica_runner(model, step_function)
     if not model.run_eagerly:
         run_replicas = tf.function(run_replicas)
@@ -51,12 +56,13 @@ def accept_blocks(model: keras.Model, keras_function: Callable, step_function: C
     return function
 
 
-def _block_runner(model, step_function):
+def _block_runner(model, step_function, fuses_activations):
     @tf.autograph.experimental.do_not_convert
     def run(block):
         def step(i):
             x, *rest = tf.nest.map_structure(lambda stacked: stacked[i], block.batches)
-            return step_function((tf.cast(x, model.event_dtype), *rest))
+            with fused_activations(model) if fuses_activations else contextlib.nullcontext():
+                return step_function((tf.cast(x, model.event_dtype), *rest))
 
         if getattr(step_function, "returns_metrics", False):
             tf.while_loop(lambda i: i < block.count, lambda i: (step(i), i + 1)[1:], (tf.constant(0),))

@@ -22,7 +22,7 @@ from small_runs import LONG, SETTINGS
 
 from export import exporter
 from keras_vae.data.sources import folder
-from keras_vae.engine import array_model
+from keras_vae.engine import compiled_steps
 from keras_vae.engine.keras_compat import averages_of
 from keras_vae.runs import build, checkpoints, evaluate, optimizer, tables, training
 from keras_vae.runs.config import Config
@@ -215,7 +215,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(stopped, whole, 
 @pytest.mark.slow
 def test_a_part_of_a_run_is_compiled_as_the_whole(here, monkeypatch):
     # 12 epochs of 8 steps pay for XLA, the 5 that are left would not.
-    monkeypatch.setattr(array_model, "MIN_STEPS_FOR_XLA", 80)
+    monkeypatch.setattr(compiled_steps, "MIN_STEPS_FOR_XLA", 80)
     whole = training.run(dataclasses.replace(SETTINGS, run_dir="whole"))
     interrupted(monkeypatch, 7)
     assert_same_run(training.run(SETTINGS, resume=True), whole)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, NoiseSource
+from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, NoiseSource, Tempered
 from keras_vae.distributions.sampling import draw, mean
 
 
@@ -19,12 +19,14 @@ class Factors(Protocol):
       event_shape: shape of one x.
       values_in_turn: number of values that are drawn in one turn.
       dtype: type of x.
+      has_mean: whether the conditionals have means.
     """
 
     batch: Any
     event_shape: tuple[int, ...]
     values_in_turn: int
     dtype: Any
+    has_mean: bool
 
     def conditional(self, x: tf.Tensor) -> tfd.Distribution:
         """Returns all p(x_i | x_<i) for x `(batch, *event_shape)`, as one factorized distribution over x."""
@@ -51,7 +53,8 @@ class _Autoregressive(tfd.Distribution):
     """p(x) = prod_i p(x_i | x_<i).
 
     The mean is a sum over all x and has no closed form. `mean()` returns the means of the conditionals at one draw,
-    whose noise is the same for each row; `keras_vae.sampling.mean` takes noise of one's own.
+    whose noise is the same for each row; `keras_vae.sampling.mean` takes noise of one's own. If x are names, which have
+    no mean, it returns the most probable value given those taken before, one after the other.
 
     Args:
       factors: the conditionals.
@@ -89,6 +92,8 @@ class _Autoregressive(tfd.Distribution):
 
 @mean.register(_Autoregressive)
 def _(distribution, noise):
+    if not distribution.factors.has_mean:
+        return draw(distribution, Tempered(noise, 0.0))
     return distribution.factors.conditional(draw(distribution, noise)).mean()
 
 

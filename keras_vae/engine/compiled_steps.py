@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from keras_vae.engine.block_steps import accept_blocks, has_convolutions
+from keras_vae.engine.block_steps import accept_blocks, gains_from_xla, has_convolutions
 from keras_vae.engine.keras_compat import BuiltBefore
 
 # With fewer steps than this, XLA takes more seconds to compile than it saves.
@@ -61,9 +61,8 @@ class CompiledSteps(BuiltBefore):
         before = self._execution
         jit_compile, fuses_activations = self.jit_compile, False
         if self._auto_jit and not self.run_eagerly and not self.under_strategy:
-            convolutions = has_convolutions(self)
-            jit_compile = num_steps >= MIN_STEPS_FOR_XLA and not convolutions
-            fuses_activations = num_steps >= MIN_STEPS_FOR_FUSED_ACTIVATIONS and convolutions
+            jit_compile = num_steps >= MIN_STEPS_FOR_XLA and gains_from_xla(self)
+            fuses_activations = num_steps >= MIN_STEPS_FOR_FUSED_ACTIVATIONS and has_convolutions(self)
         try:
             self._set_execution(size, jit_compile, fuses_activations)
             yield

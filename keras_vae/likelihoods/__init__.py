@@ -5,6 +5,7 @@ from keras_vae.likelihoods.binary import Bernoulli, ContinuousBernoulli
 from keras_vae.likelihoods.head import Likelihood
 from keras_vae.likelihoods.levels import Categorical, DiscretizedLogisticMixture
 from keras_vae.likelihoods.scaled import Gaussian, Laplace
+from keras_vae.likelihoods.tokens import Tokens
 
 __all__ = [
     "Autoregressive",
@@ -15,4 +16,5 @@ __all__ = [
     "Gaussian",
     "Laplace",
     "Likelihood",
+    "Tokens",
 ]

@@ -68,15 +68,18 @@ class Autoregressive(Likelihood):
         self.head.build(outputs.shape)
         with tf.init_scope():
             features_shape: Any = tuple(input_shape[1:])
-            check_causal(self.network, self.event_shape, features_shape)
+            check_causal(self.network, self.event_shape, features_shape, self._num_categories())
             try:
                 draw(self.head.distribution(tf.zeros((1, *self.event_shape, self.num_parameters))), Noise(0))
             except TypeError as error:
                 raise ValueError(f"`head` must have a distribution that can be drawn: {error}") from error
         keras.layers.Layer.build(self, input_shape)
 
-    def call(self, features: tf.Tensor) -> tfd.Distribution:
-        return _Autoregressive(_Factors(self, features))
+    def _num_categories(self):
+        return int(self.support[1]) + 1 if self.event_dtype == "int32" and self.support[1] < 2**31 else None
+
+    def call(self, features: tf.Tensor, training: bool | None = None) -> tfd.Distribution:
+        return _Autoregressive(_Factors(self, features, training))
 
     def initial_parameters(self, mean: np.ndarray) -> np.ndarray:
         return self.head.initial_parameters(mean)
@@ -92,6 +95,9 @@ class Autoregressive(Likelihood):
 
     def in_support(self, x: tf.Tensor) -> tf.Tensor:
         return self.head.in_support(x)
+
+    def trimmed(self, x: tf.Tensor) -> tf.Tensor:
+        return self.head.trimmed(x)
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
@@ -109,6 +115,8 @@ class Autoregressive(Likelihood):
 # What a model knows of a likelihood is known of its head.
 _OF_HEAD = (
     "event_dtype",
+    "has_mean",
+    "has_lengths",
     "is_density",
     "support",
     "mean_range",
@@ -121,22 +129,23 @@ _OF_HEAD = (
 class _Factors:
     """The conditionals of a likelihood for the features of some z, see `keras_vae.distributions.autoregressive`."""
 
-    def __init__(self, likelihood: Autoregressive, features: tf.Tensor) -> None:
-        self._likelihood, self._features = likelihood, features
+    def __init__(self, likelihood: Autoregressive, features: tf.Tensor, training: bool | None = False) -> None:
+        self._likelihood, self._features, self._training = likelihood, features, training
         self._head, self._network = likelihood.head, likelihood.network
         self.batch = keras.ops.shape(features)[0]
         self.event_shape = likelihood.event_shape
         self.values_in_turn = likelihood.network.values_in_turn
         self.dtype = tf.as_dtype(likelihood.event_dtype)
+        self.has_mean = likelihood.has_mean
 
     def conditional(self, x: tf.Tensor) -> tfd.Distribution:
-        return self._head(self._network(self._centered(x), self._features))
+        return self._head(self._network(self._centered(x), self._features, training=self._training))
 
     def template(self) -> tfd.Distribution:
         return self._head.distribution(tf.zeros((self.batch, *self.event_shape, self._head.num_parameters)))
 
     def drawn(self, noise: Sequence[tf.Tensor], temperature: Any) -> tf.Tensor:
-        return self._likelihood._draw(self._features, noise, temperature)
+        return self._head.complete(self._likelihood._draw(self._features, noise, temperature))
 
     def drawing(self) -> tuple[Any, Callable]:
         state, turn = self._network.drawing(self._features)

@@ -62,9 +62,14 @@ class Likelihood(Part):
     learns_scale = False
     # Whether the values of x are independent given z.
     is_factorized = True
+    # Whether p(x|z) has a mean. Without one, its most probable value stands in the place of a mean.
+    has_mean = True
+    # Whether examples have a length of their own, so that `trimmed` leaves values out.
+    has_lengths = False
     # Whether features are those of a causal network, `(batch, *event_shape, width)`. All values then share one
-    # projection, and each has a bias of its own.
+    # projection, and each has a bias of its own if `biases_each_value`.
     projects_each_value = False
+    biases_each_value = True
 
     @checked
     def __init__(self, event_shape: Shape, *, kernel_size: PositiveInt = 3, **kwargs: Any) -> None:
@@ -102,7 +107,8 @@ class Likelihood(Part):
         if self.projects_each_value:
             self._projection = keras.layers.Dense(self.num_parameters, use_bias=False, **options)
             self._projection.build((None, input_shape[-1]))
-            shape = (*self.event_shape, self.num_parameters)
+            values = self.event_shape if self.biases_each_value else [1] * len(self.event_shape)
+            shape = (*values, self.num_parameters)
             self._bias = self.add_weight(name="bias", shape=shape, initializer="zeros", dtype="float32", autocast=False)
         elif self._is_map:
             filters = self.event_shape[-1] * self.num_parameters
@@ -131,7 +137,7 @@ class Likelihood(Part):
           features: outputs of a causal network at that value, `(batch, width)`.
           number: number of the value, an int32 scalar.
         """
-        bias = tf.reshape(self._bias, (-1, self.num_parameters))[number]
+        bias = tf.reshape(self._bias, (-1, self.num_parameters))[number if self.biases_each_value else 0]
         return self._projection(tf.cast(features, tf.float32)) + bias
 
     def adapt(self, mean: np.ndarray) -> None:
@@ -159,6 +165,14 @@ class Likelihood(Part):
             variable is not trained.
         """
         return []
+
+    def complete(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns a draw whose values were drawn one after the other as a draw of the whole x."""
+        return x
+
+    def trimmed(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns a batch of x, in a training step or an evaluation, without values at its end that cost nothing."""
+        return x
 
     def validate(self, x: np.ndarray) -> None:
         """Raises `ValueError` if `x` holds a value that is not finite or lies outside `support`."""

@@ -1,5 +1,6 @@
 """Importance-weighted estimates of log p(x), in chunks of bounded memory."""
 
+import functools
 import math
 from typing import Any
 
@@ -9,7 +10,7 @@ import tensorflow as tf
 
 from keras_vae.data.examples import Examples
 from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, as_word
-from keras_vae.engine.block_steps import has_convolutions
+from keras_vae.engine.block_steps import gains_from_xla
 from keras_vae.objectives import log_weight
 from keras_vae.utils import checks
 
@@ -50,12 +51,14 @@ class ImportanceSampler:
         return np.concatenate(elbos), np.concatenate(bounds)
 
     def _function(self, num_decodes):
-        jit_compile = num_decodes >= MIN_DECODES_FOR_XLA and not has_convolutions(self._vae)
+        jit_compile = num_decodes >= MIN_DECODES_FOR_XLA and gains_from_xla(self._vae)
         if jit_compile not in self._functions:
-            self._functions[jit_compile] = tf.function(self._compute, jit_compile=jit_compile, autograph=False)
+            compute = functools.partial(self._compute, trims=not jit_compile)
+            self._functions[jit_compile] = tf.function(compute, jit_compile=jit_compile, autograph=False)
         return self._functions[jit_compile]
 
-    def _compute(self, x, condition, seed, batch_number, num_chunks, chunk):
+    def _compute(self, x, condition, seed, batch_number, num_chunks, chunk, trims):
+        x = self._vae.decoder.likelihood.trimmed(x) if trims else x
         batch = self._vae.encode_batch(x, condition)
 
         def step(i, mean, log_sum):

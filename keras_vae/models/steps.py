@@ -98,6 +98,8 @@ class Steps(ArrayModel):
     def _loss(self, data, noise, training):
         """Returns this replica's share of the loss, and a function that updates the metrics (outside the tape)."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if not self.jit_compile:  # XLA knows no shape that changes from step to step
+            x = self.decoder.likelihood.trimmed(tf.cast(x, self.event_dtype))
         condition = self.as_condition(y) if self.condition_dim is not None else None
         step = self.train_steps
         weight = tf.ones(tf.shape(x)[:1]) if weight is None else tf.cast(weight, tf.float32)
@@ -137,4 +139,4 @@ def _repeated(tensor: Any, copies: int) -> Any:
     # The copies get an axis of their own first, because at a free batch size TFLite's converter takes a `tf.tile` along
     # the batch for a broadcast.
     tiled = tf.tile(tensor[None], [copies] + [1] * tensor.shape.rank)
-    return tf.reshape(tiled, (-1, *tensor.shape[1:]))
+    return tf.reshape(tiled, (-1, *keras.ops.shape(tensor)[1:]))

@@ -1,21 +1,26 @@
 """Trunks, the networks of encoders and decoders: tensor -> features. Any Keras layer or model may take their place.
 
-`MADE` and `CausalConv` are no trunks: they see of each value only the values before it, in autoregressive flows and
-likelihoods.
+`MADE`, `CausalConv`, `CausalGRU` and `CausalTransformer` are no trunks: they see of each value only the values before
+it, in autoregressive flows and likelihoods.
 """
 
 from keras_vae.networks.causal import CausalNetwork
+from keras_vae.networks.causal_attention import CausalTransformer
 from keras_vae.networks.causal_conv import CausalConv
+from keras_vae.networks.causal_recurrent import CausalGRU
 from keras_vae.networks.conv import conv_decoder, conv_encoder
 from keras_vae.networks.examples import cvae_decoder, cvae_encoder, tfp_decoder, tfp_encoder
 from keras_vae.networks.made import MADE
 from keras_vae.networks.mlp import mlp
 from keras_vae.networks.resnet import resnet_decoder, resnet_encoder
+from keras_vae.networks.sequence import sequence_encoder
 
 __all__ = [
     "MADE",
     "CausalConv",
+    "CausalGRU",
     "CausalNetwork",
+    "CausalTransformer",
     "conv_decoder",
     "conv_encoder",
     "cvae_decoder",
@@ -23,6 +28,7 @@ __all__ = [
     "mlp",
     "resnet_decoder",
     "resnet_encoder",
+    "sequence_encoder",
     "tfp_decoder",
     "tfp_encoder",
 ]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -26,9 +26,11 @@ class CausalNetwork(Part):
 
     Attributes:
       event_shape: shape of one x, known once the network is built.
+      x_dtype: the type of x as the network sees it, "float32" or "int32".
       values_in_turn: number of consecutive values that one turn of `drawing` draws; it divides that of all values.
     """
 
+    x_dtype: Literal["float32", "int32"] = "float32"
     values_in_turn = 1
 
     def build(self, x_shape: Shape, features_shape: Shape) -> None:
@@ -39,11 +41,12 @@ class CausalNetwork(Part):
         """Returns the outputs at all values.
 
         Args:
-          x: float32 `(batch, *event_shape)`.
+          x: float32 `(batch, *event_shape)`, or int32 if the likelihood takes integers. Of texts it may be the first
+            places alone.
           features: features of z, `(batch, ...)`.
 
         Returns:
-          A tensor `(batch, *event_shape, width)`.
+          A tensor `(batch, *event_shape, width)`, or as many places as x has.
         """
         raise NotImplementedError
 
@@ -63,12 +66,17 @@ class CausalNetwork(Part):
         def turn(x, number, draw):
             outputs = self(tf.reshape(x, (-1, *self.event_shape)), features)
             here = tf.reshape(outputs, (-1, size, outputs.shape[-1]))[:, number]
-            return x + tf.one_hot(number, size) * draw(0, here)[:, None]
+            return x + tf.one_hot(number, size, dtype=x.dtype) * draw(0, here)[:, None]
 
-        return tf.zeros((keras.ops.shape(features)[0], size)), turn
+        return tf.zeros((keras.ops.shape(features)[0], size), self.x_dtype), turn
 
 
-def check_causal(network: CausalNetwork, event_shape: tuple[int, ...], features_shape: tuple[int, ...]) -> None:
+def check_causal(
+    network: CausalNetwork,
+    event_shape: tuple[int, ...],
+    features_shape: tuple[int, ...],
+    num_categories: int | None = None,
+) -> None:
     """Raises `ValueError` if an output of the network at value i changes with x from value i on.
 
     x is changed from value j on, for all j, or for `MAX_CHECKS` of them if x has more values, and the outputs up to j
@@ -78,9 +86,13 @@ def check_causal(network: CausalNetwork, event_shape: tuple[int, ...], features_
       network: the network, built.
       event_shape: shape of one x.
       features_shape: shape of the features of one example.
+      num_categories: number of values that x may have, if they are the integers from 0 on; None if x is real.
     """
     size, random = math.prod(event_shape), np.random.default_rng(0)
     first, other = random.normal(size=(2, size)).astype(np.float32)
+    if num_categories is not None:
+        first = random.integers(num_categories, size=size, dtype=np.int32)
+        other = (first + random.integers(1, num_categories, size=size, dtype=np.int32)) % num_categories
     features = random.normal(size=(1, *features_shape)).astype(np.float32)
     starts = np.unique(np.linspace(0, size - 1, min(size, MAX_CHECKS)).astype(int))
     expected = _outputs(network, first[None], features, event_shape)

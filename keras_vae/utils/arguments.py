@@ -169,6 +169,8 @@ NonNegativeFloat = Annotated[
 Fraction = Annotated[
     float, Kind("a number between 0 and 1", "numbers between 0 and 1", lambda v: is_float(v) and 0 < v < 1)
 ]
+Share = Annotated[float, Kind("a number in [0, 1]", "numbers in [0, 1]", lambda v: is_float(v) and 0 <= v <= 1)]
+
 # NumPy and scikit-learn take a `Seed`, `keras_vae.noise` takes a `NoiseSeed`, which may be negative.
 Seed = Annotated[int, Kind("an integer in [0, 2**32)", "seeds", lambda v: is_int(v) and 0 <= v < 2**32)]
 NoiseSeed = Annotated[

@@ -1,0 +1,131 @@
+"""`likelihoods.Tokens`: the probabilities of texts, their end, and their draws."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from texts import NETWORKS, all_texts, make_text_vae
+
+import keras_vae as kv
+from keras_vae.distributions.tokens import _Tokens
+
+
+def log_softmax(logits):
+    shifted = logits - logits.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
+@pytest.mark.parametrize("network", [None, *NETWORKS])
+def test_the_probabilities_of_all_texts_sum_to_one(network):
+    x, vae = all_texts(), make_text_vae(network=network)
+    assert len(x) == 1 + 2 + 4 + 8
+    z = np.full((len(x), 2), 0.7, np.float32)
+    assert np.exp(vae.decode(z).log_prob(x).numpy().astype(np.float64)).sum() == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("network", [None, *NETWORKS])
+def test_draws_have_the_probabilities_of_the_density(network):
+    x, vae, count = all_texts(), make_text_vae(network=network), 20_000
+    z = np.full((count, 2), -0.4, np.float32)
+    drawn = kv.sampling.draw(vae.decode(z), kv.noise.Noise(3)).numpy()
+    seen = np.array([(drawn == text).all(axis=1).mean() for text in x])
+    expected = np.exp(vae.decode(z[: len(x)]).log_prob(x).numpy())
+    assert seen.sum() == pytest.approx(1.0)
+    assert (np.abs(seen - expected) < 4 * np.sqrt(expected * (1 - expected) / count)).all()
+
+
+def test_places_after_the_end_cost_nothing():
+    logits = np.random.default_rng(0).normal(size=(2, 4, 3)).astype(np.float32)
+    x = np.array([[2, 0, 0, 0], [1, 2, 1, 2]])
+    places = log_softmax(logits.astype(np.float64))
+    expected = [places[0, 0, 2] + places[0, 1, 0], sum(places[1, i, token] for i, token in enumerate(x[1]))]
+    np.testing.assert_allclose(_Tokens(tf.constant(logits)).log_prob(x), expected, rtol=1e-6)
+    assert _Tokens(tf.constant(logits)).log_prob([1, 0, 1, 0]).numpy().tolist() == [-np.inf, -np.inf]
+
+
+def test_temperature_is_that_of_the_softmax_and_zero_takes_the_most_probable_token():
+    logits, count = np.array([0.3, 1.0, -0.5], np.float32), 40_000
+    distribution = _Tokens(tf.tile(tf.constant(logits)[None, None], [count, 1, 1]))
+    for temperature in (0.5, 1.0, 2.0):
+        noise = kv.noise.Tempered(kv.noise.Noise(1), temperature)
+        seen = np.bincount(kv.sampling.draw(distribution, noise).numpy().ravel(), minlength=3) / count
+        expected = np.exp(log_softmax(logits.astype(np.float64) / temperature))
+        assert (np.abs(seen - expected) < 4 * np.sqrt(expected * (1 - expected) / count)).all(), temperature
+    coldest = kv.sampling.draw(distribution, kv.noise.Tempered(kv.noise.Noise(1), 0.0)).numpy()
+    assert (coldest == 1).all()
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_place_of_a_mean_is_taken_by_greedy_decoding(network):
+    vae = make_text_vae(4, 5, network)
+    z, _ = vae.sample_latent(20, seed=3)
+    texts, conditional = vae.decode(z).mean().numpy(), vae.decode(z).factors.conditional
+    best = np.argmax(conditional(texts).logits, axis=-1)
+    before_the_end = np.cumsum(texts == 0, axis=1) - (texts == 0) == 0
+    np.testing.assert_array_equal(texts[before_the_end], best[before_the_end])
+    assert not texts[~before_the_end].any()
+    np.testing.assert_array_equal(vae.sample(20, seed=3), texts)
+    x = all_texts(4, 5)[:9]
+    np.testing.assert_array_equal(vae.reconstruct(x), vae.decode(kv.sampling.center(vae.encode(x))).mean())
+
+
+@pytest.mark.parametrize("objective", [kv.objectives.ELBO(), kv.objectives.IWAE(3)], ids=lambda o: type(o).__name__)
+def test_it_trains_and_is_kept_in_a_file(objective, tmp_path):
+    x = np.repeat(all_texts(4, 3)[[3, 8, 17]], 20, axis=0)
+    network = NETWORKS["gru"](3, word_dropout=0.2)
+    vae = make_text_vae(4, 3, network, stir=0.0, objective=objective)
+    vae.adapt(x)
+    vae.compile(keras.optimizers.Adam(2e-2))
+    losses = vae.fit(x, batch_size=20, epochs=20, verbose=0, validation_data=x).history["val_loss"]
+    # Three texts of equal frequency have log 3 nats.
+    assert np.log(3) - 0.1 < losses[-1] < 1.6 < losses[0]
+    vae.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    np.testing.assert_allclose(loaded.log_prob(x[::20], 5), vae.log_prob(x[::20], 5), rtol=1e-5)
+    np.testing.assert_array_equal(loaded.sample(9, seed=1, output="sample"), vae.sample(9, seed=1, output="sample"))
+
+
+def test_trimmed_batches_give_the_same_numbers_as_whole_ones():
+    x = all_texts(3, 3)
+    short = np.pad(x, [(0, 0), (0, 5)])
+    vae = make_text_vae(8, 3, "transformer")
+    vae.compile(jit_compile=True)  # XLA does not trim
+    whole = vae.evaluate(short, batch_size=15, verbose=0, return_dict=True)
+    vae.compile(jit_compile=False)
+    for name, value in vae.evaluate(short, batch_size=15, verbose=0, return_dict=True).items():
+        assert value == pytest.approx(whole[name], rel=1e-5), name
+    z = np.zeros((len(x), 2), np.float32)
+    trimmed = vae.decoder.likelihood.trimmed(tf.constant(short[:7]))
+    assert trimmed.shape == (7, 3)  # texts of up to two tokens, and the end
+    np.testing.assert_allclose(vae.decode(z[:7]).log_prob(trimmed), vae.decode(z[:7]).log_prob(short[:7]), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        ([[1, 2, 3]], "must hold tokens from 0 to 2.*from 1 to 3"),
+        ([[1, -1, 0]], "must hold tokens from 0 to 2.*from -1 to 1"),
+        ([[1, 0, 0], [0, 0, 2]], "token 0 alone after the first 0.*1 texts that go on, the first of them at row 1"),
+        ([[1.5, 0, 0]], "must be integers"),
+        ([[1, 2]], r"must have shape \(batch, 3\)"),
+    ],
+)
+def test_wrong_tokens_are_one_error(x, words):
+    vae = make_text_vae()
+    vae.compile()
+    with pytest.raises(ValueError, match=words):
+        vae.fit(np.array(x), verbose=0)
+    streamed = tf.data.Dataset.from_tensor_slices(np.array(x)).batch(len(x))
+    with pytest.raises(ValueError, match=words):
+        vae.fit(streamed, verbose=0)
+
+
+def test_wrong_arguments_are_one_error():
+    with pytest.raises(ValueError, match="`vocabulary_size` must be at least 2"):
+        kv.likelihoods.Tokens(4, 1)
+    with pytest.raises(ValueError, match="`max_length` must be a positive integer"):
+        kv.likelihoods.Tokens(0, 4)
+    with pytest.raises(ValueError, match="`units` must be a multiple of num_heads"):
+        kv.networks.CausalTransformer(5, units=9, num_heads=4)
+    with pytest.raises(ValueError, match=r"`word_dropout` must be a number in \[0, 1\]"):
+        kv.networks.CausalGRU(5, word_dropout=1.5)

@@ -13,10 +13,12 @@ NETWORKS = {
 }
 
 
-def make_text_vae(max_length=3, size=3, network="gru", latent_dim=2, stir=0.4, **options):
+def make_text_vae(max_length=3, size=3, network="gru", latent_dim=2, stir=0.4, tokenizer=None, **options):
     """Returns a model of texts with noise on all its weights; `network` is None for independent tokens."""
     keras.utils.set_random_seed(0)
-    likelihood = kv.likelihoods.Tokens(max_length, size)
+    if tokenizer is not None:
+        max_length, size = tokenizer.max_length, tokenizer.size
+    likelihood = kv.likelihoods.Tokens(max_length, size, tokenizer)
     if network is not None:
         network = NETWORKS[network](size) if isinstance(network, str) else network
         likelihood = kv.likelihoods.Autoregressive(likelihood, network)

@@ -1,10 +1,12 @@
 """Data sets: `load` turns a name, folder or file into training, validation and test examples in memory.
 
-`Examples` holds the examples of one split and says how they are presented to a model.
+`Examples` holds the examples of one split and says how they are presented to a model. `Tokenizer` makes
+tokens of texts.
 """
 
 from keras_vae.data.examples import BINARIZATIONS, Examples
 from keras_vae.data.loading import Dataset, load
 from keras_vae.data.presentation import binarize, dequantize
+from keras_vae.data.tokenizer import Tokenizer
 
-__all__ = ["BINARIZATIONS", "Dataset", "Examples", "binarize", "dequantize", "load"]
+__all__ = ["BINARIZATIONS", "Dataset", "Examples", "Tokenizer", "binarize", "dequantize", "load"]

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.data.containers import as_numbers
+from keras_vae.data.order import epoch_order
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import ArrayLike, NonNegativeInt, PositiveFloat, PositiveInt, checked
 
@@ -166,6 +167,7 @@ class Examples:
         seed: NonNegativeInt = 0,
         initial_epoch: NonNegativeInt | Callable = 0,
         rows: range | None = None,
+        lengths: np.ndarray | None = None,
     ) -> tf.data.Dataset:
         """Returns an endless data set of batches; an epoch has `ceil(len / batch_size)`.
 
@@ -179,12 +181,13 @@ class Examples:
           initial_epoch: the epoch to start with, or a function that returns it, which is called for the first batch.
           rows: which rows of each batch to return, for one worker of several; None returns all. They are equal to the
             bit to these rows of the whole batch; rows past its end are examples of weight 0.
+          lengths: length of each example `(count,)`; a shuffled epoch then makes batches of about one length.
 
         Returns:
           Elements `(x, y, weight)`: examples `(batch_size, ...)` of type `dtype`; labels `(batch_size, ...)`, or `()`
           when there are none; float32 `(batch_size,)`.
         """
-        steps = self._steps(batch_size, 1, shuffle, seed, initial_epoch, rows)
+        steps = self._steps(batch_size, 1, shuffle, seed, initial_epoch, lengths, rows)
         batches = steps.map(lambda batch, _: (tf.cast(batch[0], self.dtype), *batch[1:]))
         return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
@@ -196,13 +199,14 @@ class Examples:
         shuffle: bool = True,
         seed: NonNegativeInt = 0,
         initial_epoch: NonNegativeInt | Callable = 0,
+        lengths: np.ndarray | None = None,
     ) -> tf.data.Dataset:
         """Returns the batches of `batches` stacked to a `Block` of `block_size`, in which Bernoulli draws are bool."""
-        steps = self._steps(batch_size, block_size, shuffle, seed, initial_epoch)
+        steps = self._steps(batch_size, block_size, shuffle, seed, initial_epoch, lengths)
         stacked = steps.batch(block_size, drop_remainder=True)
         return stacked.map(lambda batches, real: Block(batches, tf.reduce_sum(real))).prefetch(2)
 
-    def _steps(self, batch_size, multiple, shuffle, seed, initial_epoch, rows=None):
+    def _steps(self, batch_size, multiple, shuffle, seed, initial_epoch, lengths, rows=None):
         """Returns elements `(batch, real)`; an epoch is filled up to a multiple of `multiple` steps with `real = 0`."""
         steps = -(-len(self) // checks.positive_int("batch_size", batch_size))
         padded_steps = -(-steps // checks.positive_int("block_size", multiple)) * multiple
@@ -219,9 +223,7 @@ class Examples:
         # TensorFlow never frees the function of a `numpy_function`, so this one must not refer to the data.
         def plan(epoch):
             epoch = epoch + first()
-            order = np.arange(num_examples)
-            if shuffle:
-                np.random.default_rng((seed, int(epoch))).shuffle(order)
+            order = epoch_order(num_examples, shuffle, seed, int(epoch), batch_size, lengths)
             count = padded_steps * batch_size
             index = np.resize(order, count)  # the end is filled up with examples from the start
             real = (np.arange(count) < num_examples).reshape(padded_steps, batch_size)

@@ -6,9 +6,8 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_vae.distributions.sampling import draw, full_shape, mean
+from keras_vae.utils.tokens import END
 
-# The token that ends a text. The places after it hold it too.
-END = 0
 # A temperature of 0 would divide by 0. At this one a token is drawn that is not the most probable one only if the
 # logits of the two differ by less than about 1e-5.
 _MIN_TEMPERATURE = 1e-6

@@ -23,13 +23,14 @@ def make_feed(
 ) -> tuple[Any, int]:
     """Returns a data set of batches, or of blocks of `size` steps, without an end, and its steps an epoch."""
     steps, seed = -(-len(examples) // batch_size), model.seed % 2**32
+    lengths = model.lengths_of(examples) if shuffle else None
     if model.under_strategy:
         if adds_losses(model):
             check_no_padding(len(examples), batch_size, model.distribute_strategy.num_replicas_in_sync)
 
         def of_worker(context):
             rows, size = strategies.rows_of(context, batch_size)
-            batches = examples.batches(batch_size, shuffle, seed, initial_epoch, rows)
+            batches = examples.batches(batch_size, shuffle, seed, initial_epoch, rows, lengths)
             batches = batches.rebatch(size, drop_remainder=True).prefetch(2)
             # Workers ask one another before each step whether there is a next batch, unless the data set is known
             # to be endless.
@@ -37,9 +38,9 @@ def make_feed(
 
         return model.distribute_strategy.distribute_datasets_from_function(of_worker), steps
     if size == 1:
-        batches = examples.batches(batch_size, shuffle, seed, initial_epoch)
+        batches = examples.batches(batch_size, shuffle, seed, initial_epoch, lengths=lengths)
         return without_padding(batches, len(examples), batch_size) if adds_losses(model) else batches, steps
-    return examples.blocks(batch_size, size, shuffle, seed, initial_epoch), steps
+    return examples.blocks(batch_size, size, shuffle, seed, initial_epoch, lengths), steps
 
 
 @one_error

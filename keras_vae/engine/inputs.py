@@ -10,6 +10,7 @@ import numpy as np
 from keras_vae.data.containers import as_numbers, is_real
 from keras_vae.data.examples import Examples
 from keras_vae.engine.conditions import check_condition
+from keras_vae.utils.arguments import is_text
 
 
 def as_examples(x: Any, y: Any = None, sample_weight: Any = None, names: tuple[str, str] = ("x", "y")) -> Examples:
@@ -65,6 +66,7 @@ def checked_examples(model: keras.Model, x: Any, y: Any = None, sample_weight: A
     Raises:
       ValueError: if something does not fit, with the name of the argument.
     """
+    x = encoded(model, x)
     if is_pair(model, x):
         x, y = separated(model, x, y)
     elif model.condition_dim is None:
@@ -75,6 +77,11 @@ def checked_examples(model: keras.Model, x: Any, y: Any = None, sample_weight: A
     examples = presented(as_examples(x, y, sample_weight, ("x", name)), model.event_dtype)
     model.check_data(examples, name)
     return examples
+
+
+def encoded(model: keras.Model, x: Any) -> Any:
+    """Returns the tokens of x if it is a text or several and the model has a tokenizer, and x otherwise."""
+    return x if model.tokenizer is None or not is_text(x) else model.tokenizer.encode(x)
 
 
 def presented(examples: Examples, dtype: Literal["float32", "int32"]) -> Examples:
@@ -106,6 +113,7 @@ def inputs_of(model: keras.Model, x: Any) -> Any:
     Raises:
       ValueError: if it is no array of numbers, or the condition is missing.
     """
+    x = encoded(model, x)
     if is_pair(model, x):
         x, condition = separated(model, x)
     else:

@@ -99,6 +99,9 @@ class Autoregressive(Likelihood):
     def trimmed(self, x: tf.Tensor) -> tf.Tensor:
         return self.head.trimmed(x)
 
+    def lengths(self, x: np.ndarray) -> np.ndarray:
+        return self.head.lengths(x)
+
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         head = serialize(self.head)
@@ -117,6 +120,7 @@ _OF_HEAD = (
     "event_dtype",
     "has_mean",
     "has_lengths",
+    "tokenizer",
     "is_density",
     "support",
     "mean_range",

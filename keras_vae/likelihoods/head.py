@@ -64,6 +64,8 @@ class Likelihood(Part):
     is_factorized = True
     # Whether p(x|z) has a mean. Without one, its most probable value stands in the place of a mean.
     has_mean = True
+    # What turns texts into x, a `keras_vae.data.Tokenizer`; None if x are no texts.
+    tokenizer: Any = None
     # Whether examples have a length of their own, so that `trimmed` leaves values out.
     has_lengths = False
     # Whether features are those of a causal network, `(batch, *event_shape, width)`. All values then share one
@@ -173,6 +175,10 @@ class Likelihood(Part):
     def trimmed(self, x: tf.Tensor) -> tf.Tensor:
         """Returns a batch of x, in a training step or an evaluation, without values at its end that cost nothing."""
         return x
+
+    def lengths(self, x: np.ndarray) -> np.ndarray:
+        """Returns how many places `trimmed` would leave of each x by itself, `(count,)`."""
+        return np.full(len(x), x.shape[1])
 
     def validate(self, x: np.ndarray) -> None:
         """Raises `ValueError` if `x` holds a value that is not finite or lies outside `support`."""

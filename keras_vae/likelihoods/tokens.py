@@ -1,14 +1,17 @@
 """The likelihood of a text, which is a row of tokens with an end."""
 
-from typing import Any
+from typing import Any, Self
 
+import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from keras_vae.distributions.tokens import END, _Tokens, complete, ended_before
+from keras_vae.data.tokenizer import Tokenizer
+from keras_vae.distributions.tokens import _Tokens, complete, ended_before
 from keras_vae.likelihoods.head import Likelihood, register
 from keras_vae.utils.arguments import PositiveInt, checked
+from keras_vae.utils.tokens import END
 
 
 @register
@@ -24,11 +27,13 @@ class Tokens(Likelihood):
     place; inside `Autoregressive` they take the most probable token given those taken before (greedy decoding).
 
     Args:
-      max_length: number of tokens of the longest text, a positive integer.
-      vocabulary_size: number of different tokens, the end among them; at least 2.
+      max_length: number of tokens of the longest text, a positive integer; None is that of the tokenizer.
+      vocabulary_size: number of different tokens, the end among them, at least 2; None is that of the tokenizer.
+      tokenizer: `keras_vae.data.Tokenizer`, with which a model takes strings wherever it takes x, and
+        `VAE.generate` returns them; None for a model of tokens alone.
 
     Raises:
-      ValueError: if an argument is out of range.
+      ValueError: if an argument is out of range, or is not that of the tokenizer.
     """
 
     event_dtype = "int32"
@@ -39,10 +44,18 @@ class Tokens(Likelihood):
     validates_each_value = True
 
     @checked
-    def __init__(self, max_length: PositiveInt, vocabulary_size: PositiveInt, **kwargs: Any) -> None:
-        super().__init__((int(max_length),), **kwargs)
-        self.max_length, self.vocabulary_size = int(max_length), int(vocabulary_size)
-        if vocabulary_size < 2:
+    def __init__(
+        self,
+        max_length: PositiveInt | None = None,
+        vocabulary_size: PositiveInt | None = None,
+        tokenizer: Tokenizer | None = None,
+        **kwargs: Any,
+    ) -> None:
+        max_length = _size("max_length", max_length, tokenizer.max_length if tokenizer else None)
+        super().__init__((max_length,), **kwargs)
+        self.max_length, self.tokenizer = max_length, tokenizer
+        self.vocabulary_size = _size("vocabulary_size", vocabulary_size, tokenizer.size if tokenizer else None)
+        if self.vocabulary_size < 2:
             raise ValueError(
                 f"`vocabulary_size` must be at least 2, the end and one other. Received: {vocabulary_size!r}"
             )
@@ -69,6 +82,9 @@ class Tokens(Likelihood):
         longest = tf.reduce_max(tf.reduce_sum(tf.cast(~ended_before(x), tf.int32), axis=-1))
         return x[:, :longest]
 
+    def lengths(self, x: np.ndarray) -> np.ndarray:
+        return np.minimum((x != END).sum(axis=1) + 1, x.shape[1])
+
     def validate(self, x: np.ndarray) -> None:
         low, high = int(np.min(x)), int(np.max(x))
         if low < 0 or high >= self.vocabulary_size:
@@ -93,4 +109,20 @@ class Tokens(Likelihood):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["event_shape"]
-        return {**config, "max_length": self.max_length, "vocabulary_size": self.vocabulary_size}
+        own = {"max_length": self.max_length, "vocabulary_size": self.vocabulary_size}
+        tokenizer = self.tokenizer and keras.saving.serialize_keras_object(self.tokenizer)
+        return {**config, **own, "tokenizer": tokenizer}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        tokenizer = config["tokenizer"] and keras.saving.deserialize_keras_object(config["tokenizer"])
+        return cls(**{**config, "tokenizer": tokenizer})
+
+
+def _size(name: str, given: int | None, of_tokenizer: int | None) -> int:
+    size = of_tokenizer if given is None else given
+    if size is None:
+        raise ValueError(f"`{name}` must be a positive integer if there is no tokenizer. Received: {name}=None")
+    if of_tokenizer not in (None, size):
+        raise ValueError(f"`{name}` must be that of the tokenizer, {of_tokenizer}. Received: {name}={given}")
+    return int(size)

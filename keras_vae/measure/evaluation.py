@@ -7,18 +7,18 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.data.examples import Examples
-from keras_vae.engine.inputs import as_examples, checked_examples
+from keras_vae.engine.inputs import as_examples, checked_examples, encoded
 from keras_vae.models.codes import batches, posterior_centers
 from keras_vae.models.vae import VAE
 from keras_vae.objectives.terms import kl_per_dimension
-from keras_vae.utils.arguments import ArrayLike, NoiseSeed, PositiveInt, checked
+from keras_vae.utils.arguments import ArrayLike, NoiseSeed, PositiveInt, Texts, checked
 from keras_vae.utils.statistics import ACTIVE_VARIANCE, standard_error
 
 
 @checked
 def evaluate(
     vae: VAE,
-    data: Examples | ArrayLike,
+    data: Examples | ArrayLike | Texts,
     num_importance_samples: PositiveInt = 500,
     seed: NoiseSeed = 0,
     condition: ArrayLike | None = None,
@@ -125,14 +125,14 @@ def _is_binary(examples):
 
 
 @checked
-def mean_kl_per_dimension(vae: VAE, data: Examples | ArrayLike) -> list[float] | None:
+def mean_kl_per_dimension(vae: VAE, data: Examples | ArrayLike | Texts) -> list[float] | None:
     """Returns KL(q(z_d|x) || p(z_d)) of each value of z, mean over examples, or None if q or p do not factorize.
 
     A z with places is flattened, row by row.
     """
     if not vae.encoder.posterior.has_density:
         return None
-    examples = as_examples(data, names=("data", "y"))
+    examples = as_examples(encoded(vae, data), names=("data", "y"))
     try:
         parts = [
             kl_per_dimension(vae.encode(x, c), vae.prior_distribution(c)).numpy() for x, c in batches(vae, examples)
@@ -143,9 +143,9 @@ def mean_kl_per_dimension(vae: VAE, data: Examples | ArrayLike) -> list[float] |
 
 
 @checked
-def reconstruction_error(vae: VAE, data: Examples | ArrayLike) -> float:
+def reconstruction_error(vae: VAE, data: Examples | ArrayLike | Texts) -> float:
     """Returns the squared distance of x from its reconstruction, summed over the values of x, mean over examples."""
-    examples = as_examples(data, names=("data", "y"))
+    examples = as_examples(encoded(vae, data), names=("data", "y"))
     pairs = ((tf.cast(x, tf.float32), vae.reconstruct(x, c)) for x, c in batches(vae, examples))
     squares = [tf.math.squared_difference(x, tf.cast(mean, tf.float32)).numpy() for x, mean in pairs]
     return float(np.concatenate(squares).reshape(len(examples), -1).sum(axis=1).mean(dtype=np.float64))

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from keras_vae.data.examples import Examples
 from keras_vae.distributions.sampling import center
-from keras_vae.engine.inputs import as_examples, presented
+from keras_vae.engine.inputs import as_examples, encoded, presented
 from keras_vae.models.vae import VAE
-from keras_vae.utils.arguments import ArrayLike, checked
+from keras_vae.utils.arguments import ArrayLike, Texts, checked
 
 BATCH_SIZE = 1000
 
@@ -25,7 +25,7 @@ def batches(vae: VAE, examples: Examples) -> Iterator[tuple]:
 
 
 @checked
-def posterior_centers(vae: VAE, data: Examples | ArrayLike) -> np.ndarray:
+def posterior_centers(vae: VAE, data: Examples | ArrayLike | Texts) -> np.ndarray:
     """Returns the center of q(z|x) of each example, `(count, *latent_shape)`, which is the mean for a Gaussian."""
-    examples = as_examples(data, names=("data", "y"))
+    examples = as_examples(encoded(vae, data), names=("data", "y"))
     return np.concatenate([center(vae.encode(x, c)).numpy() for x, c in batches(vae, examples)])

@@ -35,20 +35,24 @@ class ImportanceSampler:
         checks.positive_int("num_samples", num_samples)
         values: np.ndarray = examples.numpy(seed)
         labels: Any = examples.labels
+        # Examples of about one length are computed together.
+        lengths = self._vae.lengths_of(examples)
+        order = np.arange(len(values)) if lengths is None else np.argsort(lengths, kind="stable")
         batch_size = min(BATCH_SIZE, len(values))
         chunk = max(size for size in range(1, min(num_samples, CHUNK) + 1) if num_samples % size == 0)
         compute = self._function(len(values) * num_samples)
         results = []
         for number, start in enumerate(range(0, len(values), batch_size)):
             # The last batch is filled up, so that all batches have the compiled shape.
-            index = np.minimum(np.arange(start, start + batch_size), len(values) - 1)
+            index = order[np.minimum(np.arange(start, start + batch_size), len(values) - 1)]
             condition = None if self._vae.condition_dim is None else self._vae.as_condition(labels[index])
             means = compute(
                 tf.constant(values[index]), condition, as_word(seed), tf.constant(number), num_samples // chunk, chunk
             )
             results.append([mean.numpy()[: len(values) - start] for mean in means])
-        elbos, bounds = zip(*results, strict=True)
-        return np.concatenate(elbos), np.concatenate(bounds)
+        of_order = np.concatenate(results, axis=1)
+        elbos, bounds = of_order[:, np.argsort(order)]
+        return elbos, bounds
 
     def _function(self, num_decodes):
         jit_compile = num_decodes >= MIN_DECODES_FOR_XLA and gains_from_xla(self._vae)

@@ -13,16 +13,16 @@ from keras_vae.data.examples import Examples
 from keras_vae.distributions.noise import Noise, NoiseSource, Tempered
 from keras_vae.distributions.sampling import draw, draw_rows, mean
 from keras_vae.engine.conditions import for_samples
-from keras_vae.engine.inputs import check_whole, checked_examples
+from keras_vae.engine.inputs import check_whole, checked_examples, encoded
 from keras_vae.utils import checks
-from keras_vae.utils.arguments import ArrayLike, NoiseSeed, NonNegativeFloat, NumberOrArray, PositiveInt, checked
+from keras_vae.utils.arguments import ArrayLike, NoiseSeed, NonNegativeFloat, NumberOrArray, PositiveInt, Texts, checked
 
 
 class Inference(keras.Model):
     """Mixin of a model with `encoder`, `decoder`, `prior` and their shapes."""
 
     def _as_tensor(self, x):
-        x = as_tensor("x", x.numpy() if isinstance(x, Examples) else x)
+        x = as_tensor("x", x.numpy() if isinstance(x, Examples) else encoded(self, x))
         if self.event_dtype == "int32" and x.dtype.is_floating and not tf.is_symbolic_tensor(x):
             check_whole(x.numpy())
         x = tf.cast(x, self.event_dtype)
@@ -45,7 +45,7 @@ class Inference(keras.Model):
         return self.prior(self.encoder, None if self.prior.condition_dim is None else self.as_condition(condition))
 
     @checked
-    def encode(self, x: Examples | ArrayLike, condition: ArrayLike | None = None) -> tfd.Distribution:
+    def encode(self, x: Examples | ArrayLike | Texts, condition: ArrayLike | None = None) -> tfd.Distribution:
         """Returns q(z|x) for x `(batch, *event_shape)`, a distribution over `latent_shape`."""
         return self.encoder(self._as_tensor(x), self.as_condition(condition), training=False)
 
@@ -59,7 +59,7 @@ class Inference(keras.Model):
         return self.decoder(tf.cast(z, tf.float32), self.as_condition(condition), training=False)
 
     @checked
-    def reconstruct(self, x: Examples | ArrayLike, condition: ArrayLike | None = None) -> tf.Tensor:
+    def reconstruct(self, x: Examples | ArrayLike | Texts, condition: ArrayLike | None = None) -> tf.Tensor:
         """Returns the mean of p(x|z) at the center of q(z|x), `(batch, *event_shape)`."""
         return self(self._as_tensor(x), condition, training=False)
 
@@ -93,6 +93,51 @@ class Inference(keras.Model):
         return mean(likelihood, noise) if output == "mean" else draw(likelihood, noise)
 
     @checked
+    def generate(
+        self,
+        num_samples: PositiveInt = 1,
+        seed: NoiseSeed | tf.Tensor | tf.Variable | None = None,
+        temperature: NonNegativeFloat | tf.Tensor | tf.Variable = 1.0,
+        token_temperature: NonNegativeFloat | tf.Tensor | tf.Variable = 1.0,
+        condition: NumberOrArray | None = None,
+    ) -> list[str]:
+        """Draws texts: z from the prior, and the tokens of a text from p(x|z).
+
+        At `token_temperature` 1 these are the texts of `sample(num_samples, seed, temperature, "sample")`.
+
+        Args:
+          num_samples: number of texts, a positive integer.
+          seed: as for `sample`.
+          temperature: factor on the noise of the prior, at least 0.
+          token_temperature: T of at least 0, with which the tokens have the probabilities softmax(logits / T); 0 takes
+            the most probable token each time.
+          condition: as for `sample`.
+
+        Raises:
+          ValueError: if the model has no tokenizer.
+        """
+        tokenizer = self._needs_tokenizer("generate")
+        if not tf.is_tensor(token_temperature):
+            checks.nonnegative_float("token_temperature", token_temperature)
+        z, noise = self.sample_latent(num_samples, seed, temperature, condition)
+        texts = self.decode(z, for_samples(condition, num_samples))
+        return tokenizer.decode(draw(texts, Tempered(noise, token_temperature)))
+
+    @checked
+    def texts_of(self, z: ArrayLike, condition: ArrayLike | None = None) -> list[str]:
+        """Returns the most probable texts of z `(batch, *latent_shape)`, token by token, as `decode(z).mean()` does.
+
+        Raises:
+          ValueError: if the model has no tokenizer.
+        """
+        return self._needs_tokenizer("texts_of").decode(self.decode(z, condition).mean())
+
+    def _needs_tokenizer(self, method):
+        if self.tokenizer is None:
+            raise ValueError(f"`{method}` needs a likelihood of texts with a tokenizer: Tokens(tokenizer=...)")
+        return self.tokenizer
+
+    @checked
     def sample_latent(
         self,
         num_samples: PositiveInt = 1,
@@ -114,7 +159,7 @@ class Inference(keras.Model):
     @checked
     def log_prob(
         self,
-        x: Examples | ArrayLike,
+        x: Examples | ArrayLike | Texts,
         num_samples: PositiveInt = 500,
         seed: NoiseSeed = 0,
         condition: ArrayLike | None = None,
@@ -139,7 +184,7 @@ class Inference(keras.Model):
     @checked
     def bounds(
         self,
-        x: Examples | ArrayLike,
+        x: Examples | ArrayLike | Texts,
         num_samples: PositiveInt = 500,
         seed: NoiseSeed = 0,
         condition: ArrayLike | None = None,

@@ -5,16 +5,18 @@ import random
 from typing import Any, Literal, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from keras_vae import objectives
 from keras_vae.data.examples import Examples
+from keras_vae.data.tokenizer import Tokenizer
 from keras_vae.distributions.sampling import center
 from keras_vae.engine.conditions import as_condition, check_condition
 from keras_vae.engine.finite import weights_are_finite
 from keras_vae.engine.frozen_layers import freeze_new_layers, frozen_layers, set_frozen_layers
-from keras_vae.engine.inputs import as_examples, presented
+from keras_vae.engine.inputs import as_examples, encoded, presented
 from keras_vae.engine.keras_compat import layers_of
 from keras_vae.engine.keras_files import KerasFiles
 from keras_vae.engine.streams import is_stream
@@ -27,7 +29,7 @@ from keras_vae.models.steps import Steps
 from keras_vae.objectives.objective import Objective
 from keras_vae.objectives.schedules import Schedule
 from keras_vae.priors import Prior, StandardNormal
-from keras_vae.utils.arguments import ArrayLike, NoiseSeed, NonNegativeFloat, checked
+from keras_vae.utils.arguments import ArrayLike, NoiseSeed, NonNegativeFloat, Texts, checked
 from keras_vae.utils.environment import check_precision
 
 
@@ -94,6 +96,11 @@ class VAE(Settings, Inference, KerasFiles, Steps):
     def event_dtype(self) -> Literal["float32", "int32"]:
         """The type of x, to which the model casts what it is given: the one that the likelihood takes."""
         return self.decoder.likelihood.event_dtype
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """What turns texts into x and back, that of the likelihood; None in a model of other data."""
+        return self.decoder.likelihood.tokenizer
 
     def _check_parts(self, objective):
         if self.prior.latent_shape != self.latent_shape:
@@ -190,7 +197,7 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         )
 
     @checked
-    def adapt(self, data: Examples | ArrayLike) -> None:
+    def adapt(self, data: Examples | ArrayLike | Texts) -> None:
         """Starts the model from the training data: the encoder's input, output bias, learned scales, pseudo-inputs.
 
         Calling it before `fit` is optional; Keras's preprocessing layers have a method of the same name. `data` is an
@@ -198,7 +205,7 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         """
         if is_stream(data):
             raise ValueError(f"`data` must be an array or `Examples`. Received: {type(data).__name__}")
-        examples = presented(as_examples(data, names=("data", "y")), self.event_dtype)
+        examples = presented(as_examples(encoded(self, data), names=("data", "y")), self.event_dtype)
         self._check_values(examples)
         if self.event_dtype == "float32":
             # A mean of integers, which may be names of categories, is nothing to subtract from them.
@@ -225,6 +232,11 @@ class VAE(Settings, Inference, KerasFiles, Steps):
             )
         likelihood = self.decoder.likelihood
         likelihood.validate(examples.numpy() if likelihood.validates_each_value else examples.limits())
+
+    def lengths_of(self, examples: Examples) -> np.ndarray | None:
+        """Returns the length of each example `(count,)`, or None if all have one length."""
+        likelihood = self.decoder.likelihood
+        return likelihood.lengths(examples.numpy()) if likelihood.has_lengths else None
 
     def as_condition(self, condition: Any) -> tf.Tensor | None:
         """Returns a condition as float `(batch, condition_dim)`: class numbers `(batch,)` become one-hot."""

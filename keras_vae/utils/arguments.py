@@ -79,6 +79,18 @@ def is_array(value: Any) -> bool:
     return is_numeric(value) and getattr(value, "shape", None) != ()
 
 
+def is_text(value: Any) -> bool:
+    """Whether a value is a text or several: a string, or a list, an array, a column or a tensor of strings."""
+    if isinstance(value, str | bytes):
+        return True
+    if isinstance(value, list | tuple):
+        return bool(value) and all(isinstance(text, str | bytes) for text in value)
+    dtype = getattr(value, "dtype", None)
+    if getattr(dtype, "kind", "") == "O":
+        return getattr(value, "ndim", 0) == 1 and bool(len(value)) and all(isinstance(text, str) for text in value)
+    return str(getattr(dtype, "name", "")).startswith("str")
+
+
 def is_path(value: Any) -> bool:
     """Whether a value is text that is not empty, or a path of `pathlib`."""
     return isinstance(value, os.PathLike) or (isinstance(value, str) and value != "")
@@ -177,6 +189,7 @@ NoiseSeed = Annotated[
     int, Kind("an integer in [-2**31, 2**32)", "seeds", lambda v: is_int(v) and -(2**31) <= v < 2**32)
 ]
 ArrayLike = Annotated[Any, Kind("an array of at least one number", "arrays of numbers", is_array)]
+Texts = Annotated[Any, Kind("a list of strings", "lists of strings", is_text)]
 # An argument of this kind is one number for all examples, or an array with a number for each.
 NumberOrArray = Annotated[
     Any,

@@ -129,3 +129,65 @@ def test_wrong_arguments_are_one_error():
         kv.networks.CausalTransformer(5, units=9, num_heads=4)
     with pytest.raises(ValueError, match=r"`word_dropout` must be a number in \[0, 1\]"):
         kv.networks.CausalGRU(5, word_dropout=1.5)
+
+
+TEXTS = ["a cat", "a dog", "the cat", "the dog", "no", ""] * 8
+
+
+def make_speaking_vae(**options):
+    tokenizer = kv.data.Tokenizer.of(TEXTS)
+    return make_text_vae(network=NETWORKS["gru"](tokenizer.size), tokenizer=tokenizer, **options)
+
+
+def test_a_model_with_a_tokenizer_takes_texts_wherever_it_takes_x(tmp_path):
+    vae = make_speaking_vae(stir=0.0)
+    tokens = vae.tokenizer.encode(TEXTS)
+    vae.adapt(TEXTS)
+    vae.compile(keras.optimizers.Adam(2e-2))
+    vae.fit(TEXTS, batch_size=16, epochs=3, verbose=0, validation_data=(TEXTS[:6],))
+    assert vae.evaluate(TEXTS, verbose=0) == vae.evaluate(tokens, verbose=0)
+    np.testing.assert_array_equal(vae.log_prob(TEXTS, 5), vae.log_prob(tokens, 5))
+    np.testing.assert_array_equal(vae.encode(TEXTS[:2]).mean(), vae.encode(tokens[:2]).mean())
+    np.testing.assert_array_equal(vae.reconstruct(TEXTS[0]), vae.reconstruct(tokens[:1]))
+    np.testing.assert_array_equal(vae.predict(TEXTS, verbose=0), vae.predict(tokens, verbose=0))
+    assert kv.measure.evaluate(vae, TEXTS, 5) == kv.measure.evaluate(vae, tokens, 5)
+    np.testing.assert_array_equal(kv.measure.posterior_centers(vae, TEXTS), kv.measure.posterior_centers(vae, tokens))
+    vae.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    assert loaded.generate(9, seed=7) == vae.generate(9, seed=7)
+
+
+def test_generated_texts_are_samples_at_two_temperatures():
+    vae = make_speaking_vae()
+    texts = vae.generate(20, seed=7)
+    assert texts == vae.tokenizer.decode(vae.sample(20, seed=7, output="sample"))
+    assert len(set(texts)) > 10
+    assert vae.generate(20, seed=7, token_temperature=0.0) == vae.tokenizer.decode(vae.sample(20, seed=7))
+    assert len(set(vae.generate(20, seed=7, temperature=0.0, token_temperature=0.0))) == 1
+    z, _ = vae.sample_latent(20, seed=7)
+    assert vae.texts_of(z) == vae.generate(20, seed=7, token_temperature=0.0)
+
+
+def test_a_model_without_a_tokenizer_says_so():
+    vae = make_text_vae()
+    for call in (vae.generate, lambda: vae.texts_of(np.zeros((1, 2)))):
+        with pytest.raises(ValueError, match=r"needs a likelihood of texts with a tokenizer: Tokens\(tokenizer=...\)"):
+            call()
+    with pytest.raises(ValueError, match=r"`x` must be an array of real numbers: .* Received: x of text"):
+        vae.fit(["a text"], verbose=0)
+    with pytest.raises(ValueError, match="`token_temperature` must be a number of at least 0"):
+        make_speaking_vae().generate(token_temperature=-1.0)
+    with pytest.raises(ValueError, match=r"`max_length` must be that of the tokenizer, 2. Received: max_length=3"):
+        kv.likelihoods.Tokens(3, tokenizer=kv.data.Tokenizer(["a"], max_length=2))
+    with pytest.raises(ValueError, match="`vocabulary_size` must be a positive integer if there is no tokenizer"):
+        kv.likelihoods.Tokens(3)
+
+
+def test_batches_of_about_one_length_train_to_the_loss_of_any():
+    x = np.pad(np.repeat(all_texts(4, 3), 4, axis=0), [(0, 0), (0, 8)])
+    vae = make_text_vae(12, 3)
+    lengths = vae.lengths_of(kv.data.Examples(x))
+    np.testing.assert_array_equal(lengths, np.minimum((x > 0).sum(axis=1) + 1, 12))
+    vae.compile(keras.optimizers.SGD(1e-9))
+    seen = vae.fit(x, batch_size=31, epochs=20, verbose=0).history["loss"]
+    assert np.mean(seen) == pytest.approx(-vae.bounds(x, 50)[0].mean(), abs=4 * np.std(seen) / np.sqrt(20))

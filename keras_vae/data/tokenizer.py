@@ -1,0 +1,135 @@
+"""`Tokenizer`: texts -> rows of tokens, and back."""
+
+import collections
+import itertools
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_vae.utils.arguments import ArrayLike, PositiveInt, Texts, checked
+from keras_vae.utils.tokens import END
+
+SEPARATORS = {"characters": "", "words": " "}
+# What a token outside of the vocabulary is decoded to.
+_UNKNOWN = {"characters": "\N{REPLACEMENT CHARACTER}", "words": "<unk>"}
+
+
+@keras.saving.register_keras_serializable(package="keras_vae.data")
+class Tokenizer:
+    """Turns texts into rows of tokens `(count, max_length)`, and back.
+
+    Token 0 ends a text and fills the row; token 1 stands for what is not in the vocabulary. Texts of more than
+    `max_length` tokens are cut. The work is done by `keras.layers.TextVectorization`.
+
+    Args:
+      vocabulary: the characters or words that have tokens of their own, from token 2 on.
+      tokens: "characters", or "words", which white space separates.
+      max_length: number of tokens in a row, a positive integer.
+
+    >>> tokenizer = Tokenizer(["a", "b"], max_length=4)
+    >>> tokenizer.encode(["ab", "abcab"])
+    array([[2, 3, 0, 0],
+           [2, 3, 1, 2]], dtype=int32)
+    >>> tokenizer.decode([[2, 3, 0, 0]])
+    ['ab']
+    """
+
+    @checked
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        tokens: Literal["characters", "words"] = "characters",
+        max_length: PositiveInt = 64,
+    ) -> None:
+        self.vocabulary, self.tokens, self.max_length = tuple(vocabulary), tokens, int(max_length)
+        if not self.vocabulary:
+            raise ValueError("`vocabulary` must hold at least one character or word. Received: none")
+        if len(set(self.vocabulary)) < len(self.vocabulary):
+            raise ValueError("`vocabulary` must hold each character or word once. Received: some of them twice")
+        self._layer = _layer(tokens, vocabulary=list(self.vocabulary))
+        self._names = np.array(["", _UNKNOWN[tokens], *self.vocabulary], object)
+
+    @classmethod
+    @checked
+    def of(
+        cls,
+        texts: Texts,
+        tokens: Literal["characters", "words"] = "characters",
+        max_length: PositiveInt | None = None,
+        max_vocabulary: PositiveInt | None = None,
+    ) -> "Tokenizer":
+        """Returns a tokenizer with the vocabulary of some texts, the most frequent first.
+
+        Args:
+          texts: list of strings.
+          tokens: "characters" or "words".
+          max_length: number of tokens in a row; None is the length of the longest of the texts.
+          max_vocabulary: number of characters or words that get a token; None is all that occur.
+
+        Raises:
+          ValueError: if the texts hold nothing.
+        """
+        # The layer's own `adapt` takes a hundred times as long as this.
+        rows = [_split(text, tokens) for text in _strings(texts)]
+        counts = collections.Counter(itertools.chain.from_iterable(rows))
+        if not counts:
+            raise ValueError(f"`texts` must hold {tokens}. Received: {len(rows)} texts without any")
+        # Those of equal frequency are sorted, so that the order of the texts does not matter.
+        vocabulary = sorted(counts, key=lambda name: (-counts[name], name))[:max_vocabulary]
+        return cls(vocabulary, tokens, max_length or max(map(len, rows)))
+
+    @property
+    def size(self) -> int:
+        """Number of different tokens, the end and the unknown among them."""
+        return len(self._names)
+
+    @checked
+    def encode(self, texts: Texts) -> np.ndarray:
+        """Returns tokens int32 `(count, max_length)` of a list of strings; a single string is a list of one."""
+        rows = self._layer(tf.constant(_strings(texts))).to_tensor(END, shape=(None, self.max_length))
+        return rows.numpy().astype(np.int32)
+
+    def lengths(self, texts: Texts) -> np.ndarray:
+        """Returns the number of tokens of each text, uncut, `(count,)`."""
+        return np.array([len(_split(text, self.tokens)) for text in _strings(texts)])
+
+    @checked
+    def decode(self, tokens: ArrayLike) -> list[str]:
+        """Returns the texts of tokens `(count, length)`."""
+        rows = np.asarray(tokens)
+        if rows.ndim != 2:
+            raise ValueError(f"`tokens` must have shape (count, length). Received: tokens with shape {rows.shape}")
+        if rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= self.size:
+            raise ValueError(
+                f"`tokens` must be integers from 0 to {self.size - 1}. Received: tokens from {rows.min()} to "
+                f"{rows.max()}"
+            )
+        lengths = (np.cumsum(rows == END, axis=1) == 0).sum(axis=1)
+        words = (self._names[row[:length]] for row, length in zip(rows, lengths, strict=True))
+        return [SEPARATORS[self.tokens].join(row) for row in words]
+
+    def get_config(self) -> dict[str, Any]:
+        return {"vocabulary": list(self.vocabulary), "tokens": self.tokens, "max_length": self.max_length}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Tokenizer":
+        return cls(**config)
+
+
+def _layer(tokens, **options):
+    split = {"characters": "character", "words": "whitespace"}[tokens]
+    return keras.layers.TextVectorization(standardize=None, split=split, ragged=True, **options)
+
+
+def _split(text, tokens):
+    return text.split() if tokens == "words" else text
+
+
+def _strings(texts):
+    """Returns the texts as a list of `str`."""
+    texts = texts.numpy() if isinstance(texts, tf.Tensor) else texts
+    texts = [texts] if isinstance(texts, str | bytes) else list(texts)
+    return [text.decode() if isinstance(text, bytes) else str(text) for text in texts]

@@ -4,9 +4,11 @@
 tokens of texts.
 """
 
+from keras_vae.data.dataset import Dataset
 from keras_vae.data.examples import BINARIZATIONS, Examples
-from keras_vae.data.loading import Dataset, load
+from keras_vae.data.loading import load
+from keras_vae.data.loading_texts import load_texts
 from keras_vae.data.presentation import binarize, dequantize
 from keras_vae.data.tokenizer import Tokenizer
 
-__all__ = ["BINARIZATIONS", "Dataset", "Examples", "Tokenizer", "binarize", "dequantize", "load"]
+__all__ = ["BINARIZATIONS", "Dataset", "Examples", "Tokenizer", "binarize", "dequantize", "load", "load_texts"]

@@ -1,13 +1,14 @@
 """`load`: a name, folder or file -> a `Dataset` of three disjoint splits in memory."""
 
-import dataclasses
 import os
 import pathlib
 from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from keras_vae.data.dataset import Dataset
 from keras_vae.data.examples import Examples
+from keras_vae.data.loading_texts import is_texts, load_texts
 from keras_vae.data.presentation import binarize, dequantize
 from keras_vae.data.sources import arrays, digits, folder, idx, mnist, pictures, prepared
 from keras_vae.data.sources.sprites import CATEGORICAL_FACTORS, FACTOR_NAMES, sprites
@@ -25,8 +26,8 @@ from keras_vae.utils.arguments import (
 )
 
 POSSIBLE = (
-    "'mnist', 'sprites', 'digits', a folder of images, a folder of IDX files, an .npy or .npz file, or the name of a "
-    "prepared data set of tensorflow-datasets"
+    "'mnist', 'sprites', 'digits', 'sentences', a folder of images, a folder of IDX files, an .npy or .npz file, a "
+    "file or folder of texts, or the name of a prepared data set of tensorflow-datasets"
 )
 
 
@@ -42,63 +43,6 @@ ImageSize = Annotated[
         kind_of(PositiveInt | tuple[PositiveInt, PositiveInt]).accepts,
     ),
 ]
-
-
-@checked
-@dataclasses.dataclass(frozen=True)
-class Dataset:
-    """Three disjoint sets of examples.
-
-    Attributes:
-      name: the name, folder or file that `load` was given.
-      train: examples to fit; with dynamic binarization each presentation is a fresh draw.
-      validation: examples to choose settings by, cut from the training set if the source has none; one fixed draw if
-        binarized.
-      test: examples to measure with once, at the end; one fixed draw if binarized.
-      binarization: "dynamic", "static", "threshold" or "none"; always "none" for data that are no images.
-      dequantization: "uniform" or "none".
-      factor_names: names of the generating factors in `Examples.factors`, empty if they are not known.
-      categorical_factors: indices of those factors whose values have no order.
-      class_names: name of each label, empty if labels have no names.
-      source: where the examples come from.
-      manifest: a text that changes when the files of the source change; empty if comparing the examples is enough.
-    """
-
-    name: str
-    train: Examples
-    validation: Examples
-    test: Examples
-    binarization: str
-    dequantization: str = "none"
-    factor_names: tuple[str, ...] = ()
-    categorical_factors: tuple[int, ...] = ()
-    class_names: tuple[str, ...] = ()
-    source: str = ""
-    manifest: str = ""
-
-    @property
-    def event_shape(self) -> tuple[int, ...]:
-        """Shape of one example, for example (height, width, channels) or (values,)."""
-        return self.train.event_shape
-
-    def describe(self) -> dict:
-        """Returns source, shape, range, counts, classes and kind of presentation, as plain values for a JSON file."""
-        low, high = self.train.limits()
-        labels = self.train.labels
-        return {
-            "name": self.name,
-            "source": self.source,
-            "shape": list(self.event_shape),
-            "range": [float(low), float(high)],
-            "binarization": self.binarization,
-            "dequantization": self.dequantization,
-            "train": len(self.train),
-            "validation": len(self.validation),
-            "test": len(self.test),
-            "classes": None if labels is None else len(self.class_names) or len(np.unique(labels)),
-            "class_names": list(self.class_names) or None,
-            "factors": list(self.factor_names),
-        }
 
 
 @checked
@@ -119,8 +63,9 @@ def load(
 
     Args:
       name: "mnist" ships with the package, "sprites" is drawn, "digits" comes with scikit-learn. A path is a folder of
-        images or of IDX files, or an .npy or .npz file. Every other name is one of tensorflow-datasets.
-        `keras_vae.data.sources` has a module for each kind.
+        images or of IDX files, or an .npy or .npz file. "sentences", and a file or folder of texts, is loaded by
+        `load_texts` at its defaults, with the fractions and the seed that are given here. Every other name is one of
+        tensorflow-datasets. `keras_vae.data.sources` has a module for each kind.
       data_dir: folder of prepared tensorflow-datasets; None is their default, `~/tensorflow_datasets`. If it is given,
         `name` is taken for a path only if it starts with a dot, slash or tilde, or ends with .npy or .npz.
       binarization: "dynamic" (a fresh Bernoulli draw at each presentation in training, one fixed draw for validation
@@ -146,6 +91,8 @@ def load(
       ValueError: if a value is out of range, or the data cannot be found or read; the message says where it searched.
     """
     name = os.fspath(name) if isinstance(name, os.PathLike) else name
+    if data_dir is None and is_texts(name):
+        return load_texts(name, test_fraction=test_fraction, validation_fraction=validation_fraction, seed=seed)
     pictures.as_color(background)  # a wrong color is an error before anything is read
     if binarization is None:
         binarization = "dynamic" if name == "mnist" else "none"

@@ -92,6 +92,7 @@ class Tokenizer:
         rows = self._layer(tf.constant(_strings(texts))).to_tensor(END, shape=(None, self.max_length))
         return rows.numpy().astype(np.int32)
 
+    @checked
     def lengths(self, texts: Texts) -> np.ndarray:
         """Returns the number of tokens of each text, uncut, `(count,)`."""
         return np.array([len(_split(text, self.tokens)) for text in _strings(texts)])

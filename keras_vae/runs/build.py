@@ -77,6 +77,11 @@ def load_data(config: Config) -> data.Dataset:
 
 
 def _check_network(config, dataset):
+    if dataset.tokenizer is not None:
+        raise ValueError(
+            "`dataset` must be images, series or vectors for this command. Received: texts. A model of texts is made "
+            f"in Python: docs/guides/sentences.md. Received: dataset={config.dataset!r}"
+        )
     kind = dataset.train.kind
     if config.autoregressive and kind != "images":
         raise ValueError(

@@ -229,7 +229,7 @@ def test_every_folder_and_data_file_is_packaged():
         if path.is_file() and path.suffix not in (".py", ".pyc")
     }
     assert packaged == others
-    assert len([path for path in packaged if path.suffix == ".gz"]) == 4
+    assert len([path for path in packaged if path.suffix == ".gz"]) == 4 + 3
 
 
 def test_every_import_from_outside_is_required():

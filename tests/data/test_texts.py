@@ -1,0 +1,129 @@
+"""Texts from files and folders, and as a `Dataset` of tokens."""
+
+import gzip
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from absl import logging
+
+from keras_vae import data
+from keras_vae.data.sources import texts
+
+LINES = ["one two three", "four", "five six", "seven eight", "nine", "ten eleven twelve thirteen"] * 4
+
+
+def write(folder, name="a.txt", content=LINES):
+    """Writes lines, or bytes as they are, and returns the path."""
+    raw = content if isinstance(content, bytes) else ("\n".join(content) + "\n").encode()
+    path = folder / name
+    path.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+    return path
+
+
+def test_the_sentences_are_shipped():
+    dataset = data.load("sentences")
+    assert [len(part) for part in (dataset.train, dataset.validation, dataset.test)] == [41813, 2000, 4000]
+    assert dataset.event_shape == (100,)
+    assert dataset.tokenizer.decode(dataset.test.values[:2]) == ["he is the best one", "she writes badly"]
+    everything = "\n".join(dataset.tokenizer.decode(dataset.train.values)) + "\n"
+    assert hashlib.sha256(everything.encode()).hexdigest().startswith("fd132cadc637")
+    assert dataset.describe()["vocabulary"] == 80
+    folder = pathlib.Path(data.sources.sentences.__file__).parent
+    assert "WordNet" in (folder / "LICENSE").read_text()
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "A.TXT"])
+def test_a_file_has_one_text_a_line(tmp_path, name):
+    dataset = data.load(write(tmp_path, name))
+    parts = [dataset.tokenizer.decode(part.values) for part in (dataset.train, dataset.validation, dataset.test)]
+    assert sorted(text for part in parts for text in part) == sorted(LINES)
+    assert [len(part) for part in parts] == [18, 2, 4]
+
+
+def test_a_folder_has_splits_or_is_all_for_training(tmp_path):
+    for name, lines in (
+        ("train.txt", LINES[:6]),
+        ("dev.txt.gz", ["x"]),
+        ("test.txt", ["y", "z"]),
+        ("README.txt", ["?"]),
+    ):
+        write(tmp_path, name, lines)
+    read = texts.read(tmp_path)
+    assert read[:3] == (LINES[:6], ["x"], ["y", "z"])
+    (tmp_path / "train.txt").rename(tmp_path / "more.txt")
+    with pytest.raises(ValueError, match="must have a train file too"):
+        texts.read(tmp_path)
+    for name in ("dev.txt.gz", "test.txt"):
+        (tmp_path / name).unlink()
+    write(tmp_path, "other.txt", ["last"])
+    assert texts.read(tmp_path)[:3] == ([*LINES[:6], "last"], None, None)
+    assert texts.is_texts(tmp_path)
+    write(tmp_path, "picture.png", b"")
+    assert not texts.is_texts(tmp_path)
+
+
+def test_tables_have_a_column_of_texts(tmp_path):
+    table = write(tmp_path, "a.csv", ["n,text", '1,"one, two"', "2,", "3,three"])
+    assert texts.read_file(table, "text") == ["one, two", "three"]
+    rows = [json.dumps({"text": text, "n": 1}) for text in ("a\nb", "\u00e9")]
+    assert texts.read_file(write(tmp_path, "a.jsonl.gz", [*rows, ""]), "text") == ["a\nb", "\u00e9"]
+
+
+def test_words_and_long_texts(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(logging, "info", lambda text, *values: said.append(text % values))
+    path = write(tmp_path, content=[*LINES, "", " "])
+    cut = data.load_texts(path, "words", max_length=2, max_vocabulary=3)
+    assert cut.event_shape == (2,)
+    assert len(cut.tokenizer.vocabulary) == 3
+    assert said[0] == f"2 of 26 texts in {path} are empty and left out"
+    assert said[1] == "8 of 24 texts have more than 2 words and are cut"
+    assert "are not in the vocabulary of 3 and become unknown" in said[2]
+    dropped = data.load_texts(path, "words", max_length=2, on_long_text="drop")
+    parts = (dropped.train, dropped.validation, dropped.test)
+    assert sum(map(len, parts)) == 16
+    assert all((part.values != 1).any() and part.dtype == np.int32 for part in parts)
+
+
+def test_one_word_is_said(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(logging, "warning", lambda text, *values: said.append(text % values))
+    data.load(write(tmp_path, content=["aaa", "a", "aa"] * 5))
+    assert said == ["the texts hold one of the characters alone: 'a'"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "column", "words"),
+    [
+        ("a.txt", b"", "", "must hold at least one. Received: .*a.txt, without any"),
+        ("a.txt", b"\n \n", "", "must hold at least one"),
+        ("a.txt", b"one\nna\xefve\n", "", r"must be UTF-8. Received: .*, with byte 0xef in line 2"),
+        ("a.txt", b"\x7fELF\0\0", "", "holds binary data"),
+        ("a.txt", b"one\n", "text", "`text_column` must be empty for a .txt file"),
+        ("a.csv", b"text\none\n", "", "`text_column` must name the column of texts of a .csv file"),
+        ("a.csv", b"text,n\none,1\n", "word", "must be a column of .*: 'text', 'n'. Received: 'word'"),
+        ("a.jsonl", b'{"text": 1}\n', "text", "Line 1 of .* must have a string as 'text'. Received: 1"),
+        ("a.jsonl", b'{"text": "a"}\n{', "text", "Line 2 of .* is no JSON"),
+        ("a.jsonl", b"[1]\n", "text", "Line 1 of .* must be a JSON object"),
+    ],
+)
+def test_a_bad_file_is_one_error(tmp_path, name, content, column, words):
+    with pytest.raises(ValueError, match=words):
+        texts.read(write(tmp_path, name, content), column)
+
+
+def test_other_bad_input_is_one_error(tmp_path):
+    (tmp_path / "a.txt.gz").write_bytes(b"no gzip")
+    with pytest.raises(ValueError, match="gz cannot be read"):
+        data.load(tmp_path / "a.txt.gz")
+    with pytest.raises(ValueError, match="There is no missing"):
+        data.load("missing.txt")
+    path = write(tmp_path)
+    with pytest.raises(ValueError, match="`max_length` must leave texts that are not dropped"):
+        data.load_texts(path, max_length=1, on_long_text="drop")
+    for argument in ({"tokens": "syllables"}, {"max_length": 0}, {"on_long_text": "stop"}, {"test_fraction": 1.0}):
+        with pytest.raises(ValueError, match=f"`{next(iter(argument))}` must be"):
+            data.load_texts(path, **argument)

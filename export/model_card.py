@@ -68,6 +68,8 @@ def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, op
         "value_range": likelihood.mean_range and list(likelihood.mean_range),
         "likelihood": type(likelihood).__name__,
         "is_factorized": likelihood.is_factorized,
+        # With it a client makes texts of tokens: token 0 ends a text, token 1 is unknown, the vocabulary begins at 2.
+        "tokenizer": likelihood.tokenizer and likelihood.tokenizer.get_config(),
         "prior": type(vae.prior).__name__,
         "posterior": type(vae.encoder.posterior).__name__,
         "batch_size_in_tflite": options.batch_size,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -54,9 +55,13 @@ class _Tokens(tfd.Distribution):
         return tf.shape(self.logits)[-2:-1]
 
     def place_log_probs(self, value: tf.Tensor) -> tf.Tensor:
-        """Returns the log probability of each place in nats, `(..., length)`; it is 0 after the end."""
+        """Returns the log probability of each place in nats, `(..., length)`; it is 0 after the end.
+
+        The value may have the first places of a text alone, if it has ended by then.
+        """
         value = tf.cast(value, tf.int32)
-        value, logits = tf.broadcast_to(value, tf.shape(self.logits)[:-1]), self.logits
+        logits = self.logits[..., : keras.ops.shape(value)[-1], :]
+        value = tf.broadcast_to(value, tf.shape(logits)[:-1])
         log_probs = -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=value, logits=logits)
         after = tf.where(tf.equal(value, END), 0.0, -float("inf"))
         return tf.where(ended_before(value), after, log_probs)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from keras_vae.measure.evaluation import active_units, evaluate, mean_kl_per_dimension, reconstruction_error
     from keras_vae.measure.frechet import ClassifierFeatures, frechet_distance, sample_quality
     from keras_vae.measure.information import split_kl
+    from keras_vae.measure.texts import text_measures
     from keras_vae.models.codes import posterior_centers
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "reconstruction_error",
     "sample_quality",
     "split_kl",
+    "text_measures",
 ]
 
 # Module -> its functions and classes that are also reached without the module's name: `keras_vae.measure.evaluate`.
@@ -36,6 +38,7 @@ _FUNCTIONS = {
     "keras_vae.measure.evaluation": ["active_units", "evaluate", "mean_kl_per_dimension", "reconstruction_error"],
     "keras_vae.measure.frechet": ["ClassifierFeatures", "frechet_distance", "sample_quality"],
     "keras_vae.measure.information": ["split_kl"],
+    "keras_vae.measure.texts": ["text_measures"],
     "keras_vae.models.codes": ["posterior_centers"],
 }
 _HOMES = {name: module for module, names in _FUNCTIONS.items() for name in names}

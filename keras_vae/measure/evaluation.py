@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_vae.data.examples import Examples
 from keras_vae.engine.inputs import as_examples, checked_examples, encoded
+from keras_vae.measure.texts import text_measures
 from keras_vae.models.codes import batches, posterior_centers
 from keras_vae.models.vae import VAE
 from keras_vae.objectives.terms import kl_per_dimension
@@ -38,7 +39,8 @@ def evaluate(
         `measure`, which says what they are the logarithm of (`describe_measure`);
         `bits_per_dimension`, the same in bits for each value of x, None if they are of no probability;
         `kl_per_dimension`, None if posterior or prior do not factorize;
-        `reconstruction_error`, the squared distance summed over the values of x;
+        `reconstruction_error`, the squared distance summed over the values of x, or for texts the entries of
+        `keras_vae.measure.text_measures`;
         `active_units`, a count of dimensions, with `active_units_per_layer`, z_1 first, for a hierarchical posterior;
         `variance_per_dimension`, the variance of the posterior centers over examples.
     """
@@ -56,8 +58,14 @@ def evaluate(
         **active_units_per_layer(vae, centers),
         "variance_per_dimension": np.var(centers, axis=0).reshape(-1).tolist(),
         "kl_per_dimension": mean_kl_per_dimension(vae, examples),
-        "reconstruction_error": reconstruction_error(vae, examples),
+        **_reconstruction(vae, examples),
     }
+
+
+def _reconstruction(vae, examples):
+    if vae.decoder.likelihood.has_mean:
+        return {"reconstruction_error": reconstruction_error(vae, examples)}
+    return text_measures(vae, examples) if vae.decoder.likelihood.has_lengths else {}
 
 
 @checked
@@ -90,6 +98,8 @@ def describe_measure(vae: VAE, examples: Examples) -> str:
         return "density of the values as they are, without dequantization: not comparable with a probability"
     if likelihood.num_levels:
         return f"probability of values on {likelihood.num_levels} levels"
+    if likelihood.has_lengths:
+        return "probability of texts"
     if likelihood.event_dtype == "int32":
         return "probability of integers"
     if _is_binary(examples):
@@ -105,11 +115,15 @@ def bits_per_dimension(vae: VAE, examples: Examples, log_likelihood: float) -> f
 
         -log_likelihood / (D log 2), plus log2(levels) for dequantized values
 
+    For texts D is their mean number of tokens, the ends among them. Numbers are only comparable for the same tokens.
+
     The density of dequantized values on [0, 1] bounds the probability of the levels, each of which has the width
     1/levels (Theis, van den Oord and Bethge, 2016).
     """
-    bits = -log_likelihood / math.log(2.0) / math.prod(vae.event_shape)
-    likelihood = vae.decoder.likelihood
+    likelihood, lengths = vae.decoder.likelihood, vae.lengths_of(examples)
+    # The places of a text after its end are no values.
+    size = math.prod(vae.event_shape) if lengths is None else float(lengths.mean())
+    bits = -log_likelihood / math.log(2.0) / size
     if likelihood.is_density:
         return bits + math.log2(examples.levels) if examples.levels else None
     is_probability = likelihood.num_levels or likelihood.event_dtype == "int32" or _is_whole(examples)

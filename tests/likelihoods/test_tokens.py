@@ -85,10 +85,11 @@ def test_it_trains_and_is_kept_in_a_file(objective, tmp_path):
     np.testing.assert_array_equal(loaded.sample(9, seed=1, output="sample"), vae.sample(9, seed=1, output="sample"))
 
 
-def test_trimmed_batches_give_the_same_numbers_as_whole_ones():
+@pytest.mark.parametrize("network", ["transformer", None])
+def test_trimmed_batches_give_the_same_numbers_as_whole_ones(network):
     x = all_texts(3, 3)
     short = np.pad(x, [(0, 0), (0, 5)])
-    vae = make_text_vae(8, 3, "transformer")
+    vae = make_text_vae(8, 3, network)
     vae.compile(jit_compile=True)  # XLA does not trim
     whole = vae.evaluate(short, batch_size=15, verbose=0, return_dict=True)
     vae.compile(jit_compile=False)

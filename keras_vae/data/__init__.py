@@ -7,8 +7,18 @@ tokens of texts.
 from keras_vae.data.dataset import Dataset
 from keras_vae.data.examples import BINARIZATIONS, Examples
 from keras_vae.data.loading import load
-from keras_vae.data.loading_texts import load_texts
+from keras_vae.data.loading_texts import is_texts, load_texts
 from keras_vae.data.presentation import binarize, dequantize
 from keras_vae.data.tokenizer import Tokenizer
 
-__all__ = ["BINARIZATIONS", "Dataset", "Examples", "Tokenizer", "binarize", "dequantize", "load", "load_texts"]
+__all__ = [
+    "BINARIZATIONS",
+    "Dataset",
+    "Examples",
+    "Tokenizer",
+    "binarize",
+    "dequantize",
+    "is_texts",
+    "load",
+    "load_texts",
+]

@@ -48,6 +48,11 @@ class Dataset:
         """Shape of one example, for example (height, width, channels) or (values,)."""
         return self.train.event_shape
 
+    @property
+    def kind(self) -> str:
+        """What the examples are: "texts", or as `Examples.kind` "vectors", "series" or "images"."""
+        return "texts" if self.tokenizer is not None else self.train.kind
+
     def describe(self) -> dict:
         """Returns source, shape, range, counts, classes and kind of presentation, as plain values for a JSON file."""
         low, high = self.train.limits()

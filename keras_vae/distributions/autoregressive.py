@@ -105,7 +105,11 @@ def _(distribution, noise, sample_shape=()):
     # whole x once, which tells what noise it needs, and is later given the same noise value by value.
     recorder = _Recorder(noise)
     draw(distribution.factors.template(), recorder)
-    return distribution.factors.drawn(recorder.tensors, recorder.temperature)
+    temperature = recorder.temperature
+    # The graph that is kept for the next draw takes any temperature.
+    return distribution.factors.drawn(
+        recorder.tensors, None if temperature is None else tf.cast(temperature, tf.float32)
+    )
 
 
 def draw_in_turn(factors: Factors, noise: Sequence[tf.Tensor], temperature: Any) -> tf.Tensor:

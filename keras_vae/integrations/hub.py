@@ -160,6 +160,13 @@ data set carries, its gaps and its bias too; a high likelihood is no proof that 
 """
 
 
+_RECONSTRUCTION = {
+    "test_reconstruction_error": "squared reconstruction error",
+    "test_token_accuracy": "share of tokens reconstructed",
+    "test_exact_match": "share of texts reconstructed",
+}
+
+
 def _is_of_images(data):
     return len(data["shape"]) == 3
 
@@ -174,14 +181,14 @@ def _measures(report):
         if report["test_bits_per_dimension"] is not None:
             rows.append(("bits/dim", f"{report['test_bits_per_dimension']:.4f}"))
     rows.append(("active units", evaluation.describe_active_units(report)))
-    rows.append(("squared reconstruction error", f"{report['test_reconstruction_error']:.2f}"))
+    rows += [(label, f"{report[key]:.2f}") for key, label in _RECONSTRUCTION.items() if key in report]
     return rows
 
 
 def _result(report, data):
     names = {"test_elbo": "ELBO (nats)", "test_log_likelihood": "log likelihood (nats)"}
     values = {key: label for key, label in names.items() if key in report}
-    values["test_reconstruction_error"] = "squared reconstruction error"
+    values |= {key: label for key, label in _RECONSTRUCTION.items() if key in report}
     return {
         "task": {"type": _IMAGE_TASK if _is_of_images(data) else "other"},
         "dataset": {"name": data["name"], "type": data["name"]},

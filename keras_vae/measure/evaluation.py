@@ -195,6 +195,17 @@ def active_units_per_layer(vae: VAE, loc: np.ndarray) -> dict[str, list[int]]:
 
 
 @checked
+def describe_reconstruction(report: dict) -> str:
+    """Returns how good the reconstructions of a report of `evaluate` are, as text."""
+    if "reconstruction_error" in report:
+        return f"reconstruction error {report['reconstruction_error']:.2f}"
+    return (
+        f"reconstructions with {100 * report['token_accuracy']:.1f}% of the tokens and "
+        f"{100 * report['exact_match']:.1f}% of the texts right"
+    )
+
+
+@checked
 def describe_active_units(report: dict) -> str:
     """Returns the active units of a report of `evaluate` as text, for example "24", or "24 (19 of z_1, 5 of z_2)"."""
     layers = [f"{count} of z_{i}" for i, count in enumerate(report.get("active_units_per_layer", ()), start=1)]

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_vae.networks.causal import Shape
 from keras_vae.networks.causal_tokens import CausalTokens
-from keras_vae.utils.arguments import PositiveInt, Share, checked
+from keras_vae.utils.arguments import PositiveInt, Seed, Share, checked
 
 
 @keras.saving.register_keras_serializable(package="keras_vae.networks")
@@ -28,6 +28,7 @@ class CausalTransformer(CausalTokens):
       num_heads: number of heads of attention, a positive integer.
       num_layers: number of layers, a positive integer.
       word_dropout: probability in [0, 1] that a token is hidden from the network in training.
+      seed: seed of what is hidden, an integer in [0, 2^32); None draws one from Python's `random`.
 
     Raises:
       ValueError: if `units` is no multiple of `num_heads`.
@@ -41,9 +42,10 @@ class CausalTransformer(CausalTokens):
         num_heads: PositiveInt = 4,
         num_layers: PositiveInt = 2,
         word_dropout: Share = 0.0,
+        seed: Seed | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(vocabulary_size, units, word_dropout, **kwargs)
+        super().__init__(vocabulary_size, units, word_dropout, seed, **kwargs)
         self.units, self.num_heads, self.num_layers = int(units), int(num_heads), int(num_layers)
         if units % num_heads:
             raise ValueError(f"`units` must be a multiple of num_heads. Received: units={units}, num_heads={num_heads}")

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_vae.networks.causal import Shape
 from keras_vae.networks.causal_tokens import CausalTokens
-from keras_vae.utils.arguments import PositiveInt, Share, checked
+from keras_vae.utils.arguments import PositiveInt, Seed, Share, checked
 
 
 @keras.saving.register_keras_serializable(package="keras_vae.networks")
@@ -26,6 +26,7 @@ class CausalGRU(CausalTokens):
       units: width of the recurrent network, a positive integer.
       embedding_dim: width of the embedding of a token.
       word_dropout: probability in [0, 1] that a token is hidden from the network in training.
+      seed: seed of what is hidden, an integer in [0, 2^32); None draws one from Python's `random`.
     """
 
     @checked
@@ -35,9 +36,10 @@ class CausalGRU(CausalTokens):
         units: PositiveInt = 256,
         embedding_dim: PositiveInt = 128,
         word_dropout: Share = 0.0,
+        seed: Seed | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(vocabulary_size, embedding_dim, word_dropout, **kwargs)
+        super().__init__(vocabulary_size, embedding_dim, word_dropout, seed, **kwargs)
         self.units = int(units)
 
     def build(self, x_shape: Shape, features_shape: Shape) -> None:

@@ -12,7 +12,7 @@ from keras_vae.models.encoder import Encoder
 from keras_vae.models.vae import VAE
 from keras_vae.networks.conv import default_filters
 from keras_vae.objectives import schedules
-from keras_vae.runs.config import Config
+from keras_vae.runs.config import FIELDS, Config
 from keras_vae.runs.counting import before_each, numbers_in_weight
 from keras_vae.runs.optimizer import num_steps
 from keras_vae.utils.memory import check_memory
@@ -53,7 +53,25 @@ def build_model(config: Config, dataset: data.Dataset) -> VAE:
 
 
 def load_data(config: Config) -> data.Dataset:
-    """Returns the data set of a run."""
+    """Returns the data set of a run.
+
+    Raises:
+      ValueError: if it cannot be had, or there are settings for data of another kind.
+    """
+    are_texts = not config.data_dir and data.is_texts(config.dataset)
+    _check_kind(config, are_texts)
+    if are_texts:
+        return data.load_texts(
+            config.dataset,
+            config.tokens,
+            config.max_length or None,
+            config.max_vocabulary or None,
+            config.on_long_text,
+            config.text_column,
+            config.test_fraction,
+            config.validation_fraction,
+            config.seed,
+        )
     binarization = config.binarization
     if binarization == "auto":
         # With a learned scale, densities have no upper bound on binary images: only the Bernoulli gets them by default.
@@ -76,12 +94,19 @@ def load_data(config: Config) -> data.Dataset:
     )
 
 
+def _check_kind(config, are_texts):
+    names = config.of_other_data(are_texts)
+    if names:
+        raise ValueError(
+            f"`{names[0]}` must be left at its default, {FIELDS[names[0]].default!r}, for "
+            f"{'texts' if are_texts else 'data that are no texts'}. Received: {names[0]}={getattr(config, names[0])!r} "
+            f"for {config.dataset!r}"
+        )
+
+
 def _check_network(config, dataset):
     if dataset.tokenizer is not None:
-        raise ValueError(
-            "`dataset` must be images, series or vectors for this command. Received: texts. A model of texts is made "
-            f"in Python: docs/guides/sentences.md. Received: dataset={config.dataset!r}"
-        )
+        return
     kind = dataset.train.kind
     if config.autoregressive and kind != "images":
         raise ValueError(
@@ -115,12 +140,12 @@ def _weights_fit_in_memory(copies):
 
 def _make(config, dataset):
     condition_dim = _condition_dim(config, dataset)
-    encoder_trunk, decoder_trunk = _trunks(config, dataset.event_shape)
+    encoder_trunk, decoder_trunk = _trunks(config, dataset)
     return VAE(
         Encoder(encoder_trunk, _posterior(config), condition_dim),
         Decoder(
             decoder_trunk,
-            _likelihood(config, dataset.event_shape),
+            _likelihood(config, dataset),
             condition_dim,
             config.latent_dim if config.upper_latent_dims else None,
         ),
@@ -143,7 +168,11 @@ def _condition_dim(config, dataset):
     return max(int(labels.max()) + 1, len(dataset.class_names))
 
 
-def _trunks(config, event_shape):
+def _trunks(config, dataset):
+    event_shape, tokenizer = dataset.event_shape, dataset.tokenizer
+    if tokenizer is not None:
+        reader = networks.sequence_encoder(tokenizer.size, config.text_units, config.embedding_dim)
+        return reader, networks.mlp((config.text_units,))
     widths, options = config.hidden_units, {"activation": config.activation}
     filters = _filters(config, event_shape) if config.network in ("conv", "resnet") else ()
     # At the image's size, the masked convolutions of an autoregressive likelihood take the place of residual blocks.
@@ -192,7 +221,11 @@ def _layers(config):
     }
 
 
-def _likelihood(config, event_shape):
+def _likelihood(config, dataset):
+    event_shape = dataset.event_shape
+    if dataset.tokenizer is not None:
+        tokens = likelihoods.Tokens(tokenizer=dataset.tokenizer)
+        return likelihoods.Autoregressive(tokens, _text_network(config, dataset.tokenizer.size))
     options = {"kernel_size": 5} if config.network == "tfp" else {}
     if config.likelihood in ("gaussian", "laplace"):
         scale = config.likelihood_scale
@@ -202,6 +235,12 @@ def _likelihood(config, event_shape):
         return likelihood
     causal = networks.CausalConv(config.causal_filters, config.causal_blocks)
     return likelihoods.Autoregressive(likelihood, causal)
+
+
+def _text_network(config, size):
+    if config.text_network == "gru":
+        return networks.CausalGRU(size, config.text_units, config.embedding_dim, config.word_dropout, config.seed)
+    return networks.CausalTransformer(size, config.text_units, word_dropout=config.word_dropout, seed=config.seed)
 
 
 def _prior(config, dataset):

@@ -1,7 +1,7 @@
-"""The settings of a run: one frozen dataclass, whose fields stand in three files, and its checks.
+"""The settings of a run: one frozen dataclass, whose fields stand in four files, and its checks.
 
-`data_settings.py`, `model_settings.py` and `training_settings.py` hold the settings. These files import no library that
-is slow to import, so that `train.py --help` and a wrong flag answer at once.
+`data_settings.py`, `model_settings.py`, `text_settings.py` and `training_settings.py` hold the settings. These files
+import no library that is slow to import, so that `train.py --help` and a wrong flag answer at once.
 """
 
 import dataclasses
@@ -10,12 +10,13 @@ from typing import Any
 from keras_vae.runs import options
 from keras_vae.runs.data_settings import DataSettings
 from keras_vae.runs.model_settings import ModelSettings
+from keras_vae.runs.text_settings import NOT_FOR_TEXTS, TextSettings
 from keras_vae.runs.training_settings import TrainingSettings
 
 
-# A dataclass takes the fields of its bases from the last to the first: data, model, training.
+# A dataclass takes the fields of its bases from the last to the first: data, model, texts, training.
 @dataclasses.dataclass(frozen=True)
-class Config(TrainingSettings, ModelSettings, DataSettings):
+class Config(TrainingSettings, TextSettings, ModelSettings, DataSettings):
     """Settings of a run; a value that is not allowed raises `ValueError` that names the field."""
 
     def __post_init__(self) -> None:
@@ -43,6 +44,11 @@ class Config(TrainingSettings, ModelSettings, DataSettings):
             for field in dataclasses.fields(self)
             for now, needed in self._idle(field)
         ]
+
+    def of_other_data(self, are_texts: bool) -> list[str]:
+        """Returns the names of the settings that are not at their default and are for data of another kind."""
+        names = NOT_FOR_TEXTS if are_texts else [field.name for field in dataclasses.fields(TextSettings)]
+        return [name for name in names if getattr(self, name) != FIELDS[name].default]
 
     def _idle(self, field):
         """Yields the settings that keep a field from having an effect, and those with which it would have one."""

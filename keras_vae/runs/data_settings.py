@@ -15,9 +15,10 @@ class DataSettings:
 
     dataset: str = option(
         "mnist",
-        "'mnist' (ships with the package), 'sprites' (drawn, factors known), 'digits' (scikit-learn's), a folder of "
-        "images (sub-folders are labels; train/, test/ and validation/ are splits), a folder of IDX files, an .npy or "
-        ".npz file of images, series or vectors, or a tensorflow-datasets name",
+        "'mnist' and 'sentences' (ship with the package), 'sprites' (drawn, factors known), 'digits' (scikit-learn's), "
+        "a folder of images (sub-folders are labels; train/, test/ and validation/ are splits), a folder of IDX files, "
+        "an .npy or .npz file of images, series or vectors, a .txt (one text a line), .csv or .jsonl file of texts or "
+        "a folder of them, or a tensorflow-datasets name",
     )
     data_kind: str = option(
         "auto",

@@ -108,7 +108,7 @@ def log_measures(report: dict) -> None:
             report["measure"],
         )
     active = evaluation.describe_active_units(report)
-    logging.info("active units %s, squared error %.4g", active, report["reconstruction_error"])
+    logging.info("active units %s, %s", active, evaluation.describe_reconstruction(report))
     if "disentanglement" in report:
         scores = report["disentanglement"]
         values = tuple(scores[key] for key in ("mig", "sap", "dci_disentanglement", "factor_vae_score"))
@@ -130,13 +130,16 @@ def factor_scores(vae: VAE, dataset: Dataset, seed: int) -> dict:
 
 
 def draw(vae: VAE, dataset: Dataset, report: dict) -> dict:
-    """Returns the figures by name."""
+    """Returns the figures by name; of texts there is that of the KL alone."""
+    kl = report["kl_per_dimension"]
+    bars = {"kl_per_dimension": plotting.kl_bars(np.array(kl))} if kl else {}
+    if vae.tokenizer is not None:
+        return bars
     test = dataset.test[:NUM_PICTURES]
     condition = None if vae.condition_dim is None else test.labels
     start = posterior_centers(vae, test)[0]
     # If there is no KL of each dimension, the dimensions that vary most are shown. Of a hierarchical z only those of
     # the layer that the decoder sees are shown.
-    kl = report["kl_per_dimension"]
     activity = kl or report["variance_per_dimension"][: vae.decoder.latent_dim]
     busiest = np.argsort(activity)[::-1][:NUM_PICTURES]
     values = np.linspace(-3.0, 3.0, 11)
@@ -148,10 +151,8 @@ def draw(vae: VAE, dataset: Dataset, report: dict) -> dict:
     samples = vae.sample(NUM_PICTURES if condition is None else len(test), seed=0, condition=condition).numpy()
     training = dataset.train.numpy()
     index, _ = latent.nearest_neighbors(samples, training, min(4, len(training)))
-    figures = {
+    return {
         "traversal": plotting.traversal_grid(np.stack(rows), values, busiest),
         "neighbors": plotting.neighbors(samples, training[index]),
+        **bars,
     }
-    if kl:
-        figures["kl_per_dimension"] = plotting.kl_bars(np.array(kl))
-    return figures

@@ -14,9 +14,16 @@ from keras_vae.utils.atomic_files import mark
 
 
 def draw_figures(vae: VAE, dataset: Dataset, history: dict, folder: pathlib.Path) -> None:
-    """Writes reconstructions, samples, an interpolation, the learning curve and, for two dimensions, the latent map."""
+    """Writes reconstructions, samples, an interpolation, the learning curve and, for two dimensions, the latent map.
+
+    Of texts, the first three are one page of text, texts.txt.
+    """
     folder.mkdir(exist_ok=True)
     mark(folder)
+    if vae.tokenizer is not None:
+        (folder / "texts.txt").write_text(text_page(vae, dataset), encoding="utf-8")
+        plotting.learning_curve(history).savefig(folder / "learning_curve.png", dpi=150)
+        return
     examples = dataset.validation[:20]
     x, condition, rows = examples.numpy(), None, None
     if vae.condition_dim is not None:
@@ -41,3 +48,19 @@ def draw_figures(vae: VAE, dataset: Dataset, history: dict, folder: pathlib.Path
         figures["latent_map"] = plotting.latent_map(centers, dataset.validation.labels)
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=150)
+
+
+def text_page(vae: VAE, dataset: Dataset) -> str:
+    """Returns samples, reconstructions and an interpolation of a model of texts as a page of plain text."""
+    texts = vae.tokenizer.decode(dataset.validation.values[:10])  # type: ignore[union-attr]
+    told = vae.tokenizer.decode(vae.reconstruct(dataset.validation[:10]))  # type: ignore[union-attr]
+    ends = center(vae.encode(texts)).numpy()[[0, -1]]
+    sections = {
+        "Samples of the prior, each token drawn": vae.generate(20, seed=0),
+        "Samples of the prior, each token the most probable one": vae.generate(20, seed=0, token_temperature=0.0),
+        "Texts of the validation set, and below each its reconstruction": [
+            line for pair in zip(texts, told, strict=True) for line in (pair[0], f"  {pair[1]}")
+        ],
+        f"From the code of {texts[0]!r} to that of {texts[-1]!r}": vae.texts_of(latent.interpolate(*ends, 7)),
+    }
+    return "\n\n".join("\n".join([title, "-" * len(title), *lines]) for title, lines in sections.items()) + "\n"

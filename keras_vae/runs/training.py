@@ -29,7 +29,10 @@ from keras_vae.utils.json_files import write_json
 from keras_vae.utils.version import __version__
 
 # What `evaluation.evaluate` says of the test set begins with one of these names, and with "test_" in the report.
-MEASURES = ("elbo", "log_likelihood", "measure", "bits_per_dimension", "reconstruction_error")
+MEASURES = (
+    *("elbo", "log_likelihood", "measure", "bits_per_dimension", "reconstruction_error"),
+    *("token_accuracy", "exact_match"),
+)
 
 
 @checked
@@ -151,7 +154,7 @@ def _end(vae, config, dataset, run_dir):
     draw_figures(vae, dataset, history, run_dir.figures)
 
     message = "test set: %d importance samples for each of %d %s"
-    logging.info(message, config.num_importance_samples, len(dataset.test), dataset.test.kind)
+    logging.info(message, config.num_importance_samples, len(dataset.test), dataset.kind)
     measured = evaluation.evaluate(vae, dataset.test, config.num_importance_samples, config.seed)
     report = {
         **{f"test_{key}" if key.startswith(MEASURES) else key: value for key, value in measured.items()},
@@ -175,8 +178,8 @@ def _log_report(report, latent_dim):
             *(report[f"test_{key}"] for key in ("elbo", "log_likelihood", "log_likelihood_standard_error", "measure")),
         )
     logging.info(
-        "test reconstruction error %.2f, %s of %d units active, %.0f s of training",
-        report["test_reconstruction_error"],
+        "test %s, %s of %d units active, %.0f s of training",
+        evaluation.describe_reconstruction({key.removeprefix("test_"): value for key, value in report.items()}),
         evaluation.describe_active_units(report),
         latent_dim,
         report["train_seconds"],

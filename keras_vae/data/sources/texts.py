@@ -46,7 +46,10 @@ def is_texts(path: pathlib.Path) -> bool:
     """Whether a path is a file of texts, or a folder of such files and nothing else but a README or a license."""
     if not path.is_dir():
         return bool(kind_of(path))
-    found = _of_folder(path)
+    try:
+        found = _of_folder(path)
+    except OSError:  # the reader of folders says what is wrong
+        return False
     return bool(found) and all(kind_of(file) for file in found)
 
 

@@ -1,0 +1,47 @@
+"""The settings of a run that act on texts alone: their tokens, and the networks that read and write them."""
+
+import dataclasses
+
+from keras_vae.runs.options import MANY, option
+
+
+@dataclasses.dataclass(frozen=True)
+class TextSettings:
+    """The part of `Config` that is about texts. The settings of other data do nothing for them."""
+
+    tokens: str = option(
+        "characters",
+        "what a text is made of: 'characters', or 'words', which white space separates; this and the settings that "
+        "follow up to word_dropout act on texts",
+        choices=("characters", "words"),
+    )
+    max_length: int = option(0, "tokens of the longest text; 0 is the longest that there is", low=0, high=100_000)
+    max_vocabulary: int = option(
+        0, "characters or words that get a token, the most frequent; 0 is all of the training texts", low=0, high=MANY
+    )
+    on_long_text: str = option("cut", "what to do about texts of more than max_length tokens", choices=("cut", "drop"))
+    text_column: str = option("", "column of a .csv file, or key of a .jsonl file, that holds the text")
+    text_network: str = option(
+        "gru",
+        "causal network of the decoder of texts: a recurrent one, or attention to the tokens before",
+        choices=("gru", "transformer"),
+    )
+    text_units: int = option(256, "width of the networks of texts", low=1, high=10_000)
+    embedding_dim: int = option(
+        128, "width of the embedding of a token; with text_network=transformer that is text_units", low=1, high=10_000
+    )
+    word_dropout: float = option(
+        0.0,
+        "probability that a token is hidden from the decoder of texts in training, so that it must ask z (Bowman et "
+        "al., 2016)",
+        low=0,
+        high=1,
+    )
+
+
+# What texts have of their own, or cannot have.
+NOT_FOR_TEXTS = (
+    *("network", "hidden_units", "filters", "blocks", "activation", "likelihood", "likelihood_scale", "autoregressive"),
+    *("causal_blocks", "causal_filters", "conditional", "data_kind", "image_size", "on_bad_image"),
+    *("background", "binarization", "dequantization", "image_grid_epochs"),
+)

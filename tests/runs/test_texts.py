@@ -1,0 +1,140 @@
+"""The whole way of texts by command: training, the page of texts, measures, the Hub's folder and the export."""
+
+import dataclasses
+import json
+
+import pytest
+from small_runs import SETTINGS
+
+import keras_vae as kv
+from export import runtimes
+from keras_vae.integrations import hub
+from keras_vae.runs import build, figures, training
+from keras_vae.runs.config import Config
+from keras_vae.runs.evaluate import evaluate_run
+from keras_vae.runs.run_dir import RunDir
+
+ANIMALS, VERBS = ("cat", "dog", "bird", "fish"), ("eats", "sleeps", "sings", "sees it", "runs")
+LINES = [f"{article} {animal} {verb}" for article in ("a", "the", "no") for animal in ANIMALS for verb in VERBS] * 2
+CHANGES = {
+    "hidden_units": (512, 512),
+    "tokens": "words",
+    "text_units": 8,
+    "embedding_dim": 4,
+    "word_dropout": 0.2,
+    "epochs": 3,
+}
+
+
+def settings(folder, **changes):
+    """Returns the settings of a small run on texts."""
+    (folder / "texts.txt").write_text("\n".join(LINES) + "\n")
+    defaults = {name: getattr(Config(), name) for name in ("network", "likelihood", "binarization")}
+    files = {"dataset": str(folder / "texts.txt"), "run_dir": str(folder / "run")}
+    return dataclasses.replace(SETTINGS, **{**defaults, **files, **CHANGES, **changes})
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The directory of a run on texts, and what it logged."""
+    lines = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.logging, "info", lambda text, *values: lines.append(text % values))
+        run_dir = training.run(settings(tmp_path_factory.mktemp("texts")))
+    return RunDir(run_dir), lines
+
+
+def test_the_report_says_what_was_measured(finished):
+    run, lines = finished
+    report = run.report
+    assert report["test_measure"] == "probability of texts"
+    assert report["data"]["tokens"] == "words"
+    assert report["data"]["vocabulary"] == len({word for line in LINES for word in line.split()})
+    assert "test_reconstruction_error" not in report
+    assert 0 < report["test_token_accuracy"] <= 1
+    assert 0 <= report["test_exact_match"] <= 1
+    assert "test set: 3 importance samples for each of 20 texts" in lines
+    share = f"{100 * report['test_token_accuracy']:.1f}% of the tokens"
+    assert any(line.startswith(f"test reconstructions with {share}") for line in lines)
+
+
+def test_the_page_of_texts_is_that_of_the_model(finished):
+    run, _ = finished
+    page = (run.figures / "texts.txt").read_text(encoding="utf-8")
+    vae, dataset = run.model(), run.dataset()
+    assert page == figures.text_page(vae, dataset)
+    assert "\n".join(vae.generate(20, seed=0)) in page
+    texts = dataset.tokenizer.decode(dataset.validation.values[:10])
+    told = dataset.tokenizer.decode(vae.reconstruct(texts))
+    assert f"{texts[3]}\n  {told[3]}\n" in page
+    path = page.split("\n")[-8:-1]
+    assert (path[0], path[-1]) == (told[0], told[-1])
+    assert {file.name for file in run.figures.iterdir() if file.suffix in (".png", ".txt")} == {
+        *("texts.txt", "learning_curve.png"),
+    }
+
+
+def test_it_is_evaluated_published_and_exported(finished, tmp_path):
+    run, _ = finished
+    folder = evaluate_run(run.path, 3)
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    assert evaluation["exact_match"] == run.report["test_exact_match"]
+    hub.save_pretrained(run.path, tmp_path / "hub")
+    card = (tmp_path / "hub" / "README.md").read_text(encoding="utf-8")
+    assert f"| share of tokens reconstructed | {run.report['test_token_accuracy']:.2f} |" in card
+    from export import exporter
+
+    exporter.export_run(run.path)
+    draw, vae = runtimes.litert_runner(run.export / "decoder.tflite"), run.model()
+    drawn = draw("sample_pixels", seed=5, temperature=1.0)["x"]
+    assert vae.tokenizer.decode(drawn) == vae.generate(len(drawn), seed=5)
+
+
+@pytest.mark.parametrize("network", ["gru", "transformer"])
+def test_the_settings_of_texts_reach_the_model(tmp_path, network):
+    config = settings(tmp_path, text_network=network, max_length=3, max_vocabulary=4, on_long_text="drop")
+    dataset = build.load_data(config)
+    assert len(dataset.train) + len(dataset.validation) + len(dataset.test) == 4 * len(LINES) // 5
+    vae = build.build_model(config, dataset)
+    assert (vae.event_shape, vae.tokenizer.size) == ((3,), 2 + 4)
+    causal = vae.decoder.likelihood.network
+    assert type(causal).__name__ == {"gru": "CausalGRU", "transformer": "CausalTransformer"}[network]
+    assert (causal.units, causal.word_dropout, causal.seed) == (8, 0.2, 0)
+    assert causal.embedding_dim == (4 if network == "gru" else 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"network": "conv"}, r"`network` must be left at its default, 'mlp', for texts. Received: network='conv'"),
+        ({"likelihood": "gaussian"}, "`likelihood` must be left at its default"),
+        ({"conditional": True}, "`conditional` must be left at its default, False, for texts"),
+        ({"image_grid_epochs": 1}, "`image_grid_epochs` must be left at its default"),
+        ({"prior": "vamp"}, "`prior` must not be made of the encoder .* for a likelihood of integers"),
+        ({"dataset": "mnist"}, "`tokens` must be left at its default, 'characters', for data that are no texts"),
+        ({"text_column": "text"}, "`text_column` must be empty for a .txt file"),
+    ],
+)
+def test_what_does_not_go_with_texts_is_one_error(tmp_path, changes, words):
+    config = settings(tmp_path, **changes)
+    with pytest.raises(ValueError, match=words):
+        build.build_model(config, build.load_data(config))
+
+
+def test_a_killed_run_ends_with_the_numbers_of_one_that_was_not(tmp_path, monkeypatch):
+    whole = RunDir(training.run(settings(tmp_path, run_dir=str(tmp_path / "whole"))))
+
+    class Killed(Exception):
+        """Ends a run after an epoch."""
+
+    def die(self, epoch, logs=None):
+        if epoch == 1:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kv.callbacks.NaNGuard, "on_epoch_end", die)
+        with pytest.raises(Killed):
+            training.run(settings(tmp_path), checkpoint_seconds=0.0)
+    again = RunDir(training.run(settings(tmp_path), resume=True))
+    assert again.metrics_file.read_text() == whole.metrics_file.read_text()
+    assert again.report["test_log_likelihood"] == whole.report["test_log_likelihood"]

@@ -200,7 +200,9 @@ def _is_path(name):
 
 def _read_file(path, data_kind):
     if path.suffix.lower() not in arrays.SUFFIXES or not path.is_file():
-        raise ValueError(f"A file of data must be .npy or .npz. Received: {path}. A data set is {POSSIBLE}")
+        raise ValueError(
+            f"A file of data must be .npy, .npz or one of texts. Received: {path}. A data set is {POSSIBLE}"
+        )
     return arrays.read(path, data_kind)
 
 

@@ -11,7 +11,7 @@ from keras_vae.data.dataset import Dataset
 from keras_vae.data.examples import Examples
 from keras_vae.data.sources import sentences, texts
 from keras_vae.data.splits import Splits, divide
-from keras_vae.data.tokenizer import Tokenizer
+from keras_vae.data.tokenizer import Tokenizer, split
 from keras_vae.utils.arguments import Fraction, NonNegativeInt, Path, PositiveInt, checked
 
 
@@ -87,7 +87,7 @@ def _divided(read, test_fraction, validation_fraction, seed, name):
 
 
 def _lengths(part, tokens):
-    return [len(text.split() if tokens == "words" else text) for text in part]
+    return [len(split(text, tokens)) for text in part]
 
 
 def _without_long(part, tokens, longest):
@@ -98,12 +98,9 @@ def _without_long(part, tokens, longest):
             f"{len(part)} texts that are all longer"
         )
     if len(kept) < len(part):
-        logging.info("%d of %d texts have more than %d %s and are left out", *_counts(kept, part), longest, tokens)
+        counts = len(part) - len(kept), len(part)
+        logging.info("%d of %d texts have more than %d %s and are left out", *counts, longest, tokens)
     return kept
-
-
-def _counts(kept, part):
-    return len(part) - len(kept), len(part)
 
 
 def _count_cut(parts, tokens, longest):

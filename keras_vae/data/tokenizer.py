@@ -73,7 +73,7 @@ class Tokenizer:
           ValueError: if the texts hold nothing.
         """
         # The layer's own `adapt` takes a hundred times as long as this.
-        rows = [_split(text, tokens) for text in _strings(texts)]
+        rows = [split(text, tokens) for text in _strings(texts)]
         counts = collections.Counter(itertools.chain.from_iterable(rows))
         if not counts:
             raise ValueError(f"`texts` must hold {tokens}. Received: {len(rows)} texts without any")
@@ -95,7 +95,7 @@ class Tokenizer:
     @checked
     def lengths(self, texts: Texts) -> np.ndarray:
         """Returns the number of tokens of each text, uncut, `(count,)`."""
-        return np.array([len(_split(text, self.tokens)) for text in _strings(texts)])
+        return np.array([len(split(text, self.tokens)) for text in _strings(texts)])
 
     @checked
     def decode(self, tokens: ArrayLike) -> list[str]:
@@ -125,7 +125,8 @@ def _layer(tokens, **options):
     return keras.layers.TextVectorization(standardize=None, split=split, ragged=True, **options)
 
 
-def _split(text, tokens):
+def split(text: str, tokens: str) -> Sequence[str]:
+    """Returns the characters or words of a text."""
     return text.split() if tokens == "words" else text
 
 

@@ -401,14 +401,17 @@ def test_missing_scikit_learn_is_said_with_the_command_that_helps(monkeypatch):
         ("./nowhere", "^There is no folder or file nowhere .from .*. A data set is 'mnist', "),
         ("nowhere.npz", "^There is no folder or file nowhere.npz .from .*. A data set is 'mnist', "),
         ("/no/where", "^There is no folder or file /no/where .from "),
-        ("table.csv", "^A file of data must be .npy or .npz. Received: table.csv. A data set is 'mnist', "),
+        (
+            "table.xls",
+            "^A file of data must be .npy, .npz or one of texts. Received: table.xls. A data set is 'mnist', ",
+        ),
         ("", "^`name` must be 'mnist', .*Received: name=''$"),
         (None, "^`name` must be 'mnist', .*Received: name=None$"),
     ],
 )
 def test_a_name_that_is_nothing_is_one_error_with_all_that_is_possible(tmp_path, monkeypatch, name, message):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "table.csv").write_text("1,2")
+    (tmp_path / "table.xls").write_text("1,2")
     monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path / "default"))
     with pytest.raises(ValueError, match=message) as caught:
         data.load(name)

@@ -165,6 +165,7 @@ def network(name):
         "resnet_decoder": lambda: (networks.resnet_decoder((7, 10, 3), (4, 3, 2), 1, 8), (2,)),
         "cvae_encoder": lambda: (networks.cvae_encoder(), (8, 9, 3)),
         "cvae_decoder": lambda: (networks.cvae_decoder((8, 12, 3)), (2,)),
+        "sequence_encoder": lambda: (networks.sequence_encoder(9, 4, 3), (5,)),
         "posterior": lambda: (posteriors.DiagonalGaussian(2), (6, 5, 3)),
         "likelihood of maps": lambda: (likelihoods.Bernoulli((6, 5, 1)), (6, 5, 3)),
         "likelihood of features": lambda: (likelihoods.Bernoulli((4, 4, 1)), (6, 5, 3)),
@@ -196,7 +197,7 @@ def test_pictures_are_channels_last_whatever_keras_is_set_to(name, image_data_fo
         image_data_format(setting)
         keras.utils.set_random_seed(0)
         layer, shape = network(name)
-        x = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+        x = np.abs(np.random.default_rng(0).normal(size=(2, *shape))).astype(np.float32)  # tokens are not negative
         output = layer(x) if "likelihood" not in name and name != "posterior" else layer(x).mean()
         assert {getattr(part, "data_format", "channels_last") for part in layer._flatten_layers()} == {"channels_last"}
         outputs.append(output)

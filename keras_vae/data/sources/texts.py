@@ -109,7 +109,10 @@ def read_file(path: pathlib.Path, text_column: str = "") -> list[str]:
             )
         return read_lines(path)
     if not text_column:
-        raise ValueError(f"`text_column` must name the column of texts of a {kind} file. Received: none for {path}")
+        raise ValueError(
+            f"`text_column` must name the column of texts of a {kind} file: --text_column, or an argument of "
+            f"keras_vae.data.load_texts. Received: none for {path}"
+        )
     return _not_empty((_of_csv if kind == ".csv" else _of_jsonl)(path, text_column), path)
 
 

@@ -19,8 +19,8 @@ class Tokens(Likelihood):
     """p(x|z) = prod_i softmax(l_i)[x_i] over the tokens of a text up to its end.
 
     x is int32 `(max_length,)` with values from 0 to `vocabulary_size - 1`. Token 0 ends a text and fills the places
-    after the end, which cost nothing. A text of `max_length` tokens has no end. `keras.layers.TextVectorization`
-    makes such rows of tokens. By itself the likelihood takes the tokens of a text as independent given z; inside
+    after the end, which cost nothing. A text of `max_length` tokens has no end. `keras_vae.data.Tokenizer` makes such
+    rows of tokens. By itself the likelihood takes the tokens of a text as independent given z; inside
     `Autoregressive` with `keras_vae.networks.CausalGRU` each depends on those before it.
 
     Tokens are names and have no mean. `reconstruct` and `sample(output="mean")` return the most probable token at each

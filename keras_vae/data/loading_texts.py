@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from absl import logging
@@ -15,7 +15,8 @@ from keras_vae.data.tokenizer import Tokenizer, split
 from keras_vae.utils.arguments import Fraction, NonNegativeInt, Path, PositiveInt, checked
 
 
-def is_texts(name: Any) -> bool:
+@checked
+def is_texts(name: Path) -> bool:
     """Whether a name of a data set is one of texts: "sentences", or a file or folder of texts."""
     path = pathlib.Path(os.path.expanduser(name))
     return name == "sentences" or (os.path.exists(path) and texts.is_texts(path)) or bool(texts.kind_of(path))

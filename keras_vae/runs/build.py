@@ -140,12 +140,17 @@ def _weights_fit_in_memory(copies):
 
 def _make(config, dataset):
     condition_dim = _condition_dim(config, dataset)
-    encoder_trunk, decoder_trunk = _trunks(config, dataset)
+    if dataset.tokenizer is None:
+        encoder_trunk, decoder_trunk = _trunks(config, dataset.event_shape)
+        likelihood = _likelihood(config, dataset.event_shape)
+    else:
+        encoder_trunk, decoder_trunk = _text_trunks(config, dataset.tokenizer.size)
+        likelihood = _text_likelihood(config, dataset.tokenizer)
     return VAE(
         Encoder(encoder_trunk, _posterior(config), condition_dim),
         Decoder(
             decoder_trunk,
-            _likelihood(config, dataset),
+            likelihood,
             condition_dim,
             config.latent_dim if config.upper_latent_dims else None,
         ),
@@ -168,11 +173,12 @@ def _condition_dim(config, dataset):
     return max(int(labels.max()) + 1, len(dataset.class_names))
 
 
-def _trunks(config, dataset):
-    event_shape, tokenizer = dataset.event_shape, dataset.tokenizer
-    if tokenizer is not None:
-        reader = networks.sequence_encoder(tokenizer.size, config.text_units, config.embedding_dim)
-        return reader, networks.mlp((config.text_units,))
+def _text_trunks(config, size):
+    units = config.text_units
+    return networks.sequence_encoder(size, units, config.embedding_dim), networks.mlp((units,))
+
+
+def _trunks(config, event_shape):
     widths, options = config.hidden_units, {"activation": config.activation}
     filters = _filters(config, event_shape) if config.network in ("conv", "resnet") else ()
     # At the image's size, the masked convolutions of an autoregressive likelihood take the place of residual blocks.
@@ -221,11 +227,7 @@ def _layers(config):
     }
 
 
-def _likelihood(config, dataset):
-    event_shape = dataset.event_shape
-    if dataset.tokenizer is not None:
-        tokens = likelihoods.Tokens(tokenizer=dataset.tokenizer)
-        return likelihoods.Autoregressive(tokens, _text_network(config, dataset.tokenizer.size))
+def _likelihood(config, event_shape):
     options = {"kernel_size": 5} if config.network == "tfp" else {}
     if config.likelihood in ("gaussian", "laplace"):
         scale = config.likelihood_scale
@@ -237,10 +239,14 @@ def _likelihood(config, dataset):
     return likelihoods.Autoregressive(likelihood, causal)
 
 
-def _text_network(config, size):
+def _text_likelihood(config, tokenizer):
+    size, units = tokenizer.size, config.text_units
+    options = {"word_dropout": config.word_dropout, "seed": config.seed}
     if config.text_network == "gru":
-        return networks.CausalGRU(size, config.text_units, config.embedding_dim, config.word_dropout, config.seed)
-    return networks.CausalTransformer(size, config.text_units, word_dropout=config.word_dropout, seed=config.seed)
+        network = networks.CausalGRU(size, units, config.embedding_dim, **options)
+    else:
+        network = networks.CausalTransformer(size, units, **options)
+    return likelihoods.Autoregressive(likelihoods.Tokens(tokenizer=tokenizer), network)
 
 
 def _prior(config, dataset):

@@ -28,7 +28,10 @@ class TextSettings:
     )
     text_units: int = option(256, "width of the networks of texts", low=1, high=10_000)
     embedding_dim: int = option(
-        128, "width of the embedding of a token; with text_network=transformer that is text_units", low=1, high=10_000
+        128,
+        "width of the embedding of a token in recurrent networks; that of a transformer is text_units",
+        low=1,
+        high=10_000,
     )
     word_dropout: float = option(
         0.0,

@@ -26,6 +26,13 @@ def test_words_are_separated_by_white_space_and_rare_ones_are_unknown():
     assert tokenizer.decode(tokenizer.encode(TEXTS)) == ["<unk> two", "two <unk>", "na\u00efve <unk>", ""]
 
 
+def test_words_of_the_vocabulary_are_known_whatever_white_space_separates_them():
+    texts = ["a\u00a0b c\u2003d\te"]
+    tokenizer = Tokenizer.of(texts, "words")
+    assert tokenizer.encode(texts).tolist() == [[2, 3, 4, 5, 6]]
+    assert tokenizer.lengths(texts).tolist() == [5]
+
+
 def test_the_most_frequent_come_first_and_ties_are_sorted():
     for texts in (["bca", "cab", "aa"], ["aa", "bca", "cab"]):
         assert Tokenizer.of(texts).vocabulary == ("a", "b", "c")

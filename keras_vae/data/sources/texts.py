@@ -47,16 +47,16 @@ def is_texts(path: pathlib.Path) -> bool:
     if not path.is_dir():
         return bool(kind_of(path))
     try:
-        found = _of_folder(path)
+        kinds = {bool(kind_of(file)) for file in _of_folder(path)}
     except OSError:  # the reader of folders says what is wrong
         return False
-    return bool(found) and all(kind_of(file) for file in found)
+    return kinds == {True}
 
 
 def _of_folder(path):
     """Returns what a folder holds, apart from hidden files and what only describes the others."""
     described = ("readme", "license", "licence", "changelog")
-    return sorted(file for file in path.iterdir() if not file.name.lower().startswith((".", *described)))
+    return [file for file in path.iterdir() if not file.name.lower().startswith((".", *described))]
 
 
 def read(path: pathlib.Path, text_column: str = "") -> Texts:
@@ -74,7 +74,7 @@ def read(path: pathlib.Path, text_column: str = "") -> Texts:
     """
     if not path.is_dir():
         return Texts(read_file(path, text_column), source=f"texts in {path}")
-    files = _of_folder(path)
+    files = sorted(_of_folder(path))
     found = {name: [file for file in files if _stem(file) in names] for name, names in _NAMES.items()}
     if any(found.values()):
         if not found["train"]:

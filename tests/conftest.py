@@ -1,5 +1,6 @@
 """Fixtures that many tests share."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -16,6 +17,27 @@ from helpers import make_binary, make_vae
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def heap_of_a_start():
+    """Hides from the garbage collector what imports and earlier modules have left.
+
+    TensorFlow keeps functions and graphs for the life of the process. The converter to TFLite and streams of data ask
+    for a full collection at each use, which takes several seconds once a few hundred tests have left their graphs.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_checks():
+    """Has an export compare fewer draws with Keras; those of the commands compare as many as they do for users."""
+    from export import verification
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verification, "NUM_CHECKS", 8)
+        yield
 
 
 @pytest.fixture
@@ -36,12 +58,8 @@ def binary():
 def _exported(name, tmp_path_factory, make, **options):
     import exporting
 
-    from export import verification
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verification, "NUM_CHECKS", 16)
-        folder = tmp_path_factory.mktemp(name) / "export"
-        return exporting.export(exporting.stirred(getattr(exporting, make)()), folder, **options)
+    folder = tmp_path_factory.mktemp(name) / "export"
+    return exporting.export(exporting.stirred(getattr(exporting, make)()), folder, **options)
 
 
 @pytest.fixture(scope="session")

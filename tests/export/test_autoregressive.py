@@ -32,8 +32,7 @@ def trained():
 
 
 @pytest.mark.parametrize("batch_size", slow_from(1, [1, None]))
-def test_seeds_draw_the_pictures_of_python(trained, tmp_path, monkeypatch, batch_size):
-    monkeypatch.setattr(verification, "NUM_CHECKS", 16)
+def test_seeds_draw_the_pictures_of_python(trained, tmp_path, batch_size):
     options = exporter.Options(num_samples=4, files=("decoder",), batch_size=batch_size)
     folder = exporter.export_model(trained, tmp_path / "export", options)
     for make, file in ((runtimes.saved_model_runner, "saved_model"), (runtimes.litert_runner, "decoder.tflite")):
@@ -70,8 +69,7 @@ def test_few_pictures_may_be_others_and_are_counted(trained, tmp_path, monkeypat
         check(3)
 
 
-def test_variants_draw_the_codes_of_python_and_say_what_they_cost(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(verification, "NUM_CHECKS", 16)
+def test_variants_draw_the_codes_of_python_and_say_what_they_cost(trained, tmp_path):
     options = exporter.Options(
         num_samples=2, files=("decoder",), variants=("float32", "float16", "full_int8", "weight_int8")
     )

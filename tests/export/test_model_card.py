@@ -49,8 +49,7 @@ def test_card_lists_the_files_with_their_sizes_and_hashes(exported):
         assert "not_written" not in figures
 
 
-def test_card_gives_the_parity_of_each_signature(exported, monkeypatch):
-    monkeypatch.setattr(verification, "NUM_CHECKS", 16)
+def test_card_gives_the_parity_of_each_signature(exported):
     for file, figures in exported.card["files"].items():
         names = NAMES if file == "saved_model" else FILES[file.split(".")[0]]
         assert set(figures["signatures"]) == set(names)
@@ -249,8 +248,7 @@ def test_vectors_are_those_of_the_package():
         assert [int(a[-1, -1]), int(b[-1, -1])] == vector["words"]
 
 
-def test_card_is_standard_json_without_files_and_report(tmp_path, monkeypatch):
-    monkeypatch.setattr(verification, "NUM_CHECKS", 8)
+def test_card_is_standard_json_without_files_and_report(tmp_path):
     exporter.export_model(make_mixture_vae(), tmp_path / "export", exporter.Options(files=()))
 
     def refuse(constant):

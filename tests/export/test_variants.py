@@ -20,7 +20,7 @@ from exporting import (
 from helpers import make_vae
 
 import keras_vae as kv
-from export import exporter, runtimes, tflite, variants, verification
+from export import exporter, runtimes, tflite, variants
 from export.signatures import FILES, Signatures
 
 pytest.importorskip("ai_edge_quantizer", reason='needs pip install "keras_vae[int8]"')
@@ -31,11 +31,6 @@ SCHEMES = ("float16", *variants.INT8_SCHEMES)
 SIZES = {"float16": 0.55} | dict.fromkeys(variants.INT8_SCHEMES, 0.32)
 
 
-@pytest.fixture(autouse=True)
-def few_checks(monkeypatch):
-    monkeypatch.setattr(verification, "NUM_CHECKS", 8)
-
-
 def name_of(scheme):
     return "decoder.tflite" if scheme == "float32" else f"decoder_{scheme}.tflite"
 
@@ -44,10 +39,8 @@ def name_of(scheme):
 def large(tmp_path_factory):
     """A decoder of 28 x 28 pixels with 256 + 256 units in all variants, whatever they cost."""
     vae = stirred(make_vae(IMAGE, units=(256, 256)), scale=0.02)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verification, "NUM_CHECKS", 8)
-        folder = tmp_path_factory.mktemp("large") / "export"
-        return export(vae, folder, num_samples=4, batch_size=10, files=("decoder",), variants=SCHEMES, max_nats=1e6)
+    folder = tmp_path_factory.mktemp("large") / "export"
+    return export(vae, folder, num_samples=4, batch_size=10, files=("decoder",), variants=SCHEMES, max_nats=1e6)
 
 
 def figures(exported, scheme):
@@ -142,16 +135,17 @@ def test_the_exact_variants_lose_less_than_the_fast_one(large):
 # Other models.
 
 
-def converted(vae, scheme, signatures, names):
+def in_every_scheme(vae, signatures, names):
+    """Returns scheme -> a TFLite file of the signatures."""
     content = tflite.convert(signatures, names, 1)
     scopes = (vae.encoder.name, vae.decoder.name)
-    if scheme == "float16":
-        return variants.to_float16(content, scopes)
     z = vae.sample_latent(16, seed=1)[0].numpy()
     condition = None if vae.condition_dim is None else one_hot(16)
     x = vae.sample(16, seed=1, output="sample", condition=condition).numpy()
     data = variants.calibration_data(signatures, names, 1, z, x, condition)
-    return variants.quantize(content, scheme, scopes, data)
+    return {"float16": variants.to_float16(content, scopes)} | {
+        scheme: variants.quantize(content, scheme, scopes, data) for scheme in variants.INT8_SCHEMES
+    }
 
 
 def make_conditional_mixture_vae():
@@ -167,9 +161,9 @@ def test_other_models_run_in_all_variants_and_draw_the_same_codes(name, tmp_path
     signatures, expected = Signatures(vae, 4), vae.sample_latent(4, seed=-7)[0].numpy()
     condition = {} if vae.condition_dim is None else {"condition": one_hot(4)}
     mean = vae.sample(4, seed=-7, **condition).numpy()
-    for scheme in SCHEMES:
+    for scheme, content in in_every_scheme(vae, signatures, names).items():
         path = tmp_path / f"{scheme}.tflite"
-        path.write_bytes(converted(vae, scheme, signatures, names))
+        path.write_bytes(content)
         outputs = runtimes.litert_runner(path)("sample", seed=-7, temperature=1.0, **condition)
         np.testing.assert_allclose(outputs["z"], expected, atol=NOISE)
         # 8 bits of a range of a few, and a few layers.

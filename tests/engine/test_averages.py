@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import SHAPE, make_binary, make_vae
+from helpers import SHAPE, make_binary, make_vae, slow_from
 
 import keras_vae as kv
 from keras_vae import callbacks
@@ -86,7 +86,7 @@ def test_every_way_of_running_gives_the_same_averages(way):
         np.testing.assert_allclose(actual, value, atol=2e-4)  # Adam divides small differences by small numbers
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", slow_from(1, ["mixed_float16", "mixed_bfloat16"]))
 def test_averages_are_kept_under_mixed_precision(policy):
     keras.config.set_dtype_policy(policy)
     try:

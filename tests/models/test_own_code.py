@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-from helpers import SHAPE, make_binary, make_vae
+from helpers import SHAPE, make_binary, make_vae, slow_from
 
 import keras_vae as kv
 from export import exporter
@@ -358,7 +358,7 @@ def test_a_posterior_of_ones_own_that_transforms_a_normal_needs_no_rule(tmp_path
 # Precision.
 
 
-@pytest.fixture(params=["mixed_bfloat16", "mixed_float16"])
+@pytest.fixture(params=slow_from(1, ["mixed_float16", "mixed_bfloat16"]))
 def policy(request):
     """A global policy, and float32 again after the test."""
     keras.mixed_precision.set_global_policy(request.param)

@@ -6,7 +6,7 @@ import pytest
 import reference
 import tensorflow as tf
 import tensorflow_probability as tfp
-from helpers import SHAPE, make_vae
+from helpers import SHAPE, make_vae, slow_from
 
 import keras_vae as kv
 
@@ -230,7 +230,7 @@ def test_a_batch_of_one_trains(vae, binary):
     assert np.isfinite(vae.fit(binary[:1], epochs=1, verbose=0).history["loss"][0])
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", slow_from(1, ["mixed_bfloat16", "mixed_float16"]))
 def test_mixed_precision_trains_to_the_same_elbo(policy, binary):
     expected = make_vae().fit(binary, batch_size=10, epochs=40, verbose=0).history["elbo"][-1]
     keras.config.set_dtype_policy(policy)
@@ -257,14 +257,17 @@ def test_a_functional_trunk_of_the_users_own(binary):
 
 @pytest.mark.parametrize(
     ("policy", "part"),
-    [
-        ("mixed_bfloat16", "posterior flow"),
-        ("mixed_bfloat16", "mixture"),
-        ("mixed_float16", "prior flow"),
-        ("mixed_bfloat16", "IAF"),
-        ("mixed_float16", "MAF"),
-        ("mixed_float16", "shared scale"),
-    ],
+    slow_from(
+        4,
+        [
+            ("mixed_bfloat16", "mixture"),
+            ("mixed_float16", "prior flow"),
+            ("mixed_bfloat16", "IAF"),
+            ("mixed_float16", "shared scale"),
+            ("mixed_bfloat16", "posterior flow"),
+            ("mixed_float16", "MAF"),
+        ],
+    ),
 )
 def test_every_learned_part_stays_in_float32_under_mixed_precision(policy, part, binary):
     keras.config.set_dtype_policy(policy)

@@ -18,8 +18,8 @@ runner = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(runner)
 
 
-# The two pages that users begin with.
-QUICK = ("README", "quickstart")
+# The page that users begin with.
+QUICK = ("README",)
 
 
 @pytest.mark.parametrize(

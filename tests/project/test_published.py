@@ -3,7 +3,7 @@ import json
 import re
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, slow_from
 
 pytest.importorskip("matplotlib")
 
@@ -36,7 +36,7 @@ def test_a_row_is_measured_as_published(name):
     assert row.published < 0
 
 
-@pytest.mark.parametrize("name", ["iwae-5", "vamp"])
+@pytest.mark.parametrize("name", slow_from(1, ["iwae-5", "vamp"]))
 def test_a_row_runs_once_and_its_result_says_what_was_run(name, small, tmp_path):
     pytest.importorskip("sklearn")
     result = published.run(name, tmp_path / "runs", tmp_path / "results")

@@ -137,7 +137,7 @@ def test_an_interrupted_run_ends_with_the_numbers_of_a_whole_one(stopped, whole)
 @pytest.mark.parametrize(
     "changes",
     slow_from(
-        2,
+        1,
         [
             {
                 "dataset": "gray.npy",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 import tensorflow as tf
 
-from export.signatures import Signatures
+from export.signatures import Signatures, names_of
 from keras_vae.distributions.noise import EVALUATION_STREAM, Noise
 from keras_vae.distributions.sampling import center, draw
 from keras_vae.models.vae import VAE
@@ -90,7 +90,10 @@ class Cost:
         parts, count = [], len(self._x)
         for start in range(0, count, batch_size):
             part = np.arange(start, start + batch_size) % count
-            given = {"x": self._x[part], **{k: v[part] if np.ndim(v) else v for k, v in inputs.items()}}
+            given = {
+                names_of(self._vae).x: self._x[part],
+                **{k: v[part] if np.ndim(v) else v for k, v in inputs.items()},
+            }
             if self._condition is not None:
                 given["condition"] = self._condition[part]
             parts.append(run(name, **given))

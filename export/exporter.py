@@ -16,7 +16,7 @@ from export.errors import ExportError
 from export.model_card import finite, model_card, size_in_bytes
 from export.packing import pack
 from export.paths import check_run_dir, check_target
-from export.signatures import FILES, NAMES, Signatures
+from export.signatures import FILES, Signatures, files_of
 from export.verification import TOLERANCE, Parity
 from keras_vae.data import Dataset
 from keras_vae.engine.keras_compat import layers_of
@@ -164,7 +164,7 @@ class _Export:
 
     def __init__(self, vae: VAE, folder: pathlib.Path, options: Options, dataset: Dataset | None) -> None:
         self.vae, self.folder, self.options = vae, folder, options
-        self.signatures = Signatures(vae, options.num_samples)
+        self.signatures, self._names = Signatures(vae, options.num_samples), files_of(vae)
         self.files, self.left_out = {}, {}
         self._measured_on = "draws of the model" if dataset is None else f"test {dataset.test.kind} of {dataset.name}"
         if options.measured:
@@ -185,7 +185,7 @@ class _Export:
     def saved_model(self):
         """Writes the SavedModel with all signatures and any batch size."""
         path = self.folder / "saved_model"
-        names = [name for name in NAMES if name not in self._without_density()]
+        names = [name for names in self._names.values() for name in names if name not in self._without_density()]
         self.signatures.save(path, names, None)
         parity = self._parity(runtimes.saved_model_runner(path), TOLERANCE)
         figures = {name: parity.check(name) for name in names}
@@ -200,11 +200,11 @@ class _Export:
     def tflite(self, file: str) -> None:
         """Writes a TFLite file in all variants that pass verification and cost no more than allowed."""
         reasons = self._without_density()
-        names = tuple(name for name in FILES[file] if name not in reasons)
+        names = tuple(name for name in self._names[file] if name not in reasons)
         content, names, failed = tflite.convert_what_can_be(
             self.signatures, names, self.options.batch_size, required=REQUIRED
         )
-        reasons = {name: why for name, why in {**reasons, **failed}.items() if name in FILES[file]}
+        reasons = {name: why for name, why in {**reasons, **failed}.items() if name in self._names[file]}
         for name, why in reasons.items():
             logging.warning("%s.tflite is without the signature `%s`: %s", file, name, why)
         self.left_out |= {f"{file}.tflite: {name}": why for name, why in reasons.items()}
@@ -288,6 +288,9 @@ def _log(name, figures):
     parts = [f"{figures['bytes'] / 1e6:.2f} MB"]
     parts += [
         f"{key} within {p['max_difference']:.1g}" for key, p in figures["signatures"].items() if "max_difference" in p
+    ]
+    parts += [
+        f"{key} with {p['other_texts']} other texts" for key, p in figures["signatures"].items() if p.get("other_texts")
     ]
     if "elbo_change" in figures:
         parts.append(f"ELBO {figures['elbo_change']:+.3f} nats")

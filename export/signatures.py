@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -23,6 +23,27 @@ FILES = {
     "autoencoder": ("reconstruct",),
 }
 NAMES = tuple(name for names in FILES.values() for name in names)
+# One call of these returns several examples for each call of the others.
+DRAW_MANY = ("sample", "sample_pixels", "generate", "interpolate")
+
+
+class Names(NamedTuple):
+    """What the signatures call an example as an input, the mean of p(x|z), and the signature that draws from p(x|z)."""
+
+    x: str = "x"
+    mean: str = "mean"
+    draw: str = "sample_pixels"
+
+
+def names_of(vae: VAE) -> Names:
+    """Returns the names for a model: those of texts if its examples have lengths."""
+    return Names("tokens", "tokens", "generate") if vae.decoder.likelihood.has_lengths else Names()
+
+
+def files_of(vae: VAE) -> dict[str, tuple[str, ...]]:
+    """Returns `FILES` with the signature that draws from p(x|z) under its name for the model."""
+    draw = names_of(vae).draw
+    return {file: tuple(draw if name == "sample_pixels" else name for name in names) for file, names in FILES.items()}
 
 
 class Signatures:
@@ -44,6 +65,11 @@ class Signatures:
     pictures, takes `steps` up to that number, and repeats the last picture after them. For a conditional model all
     signatures also take a `condition`, float32 `(batch, condition_dim)`, one-hot for classes.
 
+    For a model of texts x and mean are called `tokens`, int32 `(batch, max_length)`, the most probable tokens in place
+    of a mean, and the texts of `VAE.generate` are drawn by
+
+      generate(seed, temperature, token_temperature) -> tokens, z
+
     Args:
       vae: the model.
       num_samples: how many pictures one call of `sample` draws.
@@ -53,13 +79,14 @@ class Signatures:
     def __init__(self, vae: VAE, num_samples: PositiveInt) -> None:
         self._vae = vae
         self._num_samples = num_samples
+        self._names = names_of(vae)
         # The prior is made once, outside the graph, so that a prior that is made of the encoder does not bring the
         # encoder into the file. It is in single precision because TFLite has no products in float64.
         self._prior = None if vae.prior.condition_dim else in_single_precision(vae.prior_distribution())
         self._concrete = {}
 
     def _decode(self, z, condition=None):
-        return {"mean": self._vae.decode(z, condition).mean()}
+        return {self._names.mean: self._vae.decode(z, condition).mean()}
 
     def _codes(self, seed, temperature, condition):
         noise = Noise(seed)
@@ -72,11 +99,15 @@ class Signatures:
 
     def _sample(self, seed, temperature, condition=None):
         z, noise = self._codes(seed, temperature, condition)
-        return {"mean": mean(self._vae.decode(z, condition), noise), "z": z}
+        return {self._names.mean: mean(self._vae.decode(z, condition), noise), "z": z}
 
     def _sample_pixels(self, seed, temperature, condition=None):
         z, noise = self._codes(seed, temperature, condition)
         return {"x": draw(self._vae.decode(z, condition), noise), "z": z}
+
+    def _generate(self, seed, temperature, token_temperature, condition=None):
+        z, noise = self._codes(seed, temperature, condition)
+        return {"tokens": draw(self._vae.decode(z, condition), Tempered(noise, token_temperature)), "z": z}
 
     def _interpolate(self, z0, z1, steps, condition=None, static=False):
         steps = tf.maximum(steps, 2)
@@ -105,12 +136,12 @@ class Signatures:
     def _reconstruct(self, x, condition=None):
         z = center(self._vae.encode(x, condition))
         likelihood = self._vae.decode(z, condition)
-        return {"mean": likelihood.mean(), "log_likelihood": likelihood.log_prob(x)}
+        return {self._names.mean: likelihood.mean(), "log_likelihood": likelihood.log_prob(x)}
 
     def inputs(self, name: str, batch_size: int | None) -> dict[str, tf.TensorSpec]:
         """Returns the inputs of a signature; a `batch_size` of None accepts any."""
         vae = self._vae
-        x = tf.TensorSpec((batch_size, *vae.event_shape), vae.event_dtype, "x")
+        x = {self._names.x: tf.TensorSpec((batch_size, *vae.event_shape), vae.event_dtype)}
         z, z0, z1 = (tf.TensorSpec((n, *vae.latent_shape), tf.float32) for n in (batch_size, 1, 1))
         seed, steps = (tf.TensorSpec((), tf.int32) for _ in range(2))
         temperature = tf.TensorSpec((), tf.float32)
@@ -118,14 +149,15 @@ class Signatures:
             "decode": {"z": z},
             "sample": {"seed": seed, "temperature": temperature},
             "sample_pixels": {"seed": seed, "temperature": temperature},
+            "generate": {"seed": seed, "temperature": temperature, "token_temperature": temperature},
             "interpolate": {"z0": z0, "z1": z1, "steps": steps},
-            "log_likelihood": {"x": x, "z": z},
-            "encode": {"x": x},
-            "score": {"x": x, "seed": seed},
-            "reconstruct": {"x": x},
+            "log_likelihood": {**x, "z": z},
+            "encode": x,
+            "score": {**x, "seed": seed},
+            "reconstruct": x,
         }[name]
         if vae.condition_dim is not None:
-            rows = {"sample": self._num_samples, "sample_pixels": self._num_samples, "interpolate": 1}
+            rows = dict.fromkeys(("sample", self._names.draw), self._num_samples) | {"interpolate": 1}
             inputs["condition"] = tf.TensorSpec((rows.get(name, batch_size), vae.condition_dim), tf.float32)
         return {key: tf.TensorSpec(spec.shape, spec.dtype, key) for key, spec in inputs.items()}
 
@@ -134,6 +166,8 @@ class Signatures:
         function = getattr(self, f"_{name}")
         if name == "interpolate":
             function = functools.partial(function, static=static)
+        if "tokens" in self.inputs(name, 1):
+            function = _of_tokens(function)
         return tf.function(function, autograph=False)
 
     def concrete(self, names: Collection[str], batch_size: int | None) -> dict:
@@ -154,3 +188,8 @@ class Signatures:
         if "reconstruct" in signatures:
             signatures["serving_default"] = signatures["reconstruct"]
         tf.saved_model.save(root, str(folder), signatures=signatures)
+
+
+def _of_tokens(function):
+    """Returns a function of x whose first argument is called `tokens`, which is then the name of the input."""
+    return lambda tokens, *args, **kwargs: function(tokens, *args, **kwargs)

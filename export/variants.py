@@ -14,7 +14,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from export.packing import pack, pack_model, unpack
-from export.signatures import FILES, Signatures
+from export.signatures import DRAW_MANY, Signatures
 
 # The variant "int8" is the first of these schemes that costs no more nats than allowed.
 INT8_SCHEMES = ("full_int8", "dynamic_int8", "weight_int8")
@@ -152,16 +152,18 @@ def calibration_data(
         part = np.arange(i * batch_size, (i + 1) * batch_size) % count
         values = {
             "x": x[part],
+            "tokens": x[part],
             "z": codes[part],
             "z0": codes[part][:1],
             "z1": codes[-1 - i][None],
             "seed": np.int32(i),
             "steps": np.int32(8),
             "temperature": np.float32(1.0),
+            "token_temperature": np.float32(1.0),
         }
         for name in names:
             # A call of `sample` decodes many codes at once, so that a few calls are enough.
-            if name in FILES["decoder"][1:4] and i >= 8:
+            if name in DRAW_MANY and i >= 8:
                 continue
             inputs = {key: np.asarray(values[key]) for key in signatures.inputs(name, batch_size) if key in values}
             if condition is not None:

@@ -1,6 +1,7 @@
 """Parity: the signatures of a file are run in its own runtime and compared with the Keras model."""
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -8,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from export.errors import ExportError
-from export.signatures import NUM_SCORE_SAMPLES
-from keras_vae.distributions.sampling import center
+from export.signatures import NUM_SCORE_SAMPLES, names_of
+from keras_vae.distributions.noise import Tempered
+from keras_vae.distributions.sampling import center, draw
 from keras_vae.measure.latent import interpolate
 from keras_vae.models.importance import BATCH_SIZE
 from keras_vae.models.vae import VAE
@@ -26,6 +28,8 @@ FLIPS = 1e-3
 # A picture that is drawn value by value goes on differently after one such value. This is the largest share of such
 # pictures; one in a few is no fault either.
 OTHER_PICTURES = 0.02
+# Texts are drawn at these temperatures of z and of the tokens in turn; at 0 they are the most probable ones.
+TEMPERATURES = ((1.0, 1.0), (0.7, 0.5), (1.0, 0.0))
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 
 
@@ -52,6 +56,7 @@ class Parity:
 
         Differences are relative to the largest expected value if that is above 1. For `sample` the mean is compared,
         with the `max_difference_z` of its codes beside it. For `sample_pixels` it is the share of pixels that differ.
+        Where texts are the output, it is `differing_tokens`, the share of tokens, and `other_texts`, their number.
 
         Raises:
           ExportError: if a difference is above the tolerance, a shape differs, or no seed changes the pictures.
@@ -63,25 +68,38 @@ class Parity:
         z = z.astype(np.float32)
         condition = conditions(self.vae, len(z))
         expected = self.vae.decode(z, **condition).mean().numpy()
-        return self._compare("decode", self._batches("decode", z=z, **condition)["mean"], expected, True)
+        return self._compare_means("decode", self._batches("decode", z=z, **condition), expected)
 
     def _sample(self):
         condition = conditions(self.vae, self.num_samples)
         python = tf.function(self._keras_sample, autograph=False)
         seeds = [*range(NUM_CHECKS - 4), INT_MAX, -1, -7, INT_MIN]
         drawn = [self._drawn("sample", seed, condition) for seed in seeds]
-        if np.array_equal(drawn[0]["mean"], drawn[1]["mean"]):
-            raise ExportError("`sample` draws the same pictures for the seeds 0 and 1")
+        # The most probable texts may be the same for all codes, which says that the decoder makes little of z.
+        seen, what = ("z", "codes") if self._has_texts else ("mean", "pictures")
+        if np.array_equal(drawn[0][seen], drawn[1][seen]):
+            raise ExportError(f"`sample` draws the same {what} for the seeds 0 and 1")
         expected = [python(tf.constant(seed)) for seed in seeds]
-        z = self._compare("sample (codes)", *(np.concatenate([d["z"] for d in side]) for side in (drawn, expected)))
-        means = (np.concatenate([d["mean"] for d in side]) for side in (drawn, expected))
-        mean = self._compare("sample", *means, drawn=True)
-        return {**mean, "max_difference_z": z["max_difference"]}
+        joined, of_keras = (
+            {key: np.concatenate([d[key] for d in side]) for key in side[0]} for side in (drawn, expected)
+        )
+        z = self._compare("sample (codes)", joined["z"], of_keras["z"])
+        return {**self._compare_means("sample", joined, of_keras["mean"]), "max_difference_z": z["max_difference"]}
 
     def _keras_sample(self, seed, output="mean"):
         condition = conditions(self.vae, self.num_samples)
         z, _ = self.vae.sample_latent(self.num_samples, seed, **condition)
         return {"z": z, "mean": self.vae.sample(self.num_samples, seed, output=output, **condition)}
+
+    def _generate(self):
+        drawn, expected = [], []
+        for seed in range(NUM_FEW_CHECKS):
+            temperature, of_tokens = map(np.float32, TEMPERATURES[seed % len(TEMPERATURES)])
+            inputs = {"seed": np.int32(seed), "temperature": temperature, "token_temperature": of_tokens}
+            drawn.append(self.run("generate", **inputs)["tokens"])
+            z, noise = self.vae.sample_latent(self.num_samples, seed, float(temperature))
+            expected.append(draw(self.vae.decode(z), Tempered(noise, of_tokens)).numpy())
+        return self._compare_texts("generate", np.concatenate(drawn), np.concatenate(expected))
 
     def _sample_pixels(self):
         condition = conditions(self.vae, self.num_samples)
@@ -109,26 +127,27 @@ class Parity:
         path = interpolate(z[0, 0], z[1, 0], steps)
         rows = {key: np.repeat(value, steps, axis=0) for key, value in condition.items()}
         expected = self.vae.decode(path, **rows).mean().numpy()
-        actual = self.run("interpolate", z0=z[0], z1=z[1], steps=np.int32(steps), **condition)["mean"]
-        return self._compare("interpolate", actual[:steps], expected[: len(actual)], True)
+        actual = self.run("interpolate", z0=z[0], z1=z[1], steps=np.int32(steps), **condition)
+        mean = names_of(self.vae).mean
+        return self._compare_means("interpolate", {mean: actual[mean][:steps]}, expected[: len(actual[mean])])
 
     def _log_likelihood(self):
         x, condition = self._images()
         z = np.random.default_rng(2).normal(size=(len(x), *self.vae.latent_shape)).astype(np.float32)
         expected = self.vae.decode(z, **condition).log_prob(x).numpy()
-        actual = self._batches("log_likelihood", x=x, z=z, **condition)["log_likelihood"]
+        actual = self._batches("log_likelihood", **self._given(x), z=z, **condition)["log_likelihood"]
         return self._compare("log_likelihood", actual, expected)
 
     def _encode(self):
         x, condition = self._images()
-        posterior, encoded = self.vae.encode(x, **condition), self._batches("encode", x=x, **condition)
+        posterior, encoded = self.vae.encode(x, **condition), self._batches("encode", **self._given(x), **condition)
         if "scale" in encoded:
             self._compare("encode (scale)", encoded["scale"], posterior.stddev().numpy())
         return self._compare("encode", encoded["loc"], center(posterior).numpy())
 
     def _score(self):
         x, condition = self._images()
-        outputs = self._batches("score", x=x, seed=np.int32(3), **condition)
+        outputs = self._batches("score", **self._given(x), seed=np.int32(3), **condition)
         bounds = []
         # The noise of an image depends on its place in the batch, and `bounds` has batches of at most BATCH_SIZE, so
         # only the first images of a larger batch can be compared.
@@ -143,8 +162,8 @@ class Parity:
 
     def _reconstruct(self):
         x, condition = self._images()
-        outputs = self._batches("reconstruct", x=x, **condition)
-        return self._compare("reconstruct", outputs["mean"], self.vae.reconstruct(x, **condition).numpy(), True)
+        outputs = self._batches("reconstruct", **self._given(x), **condition)
+        return self._compare_means("reconstruct", outputs, self.vae.reconstruct(x, **condition).numpy())
 
     def _images(self):
         """Returns a few images from the support of the likelihood, and their conditions."""
@@ -153,6 +172,13 @@ class Parity:
         return self.vae.sample(count, seed=5, output="sample", **condition).numpy().astype(
             self.vae.event_dtype
         ), condition
+
+    @property
+    def _has_texts(self):
+        return self.vae.decoder.likelihood.has_lengths
+
+    def _given(self, x):
+        return {names_of(self.vae).x: x}
 
     def _count(self, least):
         return -(-least // self.batch_size) * self.batch_size
@@ -168,6 +194,20 @@ class Parity:
     def _same_shape(self, what, actual, expected):
         if actual.shape != expected.shape:
             raise ExportError(f"`{what}` has shape {actual.shape}, Keras has {expected.shape}")
+
+    def _compare_means(self, what: Any, outputs: Any, expected: Any) -> dict:
+        """Compares the means of p(x|z) among some outputs, or the texts that stand in their place."""
+        actual = outputs[names_of(self.vae).mean]
+        compare = self._compare_texts if self._has_texts else functools.partial(self._compare, drawn=True)
+        return compare(what, actual, expected)
+
+    def _compare_texts(self, what: Any, actual: Any, expected: Any) -> dict:
+        self._same_shape(what, actual, expected)
+        differs = actual != expected
+        others = int(np.sum(differs.any(axis=1)))
+        if self.tolerance is not None and not _are_few(others, len(differs)):
+            raise ExportError(f"`{what}` differs from Keras in {others} of {len(differs)} texts")
+        return {"differing_tokens": float(np.mean(differs)), "other_texts": others}
 
     def _compare(self, what: Any, actual: Any, expected: Any, drawn: bool = False) -> dict:
         """Returns the figures of `check`; with `drawn`, a few pictures that were drawn value by value may be others."""

@@ -5,11 +5,12 @@ import json
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from helpers import slow_from
 from texts import NETWORKS, make_text_vae
 
 import keras_vae as kv
-from export import exporter, runtimes
+from export import exporter, runtimes, verification
 
 TEXTS = ["a cat", "a dog", "the cat", "the dog", "no"]
 
@@ -31,17 +32,22 @@ def test_a_seed_draws_the_same_texts_everywhere(exported, file):
     run = (runtimes.saved_model_runner if file == "saved_model" else runtimes.litert_runner)(folder / file)
     other = count = 0
     for seed in range(50):
-        drawn = run("sample_pixels", seed=seed, temperature=1.0)["x"]
+        drawn = run("generate", seed=seed, temperature=1.0, token_temperature=1.0)["tokens"]
         assert drawn.dtype == np.int32
         expected = vae.sample(len(drawn), seed=seed, output="sample").numpy()
         other += (drawn != expected).any(axis=1).sum()
         count += len(drawn)
         if seed == 7:
             assert vae.tokenizer.decode(drawn) == vae.generate(len(drawn), seed=seed)
+    for temperature, token_temperature in ((1.0, 0.5), (0.7, 0.0)):
+        drawn = run("generate", seed=3, temperature=temperature, token_temperature=token_temperature)
+        texts = vae.generate(len(drawn["tokens"]), 3, temperature, token_temperature)
+        assert vae.tokenizer.decode(drawn["tokens"]) == texts
+        np.testing.assert_allclose(drawn["z"], vae.sample_latent(len(texts), 3, temperature)[0], atol=1e-5)
     # A token is another one where its uniform falls as close to a cumulative probability as runtimes differ, about
     # 1e-6, and a text has some ten tokens.
     assert other <= 1, f"{other} of {count} texts"
-    tokens = run("sample", seed=7, temperature=1.0)["mean"]
+    tokens = run("sample", seed=7, temperature=1.0)["tokens"]
     np.testing.assert_array_equal(tokens, vae.sample(len(tokens), seed=7))
 
 
@@ -52,11 +58,64 @@ def test_the_card_has_the_vocabulary(exported):
     assert not card["is_factorized"]
 
 
+def test_inputs_and_outputs_of_texts_are_called_tokens(exported):
+    vae, folder = exported
+    batch, z, tokens = ["batch"], [2], [vae.tokenizer.max_length]
+    temperatures = {"temperature": [], "token_temperature": []}
+    documented = {
+        "decode": ({"z": batch + z}, {"tokens": batch + tokens}),
+        "sample": ({"seed": [], "temperature": []}, {"tokens": [16, *tokens], "z": [16, *z]}),
+        "generate": ({"seed": [], **temperatures}, {"tokens": [16, *tokens], "z": [16, *z]}),
+        "interpolate": ({"z0": [1, *z], "z1": [1, *z], "steps": []}, {"tokens": batch + tokens}),
+        "log_likelihood": ({"tokens": batch + tokens, "z": batch + z}, {"log_likelihood": batch}),
+        "encode": ({"tokens": batch + tokens}, {"loc": batch + z, "scale": batch + z}),
+        "score": ({"tokens": batch + tokens, "seed": []}, {"elbo": batch, "log_likelihood": batch}),
+        "reconstruct": ({"tokens": batch + tokens}, {"tokens": batch + tokens, "log_likelihood": batch}),
+    }
+    card = json.loads((folder / "model_card.json").read_text(encoding="utf-8"))
+    assert set(card["signatures"]) == set(documented)
+    for name, sides in documented.items():
+        for side, expected in zip(("inputs", "outputs"), sides, strict=True):
+            specs = card["signatures"][name][side]
+            assert {key: spec["shape"] for key, spec in specs.items()} == expected
+            assert all(spec["dtype"] == "int32" for key, spec in specs.items() if key in ("tokens", "seed", "steps"))
+    files = Interpreter(str(folder / "decoder.tflite")).get_signature_list()
+    assert files["generate"] == {"inputs": ["seed", "temperature", "token_temperature"], "outputs": ["tokens", "z"]}
+
+
+def altered(run, count):
+    """Returns a runner whose first `count` texts are others."""
+
+    def other(name, **inputs):
+        outputs = dict(run(name, **inputs))
+        outputs["tokens"] = outputs["tokens"].copy()
+        outputs["tokens"][:count, 0] += 1
+        return outputs
+
+    return other
+
+
+@pytest.mark.parametrize("name", ["decode", "generate"])
+def test_few_texts_may_be_others_and_are_counted(exported, monkeypatch, name):
+    vae, folder = exported
+    monkeypatch.setattr(verification, "NUM_CHECKS", 16)
+    monkeypatch.setattr(verification, "NUM_FEW_CHECKS", 1)
+    run = runtimes.saved_model_runner(folder / "saved_model")
+    check = lambda count, **options: verification.Parity(altered(run, count), vae, 16, 16, **options).check(name)  # noqa: E731
+    assert check(0) == {"differing_tokens": 0.0, "other_texts": 0}
+    assert check(1) == {"differing_tokens": 1 / (16 * vae.tokenizer.max_length), "other_texts": 1}
+    with pytest.raises(exporter.ExportError, match=f"`{name}` differs from Keras in 2 of 16 texts"):
+        check(2)
+    assert check(16, tolerance=None)["other_texts"] == 16
+
+
 def test_texts_are_scored_as_by_the_model(exported):
     vae, folder = exported
     run = runtimes.saved_model_runner(folder / "saved_model")
     x = vae.tokenizer.encode(TEXTS)
     z = np.random.default_rng(0).normal(size=(len(x), 2)).astype(np.float32)
-    np.testing.assert_allclose(run("log_likelihood", x=x, z=z)["log_likelihood"], vae.decode(z).log_prob(x), rtol=1e-5)
-    np.testing.assert_allclose(run("encode", x=x)["loc"], vae.encode(x).mean(), rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(run("reconstruct", x=x)["mean"], vae.reconstruct(x))
+    np.testing.assert_allclose(
+        run("log_likelihood", tokens=x, z=z)["log_likelihood"], vae.decode(z).log_prob(x), rtol=1e-5
+    )
+    np.testing.assert_allclose(run("encode", tokens=x)["loc"], vae.encode(x).mean(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(run("reconstruct", tokens=x)["tokens"], vae.reconstruct(x))

@@ -86,7 +86,7 @@ def test_it_is_evaluated_published_and_exported(finished, tmp_path):
 
     exporter.export_run(run.path)
     draw, vae = runtimes.litert_runner(run.export / "decoder.tflite"), run.model()
-    drawn = draw("sample_pixels", seed=5, temperature=1.0)["x"]
+    drawn = draw("generate", seed=5, temperature=1.0, token_temperature=1.0)["tokens"]
     assert vae.tokenizer.decode(drawn) == vae.generate(len(drawn), seed=5)
 
 

@@ -3,14 +3,13 @@
 import contextlib
 import dataclasses
 import hashlib
-import json
 import pathlib
 from typing import Any
 
 import numpy as np
 from absl import logging
 
-from export import litertjs, measuring, onnx_format, runtimes, tflite, variants, webpage
+from export import litertjs, measuring, onnx_format, runtimes, tflite, variants, vocabulary, webpage
 from export.cost import NUM_IMAGES, Cost
 from export.errors import ExportError
 from export.model_card import finite, model_card, size_in_bytes
@@ -25,6 +24,7 @@ from keras_vae.runs.run_dir import RunDir
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import NonNegativeFloat, Path, PositiveInt, checked
 from keras_vae.utils.atomic_files import written_whole
+from keras_vae.utils.json_files import write_json
 
 __all__ = ["ExportError", "Options", "export_model", "export_run"]
 
@@ -119,6 +119,8 @@ def export_model(
 ) -> pathlib.Path:
     """Writes `saved_model`, the TFLite files and `model_card.json` to `folder`; raises as `export_run` does.
 
+    A model of texts has a `vocabulary.json` beside the card.
+
     Args:
       vae: the model.
       folder: folder to write; it only appears when all files in it are verified.
@@ -151,9 +153,8 @@ def export_model(
         if options.onnx:
             export.files |= onnx_format.write(vae, work, options.num_samples)
         card = model_card(vae, export.signatures, export.files, export.left_out, options, report or {})
-        (work / "model_card.json").write_text(
-            json.dumps(finite(card), indent=2, allow_nan=False) + "\n", encoding="utf-8"
-        )
+        write_json(work / "model_card.json", finite(card))
+        vocabulary.write(vae, work)
         if options.web:
             webpage.write_site(work, work / "web", options.litertjs)
     return folder
@@ -286,12 +287,11 @@ class _Export:
 
 def _log(name, figures):
     parts = [f"{figures['bytes'] / 1e6:.2f} MB"]
-    parts += [
-        f"{key} within {p['max_difference']:.1g}" for key, p in figures["signatures"].items() if "max_difference" in p
-    ]
-    parts += [
-        f"{key} with {p['other_texts']} other texts" for key, p in figures["signatures"].items() if p.get("other_texts")
-    ]
+    for key, parity in figures["signatures"].items():
+        if "max_difference" in parity:
+            parts.append(f"{key} within {parity['max_difference']:.1g}")
+        if parity.get("other_texts"):
+            parts.append(f"{key} with {parity['other_texts']} other texts")
     if "elbo_change" in figures:
         parts.append(f"ELBO {figures['elbo_change']:+.3f} nats")
     if "latency_ms" in figures:

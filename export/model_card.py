@@ -4,6 +4,7 @@ import math
 import pathlib
 from typing import Any
 
+from export import vocabulary
 from export.signatures import Signatures
 from keras_vae.distributions.noise import Noise
 from keras_vae.models.vae import VAE
@@ -68,8 +69,9 @@ def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, op
         "value_range": likelihood.mean_range and list(likelihood.mean_range),
         "likelihood": type(likelihood).__name__,
         "is_factorized": likelihood.is_factorized,
-        # With it a client makes texts of tokens: token 0 ends a text, token 1 is unknown, the vocabulary begins at 2.
+        # With either a client makes texts of tokens. `Tokenizer` takes the first, and the file says how.
         "tokenizer": likelihood.tokenizer and likelihood.tokenizer.get_config(),
+        "vocabulary": vocabulary.file_of(vae),
         "prior": type(vae.prior).__name__,
         "posterior": type(vae.encoder.posterior).__name__,
         "batch_size_in_tflite": options.batch_size,

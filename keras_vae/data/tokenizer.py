@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.utils.arguments import ArrayLike, PositiveInt, Texts, checked
-from keras_vae.utils.tokens import END
+from keras_vae.utils.tokens import END, UNKNOWN
 
 SEPARATORS = {"characters": "", "words": " "}
 # What a token outside of the vocabulary is decoded to.
@@ -50,7 +50,7 @@ class Tokenizer:
         if len(set(self.vocabulary)) < len(self.vocabulary):
             raise ValueError("`vocabulary` must hold each character or word once. Received: some of them twice")
         self._names = np.array(["", _UNKNOWN[tokens], *self.vocabulary], object)
-        self._numbers = {name: number for number, name in enumerate(self.vocabulary, start=2)}
+        self._numbers = {name: number for number, name in enumerate(self.vocabulary, start=UNKNOWN + 1)}
 
     @classmethod
     @checked
@@ -81,6 +81,11 @@ class Tokenizer:
         return cls(vocabulary, tokens, max_length or max(map(len, rows)))
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What each token is decoded to, in the order of the tokens; "" stands for the end."""
+        return tuple(self._names)
+
+    @property
     def size(self) -> int:
         """Number of different tokens, the end and the unknown among them."""
         return len(self._names)
@@ -91,7 +96,7 @@ class Tokenizer:
         strings = _strings(texts)
         rows = np.full((len(strings), self.max_length), END, np.int32)
         for row, text in zip(rows, strings, strict=True):
-            numbers = [self._numbers.get(name, 1) for name in split(text, self.tokens)[: self.max_length]]
+            numbers = [self._numbers.get(name, UNKNOWN) for name in split(text, self.tokens)[: self.max_length]]
             row[: len(numbers)] = numbers
         return rows
 

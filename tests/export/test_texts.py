@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from helpers import slow_from
+from helpers import make_vae, slow_from
 from texts import NETWORKS, make_text_vae
 
 import keras_vae as kv
-from export import exporter, runtimes, verification
+from export import exporter, runtimes, verification, vocabulary
 
 TEXTS = ["a cat", "a dog", "the cat", "the dog", "no"]
 
@@ -56,6 +56,35 @@ def test_the_card_has_the_vocabulary(exported):
     card = json.loads((folder / "model_card.json").read_text(encoding="utf-8"))
     assert kv.data.Tokenizer(**card["tokenizer"]).get_config() == vae.tokenizer.get_config()
     assert not card["is_factorized"]
+    assert card["vocabulary"] == "vocabulary.json"
+
+
+def read_by_a_client(content, row):
+    """Returns the text of a row of tokens as vocabulary.json tells it."""
+    row = list(row)
+    tokens = row[: row.index(content["end"])] if content["end"] in row else row
+    return content["join"].join(content["tokens"][token] for token in tokens)
+
+
+def test_the_vocabulary_has_a_file_of_its_own(exported):
+    vae, folder = exported
+    content = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+    assert content["tokens"] == ["", "\N{REPLACEMENT CHARACTER}", *vae.tokenizer.vocabulary]
+    assert (content["split"], content["join"]) == ("characters", "")
+    assert (content["end"], content["unknown"], content["max_length"]) == (0, 1, 7)
+    tokens = vae.sample(50, seed=0, output="sample").numpy()
+    assert [read_by_a_client(content, row) for row in tokens] == vae.tokenizer.decode(tokens)
+
+
+def test_the_vocabulary_of_words_and_of_numbers():
+    words = kv.data.Tokenizer(["a", "b"], "words", 3)
+    content = vocabulary.vocabulary(make_text_vae(network=None, tokenizer=words))
+    assert (content["tokens"], content["split"], content["join"]) == (["", "<unk>", "a", "b"], "words", " ")
+    assert read_by_a_client(content, [3, 1, 2]) == words.decode([[3, 1, 2]])[0] == "b <unk> a"
+    # A model of tokens alone writes their numbers, all of which are known.
+    content = vocabulary.vocabulary(make_text_vae(3, 4, network=None))
+    assert (content["tokens"], content["unknown"]) == (["", "1", "2", "3"], None)
+    assert vocabulary.file_of(make_vae()) is None
 
 
 def test_inputs_and_outputs_of_texts_are_called_tokens(exported):

@@ -2,12 +2,13 @@
 
 Draws the pictures of the seeds 0 to 99 with the exported decoders of a run in the SavedModel, LiteRT, tflite-runtime
 2.14 and headless Chromium, and compares them with `vae.sample`. Of a model whose pixels are drawn one after the other
-it counts the pictures that are others, because one pixel that flips changes those after it. FOLDER is what
-`tests/clients/prepare.sh` made. Needs an export with --num_samples=16 of a model without condition; writes
-benchmarks/results/seeds.json, or seeds_autoregressive.json.
+it counts the pictures that are others, because one pixel that flips changes those after it, and of a model of texts the
+texts. FOLDER is what `tests/clients/prepare.sh` made. Needs an export with --num_samples=16 of a model without
+condition; writes benchmarks/results/seeds.json, seeds_autoregressive.json or seeds_texts.json.
 """
 
 import argparse
+import functools
 import itertools
 import json
 import os
@@ -15,6 +16,7 @@ import pathlib
 import shutil
 import sys
 import tempfile
+from typing import Any
 
 import numpy as np
 
@@ -32,21 +34,31 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ["KERAS_VAE_CLIENTS"] = str(arguments.clients.resolve())
     sys.path += [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/clients")]
-    from client_models import Exported, count_others, relative_difference
-
-    from export import runtimes
+    from client_models import Exported, count_other_texts, count_others, relative_difference
 
     model = Exported(RunDir(arguments.run_dir).model(), arguments.run_dir / "export")
+    compared, file = {"largest difference": relative_difference}, "seeds.json"
+    if model.has_texts:
+        compared, file = {"other texts": count_other_texts}, "seeds_texts.json"
+    elif not model.vae.decoder.likelihood.is_factorized:
+        compared, file = {**compared, "other pictures": count_others}, "seeds_autoregressive.json"
+    results = compare_runtimes(model, compared, arguments.clients)
+    (ROOT / "benchmarks/results" / file).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+def compare_runtimes(model: Any, compared: dict, clients: pathlib.Path) -> dict:
+    """Returns what the functions `compared` say of the samples of each file and runtime against those of Python."""
+    from export import runtimes
+
     expected, _ = model.samples(SEEDS)
-    rows = {"saved_model": {"SavedModel": _drawn(runtimes.saved_model_runner(model.folder / "saved_model"))}}
+    draw = functools.partial(_drawn, model.has_texts)
+    rows = {"saved_model": {"SavedModel": draw(runtimes.saved_model_runner(model.folder / "saved_model"))}}
     for path in sorted(model.folder.glob("decoder*.tflite")):
         rows[path.name] = {
-            "LiteRT": _drawn(runtimes.litert_runner(path)),
-            "tflite-runtime 2.14": _on_an_old_phone(path, arguments.clients),
-            "Chromium": _in_a_browser(path, model.folder, arguments.clients),
+            "LiteRT": draw(runtimes.litert_runner(path)),
+            "tflite-runtime 2.14": _on_an_old_phone(path, clients),
+            "Chromium": _in_a_browser(path, model, clients),
         }
-    in_turn = not model.vae.decoder.likelihood.is_factorized
-    compared = {"largest difference": relative_difference, **({"other pictures": count_others} if in_turn else {})}
     results = {}
     for what, compare in compared.items():
         results[f"{what} from vae.sample"] = table = {}
@@ -55,14 +67,13 @@ def main() -> None:
             pairs = itertools.combinations(drawn.values(), 2)
             table[name]["between runtimes"] = max((float(compare(*pair)) for pair in pairs), default=0.0)
             print(what, name, {key: f"{value:.2g}" for key, value in table[name].items()})
-    pictures = len(expected.reshape(-1, *model.vae.event_shape))
-    text = json.dumps({"seeds": len(SEEDS), "pictures": pictures, **results}, indent=2)
-    file = "seeds_autoregressive.json" if in_turn else "seeds.json"
-    (ROOT / "benchmarks/results" / file).write_text(text + "\n", encoding="utf-8")
+    count = len(expected.reshape(-1, *model.vae.event_shape))
+    return {"seeds": len(SEEDS), "texts" if model.has_texts else "pictures": count, **results}
 
 
-def _drawn(run):
-    return np.stack([run("sample", seed=np.int32(s), temperature=np.float32(1.0))["mean"] for s in SEEDS])
+def _drawn(has_texts, run):
+    name, shown, more = ("generate", "tokens", {"token_temperature": 1.0}) if has_texts else ("sample", "mean", {})
+    return np.stack([run(name, seed=seed, temperature=1.0, **more)[shown] for seed in SEEDS])
 
 
 def _on_an_old_phone(path, clients):
@@ -79,7 +90,7 @@ def _on_an_old_phone(path, clients):
         return np.load(outputs)["mean"]
 
 
-def _in_a_browser(path, export_folder, clients):
+def _in_a_browser(path, model, clients):
     from client_pages import drive, served
 
     from export import webpage
@@ -88,14 +99,18 @@ def _in_a_browser(path, export_folder, clients):
         source = pathlib.Path(folder) / "export"
         source.mkdir()
         shutil.copyfile(path, source / "decoder.tflite")
-        card = json.loads((export_folder / "model_card.json").read_text(encoding="utf-8"))
+        card = model.card()
+        if model.has_texts:
+            shutil.copyfile(model.folder / card["vocabulary"], source / card["vocabulary"])
+            card["files"].pop("encoder.tflite", None)
         card["files"]["decoder.tflite"] = card["files"][path.name]
         (source / "model_card.json").write_text(json.dumps(card), encoding="utf-8")
         site = webpage.write_site(source, pathlib.Path(folder) / "web", clients / "node_modules/@litertjs/core")
         with served(site) as url:
-            jobs = [{"seed": seed, "temperature": 1.0, "classIndex": 0} for seed in SEEDS]
-            samples = drive("numbers", url, samples=jobs)["samples"]
-    return np.reshape([sample["mean"] for sample in samples], (len(SEEDS), -1, *card["event_shape"]))
+            jobs = [{"seed": seed, "temperature": 1.0, "tokenTemperature": 1.0, "classIndex": 0} for seed in SEEDS]
+            task, shown = ("texts", "tokens") if model.has_texts else ("samples", "mean")
+            samples = drive("numbers", url, **{task: jobs})[task]
+    return np.reshape([sample[shown] for sample in samples], (len(SEEDS), -1, *card["event_shape"]))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,9 @@ import pathlib
 
 from keras_vae.utils.json_files import run_file
 
+# The strings of the tokens of a model of texts; `export.vocabulary` writes the file.
+VOCABULARY = "vocabulary.json"
+
 
 def check_run_dir(run_dir: str | os.PathLike, overwrite: bool) -> pathlib.Path:
     """Returns RUN_DIR/export; raises `ValueError` if RUN_DIR has no model, or an export that must not be replaced."""

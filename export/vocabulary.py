@@ -2,12 +2,12 @@
 
 import pathlib
 
+from export.paths import VOCABULARY
 from keras_vae.data.tokenizer import SEPARATORS
 from keras_vae.models.vae import VAE
 from keras_vae.utils.json_files import write_json
 from keras_vae.utils.tokens import END, UNKNOWN
 
-FILE = "vocabulary.json"
 ABOUT = (
     "A text is tokens[t] for each of its tokens t before the first `end`, joined by `join`.",
     "The tokens of a text: split it into `split`, where characters are Unicode code points and words lie between white "
@@ -18,7 +18,7 @@ ABOUT = (
 
 def file_of(vae: VAE) -> str | None:
     """Returns the name of the vocabulary's file beside the model card; None for a model that is not of texts."""
-    return FILE if vae.decoder.likelihood.has_lengths else None
+    return VOCABULARY if vae.decoder.likelihood.has_lengths else None
 
 
 def vocabulary(vae: VAE) -> dict:

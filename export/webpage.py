@@ -1,6 +1,6 @@
 """A static page that runs an exported decoder in a browser, and a server for it on this machine.
 
-The folder that `write_site` makes needs no network, because page, decoder, model card and the LiteRT.js runtime are all
+The folder that `write_site` makes needs no network, because page, model, model card and the LiteRT.js runtime are all
 in it. Any web server can serve it; `serve` is a server for browsers on the same machine.
 """
 
@@ -15,11 +15,14 @@ import sys
 from absl import logging
 
 from export import litertjs as runtime
+from export.paths import VOCABULARY
 from keras_vae.utils.atomic_files import written_whole
 from keras_vae.utils.json_files import run_file
 
 PAGE = pathlib.Path(__file__).parent / "web"
 EXPORTED = ("decoder.tflite", "model_card.json")
+# The page of a model of texts also reads and writes words, and encodes what a person types.
+OF_TEXTS = (VOCABULARY, "encoder.tflite")
 # A folder with these files is taken for an earlier site, which may be replaced.
 MARKS = ("index.html", "app.js", "decoder.tflite")
 
@@ -30,7 +33,8 @@ def write_site(
     """Writes the page with the decoder of an export and the LiteRT.js runtime to `folder`; returns that folder.
 
     Args:
-      export_folder: folder that `python -m export` wrote, with decoder.tflite and model_card.json.
+      export_folder: folder that `python -m export` wrote, with decoder.tflite and model_card.json. Of a model of texts
+        the page also gets vocabulary.json, and encoder.tflite if it is there.
       folder: folder to write. It must not exist, be empty, or hold an earlier site, which is replaced when the new one
         is complete.
       litertjs: folder of the unpacked npm package @litertjs/core, with @litertjs/wasm-utils beside it or in its own
@@ -40,7 +44,9 @@ def write_site(
       ValueError: if a file is missing, `folder` holds anything else, or the runtime cannot be found or downloaded.
     """
     export_folder, folder = pathlib.Path(export_folder), pathlib.Path(folder).resolve()
-    for name in EXPORTED:
+    is_of_texts = os.path.lexists(export_folder / VOCABULARY)
+    exported = [*EXPORTED, *(name for name in OF_TEXTS if is_of_texts and os.path.lexists(export_folder / name))]
+    for name in exported:
         if not os.path.lexists(export_folder / name):
             raise ValueError(
                 f"`export_folder` must hold {name}, which `python -m export RUN_DIR` writes. Received: {export_folder}"
@@ -51,7 +57,7 @@ def write_site(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(folder) as work:
-            for path in [*sorted(PAGE.iterdir()), *(export_folder / name for name in EXPORTED)]:
+            for path in [*sorted(PAGE.iterdir()), *(export_folder / name for name in exported)]:
                 shutil.copyfile(path, work / path.name)
             for name, content in files.items():
                 target = work / "litert" / name

@@ -1,13 +1,14 @@
-/** The page: loads the decoder beside it, and turns what a person does into calls of `sample` and `decode`. */
+/** The page: loads the model beside it, and turns what a person does into calls of its signatures. */
 
 import { $, newestOnly, say, sayNow, showError, shown } from "./events.js";
-import { Decoder, MAX_SEED, MIN_SEED, latentShape, loadCard, loadFile, loadRuntime, megabytes } from "./model.js";
+import { loadCard, loadFile, loadRuntime, megabytes } from "./loading.js";
+import { Decoder, MAX_SEED, MIN_SEED, hasTexts, latentShape } from "./model.js";
 import * as noise from "./noise.js";
-import { isDrawnInTurn, nameOf, shapeNote, viewNote } from "./notes.js";
-import { paint, paintGrid, rangeOf, savePng } from "./picture.js";
+import { isDrawnInTurn, nameOf, shapeNote } from "./notes.js";
+import { Pictures } from "./pictures.js";
+import { Texts } from "./texts.js";
 
 const STRIP = 9; // pictures between two codes, ends included
-const GRID_COLUMNS = 4;
 const SLIDER_LIMIT = 4; // beyond 4 standard deviations lies 1 in 16,000 of N(0, 1)
 const STEP = 0.3; // standard deviation of a random step, in each dimension
 const STEP_STREAM = 1; // the samples' noise is stream 0
@@ -16,8 +17,7 @@ const NOISE_TOLERANCE = 1e-4; // the runtime's log, sqrt and cos are not the bro
 const state = {
   seed: null,
   drawn: "", // what the status line says of the samples
-  samples: [], // {mean, z, label} of the grid
-  range: [0, 1], // values shown darkest and brightest
+  samples: [], // {x, z, label} of the grid
   index: 0, // which sample is the current picture
   picture: null, // it, with what the sliders made of it
   ends: [null, null],
@@ -25,7 +25,7 @@ const state = {
   strip: [],
   steps: 0,
 };
-let card, decoder;
+let card, decoder, view; // the view shows examples: `Pictures` or `Texts`
 
 /** How many dimensions the decoder sees: of a hierarchical z its lowest layer, the first ones. */
 const seen = () => card.decoder_latent_dim ?? card.latent_dim;
@@ -47,6 +47,7 @@ async function load() {
   const litert = await loadRuntime();
   say("Preparing the model...");
   decoder = await Decoder.compile(litert, content, card);
+  view = hasTexts(card) ? await Texts.load(card, decoder, litert) : new Pictures(card, decoder);
   build();
   $("controls").disabled = false;
   await draw();
@@ -55,21 +56,20 @@ async function load() {
 function describe() {
   const title = `keras_vae decoder${card.data?.name ? `: ${card.data.name}` : ""}`;
   const elbo = card.test_elbo == null ? "" : `, test ELBO ${card.test_elbo.toFixed(1)} nats`;
-  document.title = title;
-  $("title").textContent = title;
+  $("title").textContent = document.title = title;
   $("about").textContent =
-    `${shapeNote(card.event_shape)}, ${card.latent_dim} latent dimensions, prior ${card.prior}, ` +
+    `${shapeNote(card)}, ${card.latent_dim} latent dimensions, prior ${card.prior}, ` +
     `likelihood ${card.likelihood}${elbo}. It runs on this device.`;
 }
 
 /** Makes the elements whose number the card decides. */
 function build() {
+  for (const element of document.querySelectorAll("[data-for]")) element.hidden = element.dataset.for !== view.kind;
   for (let index = 0; index < decoder.numSamples; index++) {
     const button = document.createElement("button");
     button.type = "button";
-    button.setAttribute("aria-label", `Picture ${index + 1}`);
     button.setAttribute("aria-pressed", "false");
-    button.append(document.createElement("canvas"));
+    view.fill(button, index);
     button.addEventListener("click", shown(() => choose(index)));
     $("grid").append(button);
   }
@@ -79,6 +79,8 @@ function build() {
   const classes = card.condition_dim ?? 0;
   for (let index = 0; index < classes; index++) $("class").append(new Option(index, index));
   $("class-field").hidden = classes === 0;
+  $("grid").className = $("walk").className = view.kind;
+  $("typed").hidden = !view.encoder;
 }
 
 function slider(index) {
@@ -123,20 +125,20 @@ const draw = newestOnly(async () => {
   const seed = readSeed();
   if (seed === null) return;
   const temperature = $("temperature").valueAsNumber;
-  if (isDrawnInTurn(card)) await sayNow(`Drawing ${decoder.numSamples} pictures of seed ${seed}, pixel by pixel...`);
+  if (isDrawnInTurn(card)) await sayNow(`Drawing ${decoder.numSamples} ${view.one}s of seed ${seed}, ${view.inTurn}...`);
   const start = performance.now();
-  const { mean, z } = await decoder.sample(seed, temperature, classIndex());
+  const { x, z } = await view.draw(seed, temperature, classIndex());
   const time = performance.now() - start;
-  const [size, latent] = [mean.length / decoder.numSamples, card.latent_dim];
+  const [size, latent] = [x.length / decoder.numSamples, card.latent_dim];
   state.samples = Array.from({ length: decoder.numSamples }, (_, i) => ({
-    mean: mean.slice(i * size, (i + 1) * size),
+    x: x.slice(i * size, (i + 1) * size),
     z: z.slice(i * latent, (i + 1) * latent),
-    label: `picture ${i + 1} of seed ${seed}`,
+    label: `${view.one} ${i + 1} of seed ${seed}`,
   }));
   state.seed = seed;
-  state.drawn = `${decoder.numSamples} pictures of seed ${seed}, drawn in ${Math.max(1, Math.round(time))} ms.`;
+  state.drawn = `${decoder.numSamples} ${view.one}s of seed ${seed}, drawn in ${Math.max(1, Math.round(time))} ms.`;
   say(state.drawn);
-  showSamples();
+  view.showSamples(state.samples);
   await choose(state.index);
   compareNoise(seed, temperature, z);
 });
@@ -144,18 +146,10 @@ const draw = newestOnly(async () => {
 /** A standard normal's codes are the noise itself, so the page can check what the runtime made of the seed. */
 function compareNoise(seed, temperature, z) {
   if (card.prior !== "StandardNormal") return;
-  const expected = noise.normal(seed, decoder.numSamples, card.latent_dim);
-  const largest = z.reduce((most, value, i) => Math.max(most, Math.abs(value - temperature * expected[i])), 0);
+  const largest = noise.largestDifference(z, seed, temperature, decoder.numSamples, card.latent_dim);
   if (!(largest <= NOISE_TOLERANCE)) {
     throw new Error(`The codes of seed ${seed} are not the noise of keras_vae: they differ by ${largest.toPrecision(2)}.`);
   }
-}
-
-function showSamples() {
-  const means = state.samples.map(({ mean }) => mean);
-  state.range = card.value_range ?? rangeOf(means, card.event_shape);
-  state.samples.forEach(({ mean }, index) => paint($("grid").children[index].firstChild, mean, card.event_shape, state.range));
-  $("note").textContent = viewNote(card, state.range);
 }
 
 // The current picture.
@@ -163,9 +157,9 @@ function showSamples() {
 async function choose(index) {
   [...$("grid").children].forEach((button, i) => button.setAttribute("aria-pressed", String(i === index)));
   const sample = state.samples[index];
-  state.index = index;
-  state.picture = { ...sample, original: sample };
+  Object.assign(state, { index, picture: { ...sample, x: await view.chosen(sample), original: sample } });
   state.ends = state.ends.map((end, i) => (state.endsSet[i] ? end : state.samples[i % state.samples.length]));
+  view.showEnds(state.ends);
   showSliders();
   showPicture();
   await showStrip();
@@ -183,10 +177,9 @@ function showSliders() {
 }
 
 function showPicture() {
-  const { mean, label } = state.picture;
-  paint($("picture"), mean, card.event_shape, state.range);
+  const { x, label } = state.picture;
   const text = capital(label + classNote());
-  $("picture").setAttribute("aria-label", text);
+  view.showCurrent(x, text);
   $("label").textContent = text;
 }
 
@@ -195,10 +188,10 @@ const changed = newestOnly(
   shown(async () => {
     const { picture } = state;
     const { z, original } = picture;
-    const mean = await decoder.decode(z, classIndex());
+    const x = await decoder.decode(z, classIndex());
     if (picture !== state.picture) return; // another one was chosen meanwhile
     const same = z.every((value, index) => value === original.z[index]);
-    Object.assign(picture, { mean, label: same ? original.label : `${original.label}, changed` });
+    Object.assign(picture, { x, label: same ? original.label : `${original.label}, changed` });
     showPicture();
   }),
 );
@@ -219,36 +212,43 @@ function nudge() {
 const between = (t) => state.ends[0].z.map((value, index) => (1 - t) * value + t * state.ends[1].z[index]);
 
 const showStrip = newestOnly(async () => {
-  const means = [];
+  const strip = [];
   try {
     for (let i = 0; i < STRIP; i++) {
-      if (isDrawnInTurn(card)) await sayNow(`Drawing the pictures between, ${i + 1} of ${STRIP}...`);
-      means.push(await decoder.decode(between(i / (STRIP - 1)), classIndex()));
+      if (isDrawnInTurn(card)) await sayNow(`Drawing the ${view.one}s between, ${i + 1} of ${STRIP}...`);
+      strip.push(await decoder.decode(between(i / (STRIP - 1)), classIndex()));
     }
   } finally {
     if (isDrawnInTurn(card)) say(state.drawn);
   }
-  state.strip = means;
-  paintGrid($("strip"), means, card.event_shape, state.range, STRIP);
+  state.strip = strip;
   const text = `From ${state.ends[0].label} to ${state.ends[1].label}${classNote()}`;
   $("ends").textContent = `${text}.`;
-  $("strip").setAttribute("aria-label", `${text}, in ${STRIP} steps`);
+  view.showStrip(strip, text);
   await showPoint();
 });
 
 const showPoint = newestOnly(async () => {
   const t = $("position").valueAsNumber;
   $("position-value").textContent = t.toFixed(2);
-  paint($("point"), await decoder.decode(between(t), classIndex()), card.event_shape, state.range);
-  $("point").setAttribute("aria-label", `The picture at position ${t.toFixed(2)}`);
+  view.showPoint(await decoder.decode(between(t), classIndex()), t.toFixed(2));
 });
 
 function setEnd(which) {
-  const { z, mean, label } = state.picture;
-  state.ends[which] = { z, mean, label };
+  const { z, x, label } = state.picture;
+  state.ends[which] = { z, x, label };
   state.endsSet[which] = true;
+  view.showEnds(state.ends, which);
   return showStrip();
 }
+
+/** Takes the sentences in the two fields as ends. */
+const showTyped = newestOnly(async () => {
+  const ends = await view.typedEnds();
+  if (!ends) return;
+  Object.assign(state, { ends, endsSet: [true, true] });
+  await showStrip();
+});
 
 // Events.
 
@@ -261,22 +261,23 @@ function listen() {
     $("seed").value = seed === MAX_SEED ? MIN_SEED : seed + 1;
     return draw();
   });
-  on("temperature", "input", () => {
-    $("temperature-value").textContent = $("temperature").valueAsNumber.toFixed(2);
-    return draw();
-  });
+  for (const id of ["temperature", "token-temperature"]) {
+    on(id, "input", () => {
+      $(`${id}-value`).textContent = $(id).valueAsNumber.toFixed(2);
+      return draw();
+    });
+  }
   on("class", "change", () => draw());
   on("nudge", "click", nudge);
   on("zero", "click", () => setCode(new Float32Array(card.latent_dim)));
   on("reset", "click", () => setCode(state.picture.original.z));
   on("set-start", "click", () => setEnd(0));
   on("set-end", "click", () => setEnd(1));
+  on("typed", "submit", (event) => (event.preventDefault(), showTyped()));
   on("position", "input", () => showPoint());
-  const save = (name, means, columns) => savePng(name, means, card.event_shape, state.range, columns);
-  const means = () => state.samples.map(({ mean }) => mean);
-  on("save-grid", "click", () => save(`samples-seed-${state.seed}.png`, means(), GRID_COLUMNS));
-  on("save-picture", "click", () => save(`${state.picture.label.replaceAll(/\W+/g, "-")}.png`, [state.picture.mean], 1));
-  on("save-strip", "click", () => save("between.png", state.strip, STRIP));
+  on("save-grid", "click", () => view.saveSamples(state.samples, state.seed));
+  on("save-picture", "click", () => view.saveCurrent(state.picture));
+  on("save-strip", "click", () => view.saveStrip(state.strip));
 }
 
 listen();
@@ -286,10 +287,13 @@ ready.catch((error) => {
   showError(error);
 });
 
-/** What a test or the console can read: wait for `ready`, then call `sample` and `decode` as in model.js. */
+/** What a test or the console can read: wait for `ready`, then call the methods as in model.js and vocabulary.js. */
 window.kerasVae = {
   ready,
   noise,
   sample: (...args) => ready.then(() => decoder.sample(...args)),
   decode: (...args) => ready.then(() => decoder.decode(...args)),
+  generate: (...args) => ready.then(() => decoder.generate(...args)),
+  encode: (...args) => ready.then(() => view.encoder.encode(...args)),
+  vocabulary: () => ready.then(() => view.vocabulary),
 };

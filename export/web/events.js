@@ -1,6 +1,6 @@
 /** What every part of the page shares: elements, the status line, errors, and calls that take time. */
 
-import { explain } from "./model.js";
+import { explain } from "./loading.js";
 
 export const $ = (id) => document.getElementById(id);
 

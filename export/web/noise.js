@@ -64,6 +64,12 @@ export function normal(seed, rows, columns, stream = 0) {
   );
 }
 
+/** The largest difference of codes from the normals of a seed times a temperature. */
+export function largestDifference(z, seed, temperature, rows, columns) {
+  const expected = normal(seed, rows, columns);
+  return z.reduce((most, value, i) => Math.max(most, Math.abs(value - temperature * expected[i])), 0);
+}
+
 /**
  * Compares this implementation with test vectors of a model card.
  *

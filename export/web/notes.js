@@ -5,7 +5,8 @@ import { isPicture } from "./picture.js";
 const counted = (count, one) => `${count} ${count === 1 ? one : `${one}s`}`;
 
 /** What one example is, by its shape. */
-export function shapeNote(shape) {
+export function shapeNote({ event_shape: shape, vocabulary }) {
+  if (vocabulary) return `texts of up to ${counted(shape[0], "token")}`;
   if (isPicture(shape)) return `${shape[0]} x ${shape[1]} pixels, ${counted(shape[2], "channel")}`;
   if (shape.length === 2) return `series of ${counted(shape[0], "step")}, ${counted(shape[1], "channel")}`;
   return shape.length === 1 ? `vectors of ${counted(shape[0], "value")}` : `examples of ${shape.join(" x ")} values`;
@@ -23,6 +24,15 @@ export function nameOf(index, latentShape) {
 
 /** Whether the model draws a picture pixel by pixel, which takes as long as some hundred others; older cards say nothing. */
 export const isDrawnInTurn = (card) => card.is_factorized === false;
+
+/** What is to be known of how texts are shown. */
+export function textNote({ split }, hasEncoder) {
+  const one = split === "words" ? "word" : "character";
+  return (
+    `Each ${one} is drawn given those before it; at a temperature of 0 it is the most probable one. The other sentences of this page are the most probable ones of their code.` +
+    (hasEncoder ? "" : " Without encoder.tflite, the path has sentences of seeds as its ends.")
+  );
+}
 
 /** What is to be known of how the examples are shown, with `range` shown from darkest to brightest; often nothing. */
 export function viewNote(card, range) {

@@ -101,6 +101,16 @@ export function paintGrid(canvas, means, shape, range, columns, scale = 1, gap =
   });
 }
 
+/** Offers a file for download. */
+export function saveFile(name, blob) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  // The download has begun by then; a revoked address would stop it in some browsers.
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
 /** Offers pictures as one PNG file: `columns` in a row, on a transparent ground. */
 export function savePng(name, means, shape, range, columns = 1) {
   const scale = Math.max(1, Math.ceil(SAVED_SIDE / (Math.max(...sizeOf(shape).slice(0, 2)) * columns)));
@@ -109,12 +119,7 @@ export function savePng(name, means, shape, range, columns = 1) {
   return new Promise((resolve, reject) => {
     canvas.toBlob((blob) => {
       if (!blob) return reject(new Error("the browser could not make a PNG of this picture."));
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(blob);
-      link.download = name;
-      link.click();
-      // The download has begun by then; a revoked address would stop it in some browsers.
-      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+      saveFile(name, blob);
       resolve();
     }, "image/png");
   });

@@ -23,10 +23,19 @@ const DESK = { width: 1280, height: 900 };
 /** Numbers of the model itself, as the page's scripts see them. */
 async function numbers(page) {
   await page.goto(url);
-  return page.evaluate(async ({ samples = [], codes = [], counters = [], normals = [] }) => {
-    const { ready, noise, sample, decode } = window.kerasVae;
+  return page.evaluate(async ({ samples = [], texts = [], codes = [], sentences = [], counters = [], normals = [] }) => {
+    const { ready, noise, sample, decode, generate, encode, vocabulary } = window.kerasVae;
     await ready;
-    const result = { samples: [], decoded: [] };
+    const result = { samples: [], decoded: [], texts: [], encoded: [] };
+    for (const { seed, temperature, tokenTemperature } of texts) {
+      const { tokens, z } = await generate(seed, temperature, tokenTemperature);
+      result.texts.push({ tokens: Array.from(tokens), z: Array.from(z) });
+    }
+    for (const sentence of sentences) {
+      const { tokens, unknown, count } = (await vocabulary()).encode(sentence);
+      const text = (await vocabulary()).decode(tokens);
+      result.encoded.push({ tokens: Array.from(tokens), unknown, count, text, z: Array.from(await encode(tokens)) });
+    }
     for (const { seed, temperature, classIndex } of samples) {
       const { mean, z } = await sample(seed, temperature, classIndex);
       result.samples.push({ mean: Array.from(mean), z: Array.from(z) });
@@ -156,6 +165,59 @@ async function visit(page) {
   return result;
 }
 
+const texts = (page, selector) => page.evaluate((s) => Array.from(document.querySelectorAll(s), (e) => e.textContent), selector);
+
+/** Types two sentences and returns what the page makes of them. */
+async function path(page, from, to) {
+  await page.fill("#from", from);
+  await page.fill("#to", to);
+  const before = await page.textContent("#ends");
+  await page.click("#typed button");
+  const notes = () => page.evaluate(() => ["from-note", "to-note"].map((id) => document.getElementById(id).textContent));
+  const wrong = await page.evaluate(() => Boolean(document.querySelector("#typed [aria-invalid=true]")));
+  if (wrong) return { notes: await notes(), same: before === (await page.textContent("#ends")) };
+  await page.waitForFunction((to) => document.getElementById("ends").textContent.includes(`\u201c${to}\u201d`), to);
+  return { notes: await notes(), ends: await page.textContent("#ends"), path: await texts(page, "#path li") };
+}
+
+/** What a person does on the page of a model of texts, at the width of a phone; `job.paths` are pairs to type. */
+async function visitTexts(page) {
+  await page.setViewportSize(PHONE);
+  await page.goto(url);
+  await page.evaluate(() => window.kerasVae.ready);
+  const result = { title: await page.title(), about: await page.textContent("#about"), note: await page.textContent("#note") };
+  result.overflow = { phone: await overflow(page) };
+  result.unusable = await unusable(page);
+  result.shown = await page.evaluate(() =>
+    Array.from(document.querySelectorAll("canvas, [data-for]")).filter((e) => e.offsetParent !== null).map((e) => e.dataset.for),
+  );
+  await page.fill("#seed", "11");
+  await page.press("#seed", "Enter");
+  await status(page, "seed 11,");
+  result.drawn = await texts(page, "#grid button");
+  await page.fill("#token-temperature", "0");
+  await page.waitForFunction((first) => document.querySelector("#grid").textContent !== first, result.drawn.join(""));
+  result.greedy = await texts(page, "#grid button");
+  await page.click("#grid button:nth-child(3)");
+  await label(page, "Sentence 3 of seed 11");
+  result.chosen = await page.textContent("#sentence");
+  result.fields = await page.evaluate(() => ["from", "to"].map((id) => document.getElementById(id).value));
+  await page.focus("#z0");
+  await page.keyboard.press("PageUp");
+  await label(page, "changed");
+  result.changed = { z: await sliders(page), text: await page.textContent("#sentence") };
+  result.paths = [];
+  for (const [from, to] of job.paths) result.paths.push(await path(page, from, to));
+  await page.fill("#position", "1");
+  await page.waitForFunction(() => document.getElementById("position-value").textContent === "1.00");
+  await page.waitForFunction(() => document.getElementById("point-sentence").textContent === document.querySelector("#path li:last-child").textContent);
+  const [file] = await Promise.all([page.waitForEvent("download"), page.click("#save-grid")]);
+  result.saved = { name: file.suggestedFilename(), text: readFileSync(await file.path(), "utf8") };
+  await page.setViewportSize(DESK);
+  result.overflow.desk = await overflow(page);
+  return result;
+}
+
 /** What the page shows where it cannot work. */
 async function failure(page) {
   await page.goto(url);
@@ -178,7 +240,7 @@ try {
     const target = new URL(request.url());
     if (target.protocol.startsWith("http") && target.origin !== new URL(url).origin) seen.elsewhere.push(request.url());
   });
-  const result = await { numbers, visit, failure }[task](page);
+  const result = await { numbers, visit, visitTexts, failure }[task](page);
   process.stdout.write(JSON.stringify({ ...result, ...seen }));
 } finally {
   await browser.close();

@@ -49,18 +49,26 @@ class Exported(NamedTuple):
     def condition_dim(self):
         return self.vae.condition_dim
 
+    @property
+    def has_texts(self):
+        return self.vae.decoder.likelihood.has_lengths
+
     def class_of(self, number):
         """Returns the class of the call `number`: all in turn, 0 without classes."""
         return number % (self.condition_dim or 1)
 
     def samples(self, seeds, temperature=1.0):
-        """Returns means `(seeds, NUM_SAMPLES, *event_shape)` and codes of `vae.sample`, of the classes in turn."""
+        """Returns means `(seeds, NUM_SAMPLES, *event_shape)` and codes of `vae.sample`, of the classes in turn.
+
+        Of a model of texts it is the drawn tokens in place of means.
+        """
+        output = "sample" if self.has_texts else "mean"
 
         @tf.function(autograph=False)
         def draw(seed, condition):
             z, _ = self.vae.sample_latent(NUM_SAMPLES, seed, temperature)
             condition = {} if self.condition_dim is None else {"condition": tf.repeat(condition[None], NUM_SAMPLES, 0)}
-            return self.vae.sample(NUM_SAMPLES, seed, temperature, **condition), z
+            return self.vae.sample(NUM_SAMPLES, seed, temperature, output, **condition), z
 
         drawn = [draw(tf.constant(seed), self.one_hot(self.class_of(i))) for i, seed in enumerate(seeds)]
         return tuple(np.stack([np.asarray(value) for value in values]) for values in zip(*drawn, strict=True))
@@ -154,6 +162,12 @@ def relative_differences(actual, expected):
 def count_others(actual, expected):
     """Returns the number of pictures that differ by more than rounding."""
     return int(np.sum(~(relative_differences(actual, expected) < TOLERANCE)))
+
+
+def count_other_texts(actual, expected):
+    """Returns the number of texts, of which the last axis holds one each, that differ."""
+    assert np.shape(actual) == np.shape(expected)
+    return int((np.asarray(actual) != np.asarray(expected)).any(axis=-1).sum())
 
 
 def most_other_pictures(name, count):

@@ -1,34 +1,40 @@
-"""Runs an exported decoder in tflite-runtime: `python old_phone.py DECODER INPUTS.npz OUTPUTS.npz`.
+"""Runs an exported decoder in tflite-runtime: `python old_phone.py DECODER INPUTS.npz OUTPUTS.npz [ENCODER]`.
 
 Runs in its own environment, which has neither TensorFlow nor this package. INPUTS holds `seeds`, `codes`, and for a
-conditional model `sample_condition` and `decode_condition`, one for each call.
+conditional model `sample_condition` and `decode_condition`, one for each call. Of a model of texts `mean` and `decoded`
+are the tokens that `generate` and `decode` return, and the encoder encodes the `tokens` of INPUTS.
 """
 
 import sys
 
 
-def main(decoder, inputs, outputs):
+def main(decoder, inputs, outputs, encoder=None):
     import numpy as np
     from tflite_runtime.interpreter import Interpreter
 
     given = np.load(inputs)
     interpreter = Interpreter(decoder)
-    sample, decode = (interpreter.get_signature_runner(name) for name in ("sample", "decode"))
+    has_texts = "generate" in interpreter.get_signature_list()
+    shown, at = ("tokens", {"token_temperature": np.float32(1.0)}) if has_texts else ("mean", {})
+    sample, decode = (interpreter.get_signature_runner(n) for n in ("generate" if has_texts else "sample", "decode"))
 
     def condition(name, index):
         return {"condition": given[name][index]} if name in given else {}
 
     drawn = [
-        sample(seed=np.int32(seed), temperature=np.float32(1.0), **condition("sample_condition", index))
+        sample(seed=np.int32(seed), temperature=np.float32(1.0), **at, **condition("sample_condition", index))
         for index, seed in enumerate(given["seeds"])
     ]
     decoded = [decode(z=z[None], **condition("decode_condition", index)) for index, z in enumerate(given["codes"])]
-    np.savez(
-        outputs,
-        mean=np.stack([values["mean"] for values in drawn]),
-        z=np.stack([values["z"] for values in drawn]),
-        decoded=np.concatenate([values["mean"] for values in decoded]),
-    )
+    arrays = {
+        "mean": np.stack([values[shown] for values in drawn]),
+        "z": np.stack([values["z"] for values in drawn]),
+        "decoded": np.concatenate([values[shown] for values in decoded]),
+    }
+    if encoder:
+        encode = Interpreter(encoder).get_signature_runner("encode")
+        arrays["encoded"] = np.concatenate([encode(tokens=row[None])["loc"] for row in given["tokens"]])
+    np.savez(outputs, **arrays)
 
 
 if __name__ == "__main__":

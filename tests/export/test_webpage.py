@@ -23,7 +23,8 @@ from export import litertjs, webpage
 from keras_vae.utils import atomic_files
 
 PACKAGES = (litertjs.CORE, litertjs.WASM_UTILS)
-PAGE_FILES = {"index.html", "style.css", "app.js", "events.js", "model.js", "noise.js", "notes.js", "picture.js"}
+SCRIPTS = ("app", "events", "loading", "model", "noise", "notes", "picture", "pictures", "texts", "vocabulary")
+PAGE_FILES = {"index.html", "style.css", "texts.css", *(f"{name}.js" for name in SCRIPTS)}
 
 
 @pytest.fixture
@@ -116,6 +117,19 @@ def test_the_site_holds_what_the_page_needs_and_nothing_else(exported, unpacked,
     }
     assert (folder / "decoder.tflite").read_bytes() == (exported / "decoder.tflite").read_bytes()
     assert (folder / "litert/core/dist/index.js").read_bytes() == b"@litertjs/core/dist/index.js"
+
+
+def test_the_site_of_texts_has_the_vocabulary_and_the_encoder(exported, unpacked, tmp_path):
+    (exported / "encoder.tflite").write_bytes(b"\x1c\0\0\0TFL3")
+    folder = webpage.write_site(exported, tmp_path / "site", unpacked)
+    assert not (folder / "encoder.tflite").exists()
+    (exported / "vocabulary.json").write_text("{}")
+    folder = webpage.write_site(exported, folder, unpacked)
+    assert (folder / "encoder.tflite").exists()
+    (exported / "encoder.tflite").unlink()
+    folder = webpage.write_site(exported, folder, unpacked)
+    assert (folder / "vocabulary.json").read_text() == "{}"
+    assert not (folder / "encoder.tflite").exists()
 
 
 def test_every_address_in_the_page_is_a_file_of_the_site(exported, unpacked, tmp_path):

@@ -1,0 +1,46 @@
+/** vocabulary.json beside the page: tokens -> text and back, as keras_vae.data.Tokenizer does it. */
+
+import { loadJson } from "./loading.js";
+
+// The white space of Python's `str.split`. JavaScript's \s lacks four of the controls and has the byte order mark.
+const WHITE_SPACE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
+
+/** The strings of all tokens, and how texts are made of them. */
+export class Vocabulary {
+  #numbers;
+
+  constructor(content) {
+    const { tokens, split, join, end, unknown, max_length: maxLength } = content ?? {};
+    if (!(Array.isArray(tokens) && tokens.length > 1 && ["characters", "words"].includes(split) && maxLength > 0)) {
+      throw new Error("vocabulary.json must hold the strings of the tokens, as keras_vae writes it.");
+    }
+    Object.assign(this, { tokens, split, join, end, unknown, maxLength });
+    this.#numbers = new Map(tokens.map((name, token) => [name, token]).filter(([, token]) => token !== end && token !== unknown));
+  }
+
+  static async load(card) {
+    return new Vocabulary(await loadJson(card.vocabulary));
+  }
+
+  /** The text of one row of tokens. */
+  decode(row) {
+    const length = row.indexOf(this.end);
+    const tokens = Array.from(length < 0 ? row : row.slice(0, length));
+    return tokens.map((token) => this.tokens[token]).join(this.join);
+  }
+
+  /**
+   * The tokens of one text.
+   *
+   * @returns {{tokens: Int32Array, unknown: string[], count: number}} a row of maxLength tokens, the parts of the text
+   *   that are not in the vocabulary, each once, and how many parts the text has
+   */
+  encode(text) {
+    const parts = this.split === "words" ? text.split(WHITE_SPACE).filter(Boolean) : Array.from(text);
+    const tokens = new Int32Array(this.maxLength).fill(this.end);
+    const read = parts.slice(0, this.maxLength);
+    read.forEach((part, place) => (tokens[place] = this.#numbers.get(part) ?? this.unknown ?? this.end));
+    const unknown = [...new Set(read.filter((part) => !this.#numbers.has(part)))];
+    return { tokens, unknown, count: parts.length };
+  }
+}

@@ -10,9 +10,10 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from helpers import ROOT
 from PIL import Image
+from texts import make_text_vae
 
 import keras_vae as kv
-from export import tflite
+from export import tflite, vocabulary
 from export.packing import pack
 from export.signatures import Signatures
 from keras_vae.runs.build import build_model
@@ -49,7 +50,10 @@ def exported():
     """Name -> (inputs, outputs) of the signatures of the decoder, as LiteRT reports them."""
     keras.utils.set_random_seed(0)
     vae = build_model(Config(), kv.data.load("mnist"))
-    interpreter = Interpreter(model_content=pack(tflite.convert(Signatures(vae, 16), ("decode", "sample"), 1)))
+    return signatures_in(Interpreter(model_content=pack(tflite.convert(Signatures(vae, 16), ("decode", "sample"), 1))))
+
+
+def signatures_in(interpreter):
     found = {}
     for name in interpreter.get_signature_list():
         runner = interpreter.get_signature_runner(name)
@@ -76,6 +80,20 @@ def test_code_uses_the_names_and_sizes_of_the_file(exported, name):
     sizes = {int(number) for number in re.findall(r"(?:const val|static let) \w+ = (\d+)", code)}
     shapes = [shape for _, shape in exported["sample"][1].values()]
     assert sizes == {size for shape in shapes for size in shape} - {1}
+
+
+@pytest.mark.parametrize("name", ["Sentences.kt", "Sentences.swift"])
+def test_code_of_texts_uses_the_names_of_an_exported_file(name):
+    signatures = Signatures(make_text_vae(8, 5, network=None, latent_dim=16), 16)
+    interpreter = Interpreter(model_content=pack(tflite.convert(signatures, ("generate",), 1)))
+    (path,) = (source for source in SOURCES if source.name == name)
+    assert signatures_of(path) == signatures_in(interpreter)
+    code = "\n".join(line for line in path.read_text(encoding="utf-8").splitlines() if "signature " not in line)
+    quoted = set(re.findall(r'"(\w+)"', code)) - {"decoder", "tflite", "vocabulary", "json"}  # names of files
+    entries = vocabulary.vocabulary(make_text_vae())
+    assert quoted - set(entries) == {"generate", "seed", "temperature", "token_temperature"}
+    assert "tokens" in quoted
+    assert all(re.search(rf"\b{entry}\b", code) for entry in ("tokens", "join", "end"))
 
 
 def test_every_script_has_a_test():

@@ -1,0 +1,53 @@
+package org.example.vae
+
+import android.content.Context
+import java.io.Closeable
+import java.io.FileInputStream
+import java.nio.IntBuffer
+import java.nio.channels.FileChannel
+import org.json.JSONObject
+import org.tensorflow.lite.Interpreter
+
+/**
+ * The exported decoder of a model of texts, and the vocabulary beside it.
+ *
+ * signature generate: seed int32 [], temperature float32 [], token_temperature float32 [] -> tokens int32 [16, 8], z float32 [16, 16]
+ */
+class Sentences(context: Context) : Closeable {
+    private val interpreter: Interpreter
+    private val words: List<String>
+    private val join: String
+    private val end: Int
+
+    init {
+        val model = context.assets.openFd("decoder.tflite").use { asset ->
+            FileInputStream(asset.fileDescriptor).channel.use {
+                it.map(FileChannel.MapMode.READ_ONLY, asset.startOffset, asset.declaredLength)
+            }
+        }
+        interpreter = Interpreter(model, Interpreter.Options().setNumThreads(2))
+        val text = context.assets.open("vocabulary.json").bufferedReader().use { it.readText() }
+        val vocabulary = JSONObject(text)
+        val tokens = vocabulary.getJSONArray("tokens")
+        words = List(tokens.length()) { tokens.getString(it) }
+        join = vocabulary.getString("join")
+        end = vocabulary.getInt("end")
+    }
+
+    /** Returns what `vae.generate(16, seed)` says in Python; at a tokenTemperature of 0 each word is the most probable one. */
+    fun generate(seed: Int, temperature: Float = 1.0f, tokenTemperature: Float = 1.0f): List<String> {
+        val (count, length) = interpreter.getOutputTensorFromSignature("tokens", "generate").shape()
+        val tokens = IntBuffer.allocate(count * length)
+        interpreter.runSignature(
+            mapOf<String, Any>("seed" to seed, "temperature" to temperature, "token_temperature" to tokenTemperature),
+            mapOf<String, Any>("tokens" to tokens),
+            "generate",
+        )
+        return tokens.array().toList().chunked(length).map(::decode)
+    }
+
+    /** Returns the text of a row of tokens, which holds `end` after its last one. */
+    fun decode(tokens: List<Int>): String = tokens.takeWhile { it != end }.joinToString(join) { words[it] }
+
+    override fun close() = interpreter.close()
+}

@@ -28,6 +28,9 @@ FLIPS = 1e-3
 # A picture that is drawn value by value goes on differently after one such value. This is the largest share of such
 # pictures; one in a few is no fault either.
 OTHER_PICTURES = 0.02
+# A text goes on differently where the uniform number of a token is so near to a step of its cumulative distribution
+# that the runtimes disagree. Vocabularies of thousands have many steps, and such texts are no faults.
+NEAR_A_STEP = 1e-5
 # Texts are drawn at these temperatures of z and of the tokens in turn; at 0 they are the most probable ones.
 TEMPERATURES = ((1.0, 1.0), (0.7, 0.5), (1.0, 0.0))
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
@@ -92,14 +95,31 @@ class Parity:
         return {"z": z, "mean": self.vae.sample(self.num_samples, seed, output=output, **condition)}
 
     def _generate(self):
-        drawn, expected = [], []
+        drawn, expected, near = [], [], []
         for seed in range(NUM_FEW_CHECKS):
             temperature, of_tokens = map(np.float32, TEMPERATURES[seed % len(TEMPERATURES)])
             inputs = {"seed": np.int32(seed), "temperature": temperature, "token_temperature": of_tokens}
             drawn.append(self.run("generate", **inputs)["tokens"])
             z, noise = self.vae.sample_latent(self.num_samples, seed, float(temperature))
             expected.append(draw(self.vae.decode(z), Tempered(noise, of_tokens)).numpy())
-        return self._compare_texts("generate", np.concatenate(drawn), np.concatenate(expected))
+            _, noise = self.vae.sample_latent(self.num_samples, seed, float(temperature))
+            u = noise.uniform(expected[-1].shape).numpy()
+            near.append(self._distance_from_step(z, u, expected[-1], drawn[-1], of_tokens) <= NEAR_A_STEP)
+        return self._compare_texts("generate", *map(np.concatenate, (drawn, expected, near)))
+
+    def _distance_from_step(self, z: Any, u: Any, expected: Any, drawn: Any, temperature: Any) -> np.ndarray:
+        """Returns for each text how far u is, in probability, from the steps between the first tokens that differ."""
+        if drawn.shape != expected.shape:
+            return np.full(len(expected), np.inf)
+        given = self.vae.decode(z)
+        given = given if self.vae.decoder.likelihood.is_factorized else given.factors.conditional(expected)
+        at = np.arange(len(u)), np.argmax(drawn != expected, axis=1)
+        logits = given.logits.numpy()[at].astype(np.float64) / max(float(temperature), 1e-6)
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        steps = np.cumsum(weights / weights.sum(axis=1, keepdims=True), axis=1)
+        low, high = np.minimum(drawn[at], expected[at]), np.maximum(drawn[at], expected[at])
+        ends = np.stack([steps[at[0], low], steps[at[0], np.maximum(high - 1, low)]])
+        return np.abs(ends - u[at]).max(axis=0)
 
     def _sample_pixels(self):
         condition = conditions(self.vae, self.num_samples)
@@ -201,13 +221,15 @@ class Parity:
         compare = self._compare_texts if self._has_texts else functools.partial(self._compare, drawn=True)
         return compare(what, actual, expected)
 
-    def _compare_texts(self, what: Any, actual: Any, expected: Any) -> dict:
+    def _compare_texts(self, what: Any, actual: Any, expected: Any, excused: Any = False) -> dict:
+        """Returns the figures of `check`; texts that are `excused` may be others."""
         self._same_shape(what, actual, expected)
         differs = actual != expected
-        others = int(np.sum(differs.any(axis=1)))
-        if self.tolerance is not None and not _are_few(others, len(differs)):
-            raise ExportError(f"`{what}` differs from Keras in {others} of {len(differs)} texts")
-        return {"differing_tokens": float(np.mean(differs)), "other_texts": others}
+        others = differs.any(axis=1)
+        wrong = int(np.sum(others & ~np.asarray(excused)))
+        if self.tolerance is not None and not _are_few(wrong, len(differs)):
+            raise ExportError(f"`{what}` differs from Keras in {wrong} of {len(differs)} texts")
+        return {"differing_tokens": float(np.mean(differs)), "other_texts": int(np.sum(others))}
 
     def _compare(self, what: Any, actual: Any, expected: Any, drawn: bool = False) -> dict:
         """Returns the figures of `check`; with `drawn`, a few pictures that were drawn value by value may be others."""

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from helpers import make_vae, slow_from
 from texts import NETWORKS, make_text_vae
@@ -136,6 +137,24 @@ def test_few_texts_may_be_others_and_are_counted(exported, monkeypatch, name):
     with pytest.raises(exporter.ExportError, match=f"`{name}` differs from Keras in 2 of 16 texts"):
         check(2)
     assert check(16, tolerance=None)["other_texts"] == 16
+    if name == "generate":
+        # All numbers are near to a step in this sense, and such texts are counted but no error.
+        monkeypatch.setattr(verification, "NEAR_A_STEP", 1.0)
+        assert check(16)["other_texts"] == 16
+
+
+@pytest.mark.parametrize("network", [None, "gru"])
+def test_the_distance_from_a_step_is_that_of_the_uniform_number(network):
+    vae = make_text_vae(network=network)
+    parity = verification.Parity(None, vae, 1, 1)
+    z = np.zeros((1, 2), np.float32)
+    text = np.array([[2, 1, 0]], np.int32)
+    given = vae.decode(z) if network is None else vae.decode(z).factors.conditional(text)
+    steps = np.cumsum(tf.nn.softmax(given.logits[0, 1] / 0.5).numpy())
+    u = np.full((1, 3), 0.3)
+    for token, expected in ((0, abs(steps[0] - 0.3)), (2, abs(steps[1] - 0.3))):
+        other = np.array([[2, token, 0]], np.int32)
+        np.testing.assert_allclose(parity._distance_from_step(z, u, text, other, 0.5), expected, atol=1e-6)
 
 
 def test_texts_are_scored_as_by_the_model(exported):

@@ -50,30 +50,39 @@ class ELBO(Objective):
 
 @register
 class FreeBits(Objective):
-    """ELBO in which the KL of each dimension costs nothing up to `nats`.
+    """ELBO in which the KL of each dimension, or that of all z, costs nothing up to `nats`.
 
-        log p(x|z) - kl_weight * sum_d max(nats, E_x[KL_d])
+        log p(x|z) - kl_weight * sum_d max(nats, E_x[KL_d])      of="dimension"
+        log p(x|z) - kl_weight * max(nats, E_x[KL])              of="z"
 
-    Kingma et al., "Improving variational inference with inverse autoregressive flow" (2016), equation 15. A dimension
-    that carries little information is not pushed to carry none. Posterior and prior must factorize.
+    Kingma et al., "Improving variational inference with inverse autoregressive flow" (2016), equation 15, with a group
+    for each dimension, or one group. What carries little information is not pushed to carry none. With "dimension",
+    posterior and prior must factorize; "z" takes any that have a density.
 
     Args:
-      nats: free KL of each dimension, at least 0.
+      nats: free KL of each dimension or of z, at least 0.
+      of: "dimension" or "z".
     """
 
     @checked
-    def __init__(self, nats: NonNegativeFloat = 0.1) -> None:
+    def __init__(self, nats: NonNegativeFloat = 0.1, of: Literal["dimension", "z"] = "dimension") -> None:
         self.nats = checks.nonnegative_float("nats", nats)
+        self.of = checks.one_of("of", of, ("dimension", "z"))
 
     def __call__(self, batch: LatentBatch, kl_weight: tf.Tensor) -> Terms:
-        log_likelihood = batch.log_likelihood(batch.draw())
+        z = batch.draw()
+        log_likelihood = batch.log_likelihood(z)
+        if self.of == "z":
+            kl = terms.kl_divergence(batch.posterior, batch.prior, z)
+            paid = tf.maximum(self.nats, batch.mean(kl))
+            return Terms(log_likelihood - kl_weight * paid, {"log_likelihood": log_likelihood, "kl": kl})
         kl = terms.kl_per_dimension(batch.posterior, batch.prior)
         paid = tf.reduce_sum(tf.maximum(self.nats, batch.mean(kl)))
         total = tf.reduce_sum(kl, axis=list(range(1, kl.shape.rank)))
         return Terms(log_likelihood - kl_weight * paid, {"log_likelihood": log_likelihood, "kl": total})
 
     def get_config(self) -> dict[str, Any]:
-        return {"nats": self.nats}
+        return {"nats": self.nats, "of": self.of}
 
 
 @register

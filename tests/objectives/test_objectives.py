@@ -333,6 +333,27 @@ def test_free_bits_is_the_closed_form(moments, nats, kl_weight):
     np.testing.assert_allclose(terms.metrics["kl"], kl_terms(*moments).sum(-1), rtol=1e-5)
 
 
+@pytest.mark.parametrize("kl_weight", [1.0, 0.3])
+@pytest.mark.parametrize("nats", [0.0, 0.4, 100.0])
+def test_free_bits_of_z_are_one_floor_under_the_mean_kl(moments, nats, kl_weight):
+    terms = objectives.FreeBits(nats, of="z")(make_pass(diagonal(*moments)), kl_weight)
+    kl = kl_terms(*moments).sum(-1)
+    paid = max(nats, kl.mean())
+    np.testing.assert_allclose(terms.objective, sampled(moments)[1] - kl_weight * paid, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(terms.metrics["kl"], kl, rtol=1e-5)
+
+
+def test_free_bits_of_z_take_a_posterior_that_does_not_factorize():
+    head = kv.posteriors.FullGaussian(2)
+    head.build((None, 3))
+    posterior = head(tf.ones((4, 3)))
+    terms = objectives.FreeBits(0.1, of="z")(make_pass(posterior), 1.0)
+    elbo = objectives.ELBO()(make_pass(posterior), 1.0)
+    np.testing.assert_allclose(terms.metrics["kl"], elbo.metrics["kl"], rtol=1e-6)
+    paid = np.maximum(0.1, np.mean(elbo.metrics["kl"]))
+    np.testing.assert_allclose(terms.objective, terms.metrics["log_likelihood"] - paid, rtol=1e-5)
+
+
 def test_free_bits_of_zero_are_the_elbo_in_the_mean(moments):
     free = objectives.FreeBits(0.0)(make_pass(diagonal(*moments)), 1.0)
     elbo = objectives.ELBO()(make_pass(diagonal(*moments)), 1.0)
@@ -621,6 +642,7 @@ def test_wae_is_the_likelihood_less_the_mmd_of_its_samples(moments):
 OBJECTIVES = {
     "elbo": lambda: objectives.ELBO(kl="path_derivative"),
     "free_bits": lambda: objectives.FreeBits(0.3),
+    "free_bits_of_z": lambda: objectives.FreeBits(0.3, of="z"),
     "capacity": lambda: objectives.Capacity(kv.schedules.Linear(10, 0.0, 5.0), weight=3.0),
     "iwae": lambda: objectives.IWAE(3),
     "dreg": lambda: objectives.DReG(3),
@@ -657,6 +679,7 @@ def test_each_objective_trains_and_is_kept_in_a_saved_model(correlated, name, tm
     [
         (lambda: objectives.ELBO(kl="exact"), "`kl` must be one of"),
         (lambda: objectives.FreeBits(-0.1), "`nats` must be a number of at least 0"),
+        (lambda: objectives.FreeBits(of="x"), "`of` must be one of 'dimension', 'z'"),
         (lambda: objectives.Capacity(-1.0), "`capacity` must be a number of at least 0"),
         (lambda: objectives.Capacity(1.0, weight=0.0), "`weight` must be a positive number"),
         (lambda: objectives.IWAE(0), "`num_samples` must be a positive integer"),

@@ -9,10 +9,12 @@ from keras_vae.utils.json_files import write_json
 from keras_vae.utils.tokens import END, UNKNOWN
 
 ABOUT = (
-    "A text is tokens[t] for each of its tokens t before the first `end`, joined by `join`.",
+    "A text is tokens[t] for each of its tokens t before the first `end`, joined by `join`; then each `space`, if "
+    "there is one, becomes a space, and those at the two ends are left out.",
     "The tokens of a text: split it into `split`, where characters are Unicode code points and words lie between white "
     "space; take the place of each part in `tokens`, or `unknown` where it has none there but those of `end` and "
-    "`unknown` themselves; keep the first `max_length` of them, and fill the row of `max_length` numbers with `end`.",
+    "`unknown` themselves; keep the first `max_length` of them, and fill the row of `max_length` numbers with `end`. "
+    'Where `split` is "pieces", the library of the tokenizer alone can split a text.',
 )
 
 
@@ -37,10 +39,17 @@ def vocabulary(vae: VAE) -> dict:
         "tokens": names,
         "split": split,
         "join": SEPARATORS[split],
+        "space": _mark_of_space(names) if split == "pieces" else None,
         "end": END,
         "unknown": None if tokenizer is None else UNKNOWN,
         "max_length": vae.event_shape[0],
     }
+
+
+def _mark_of_space(names):
+    """Returns what stands for a space in the pieces of SentencePiece, or of byte-level pieces; None if nothing does."""
+    marks = ("\N{LOWER ONE EIGHTH BLOCK}", "\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}")
+    return next((mark for mark in marks if any(name.startswith(mark) for name in names)), None)
 
 
 def write(vae: VAE, folder: pathlib.Path) -> None:

@@ -26,11 +26,11 @@ export function nameOf(index, latentShape) {
 export const isDrawnInTurn = (card) => card.is_factorized === false;
 
 /** What is to be known of how texts are shown. */
-export function textNote({ split }, hasEncoder) {
-  const one = split === "words" ? "word" : "character";
+export function textNote(vocabulary, hasEncoder) {
+  const without = vocabulary.splits ? "Without encoder.tflite, the" : "The page cannot split a text into pieces. The";
   return (
-    `Each ${one} is drawn given those before it; at a temperature of 0 it is the most probable one. The other sentences of this page are the most probable ones of their code.` +
-    (hasEncoder ? "" : " Without encoder.tflite, the path has sentences of seeds as its ends.")
+    `Each ${vocabulary.one} is drawn given those before it; at a temperature of 0 it is the most probable one. The other sentences of this page are the most probable ones of their code.` +
+    (hasEncoder ? "" : ` ${without} path has sentences of seeds as its ends.`)
   );
 }
 

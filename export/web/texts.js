@@ -19,7 +19,7 @@ export class Texts {
   static async load(card, decoder, litert) {
     const texts = new Texts();
     Object.assign(texts, { card, decoder, vocabulary: await Vocabulary.load(card) });
-    if (card.files["encoder.tflite"]) {
+    if (card.files["encoder.tflite"] && texts.vocabulary.splits) {
       FIELDS.forEach((id, which) => $(id).addEventListener("input", () => (texts.edited[which] = true)));
       texts.encoder = await Encoder.compile(litert, await loadFile(card, "encoder.tflite"), card);
     }
@@ -27,7 +27,8 @@ export class Texts {
   }
 
   get inTurn() {
-    return this.vocabulary.split === "words" ? "word by word" : "character by character";
+    const { one } = this.vocabulary;
+    return `${one} by ${one}`;
   }
 
   fill(button) {

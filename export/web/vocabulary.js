@@ -10,11 +10,12 @@ export class Vocabulary {
   #numbers;
 
   constructor(content) {
-    const { tokens, split, join, end, unknown, max_length: maxLength } = content ?? {};
-    if (!(Array.isArray(tokens) && tokens.length > 1 && ["characters", "words"].includes(split) && maxLength > 0)) {
+    const { tokens, split, join, space, end, unknown, max_length: maxLength } = content ?? {};
+    const known = ["characters", "words", "pieces"].includes(split);
+    if (!(Array.isArray(tokens) && tokens.length > 1 && known && maxLength > 0)) {
       throw new Error("vocabulary.json must hold the strings of the tokens, as keras_vae writes it.");
     }
-    Object.assign(this, { tokens, split, join, end, unknown, maxLength });
+    Object.assign(this, { tokens, split, join, space, end, unknown, maxLength });
     this.#numbers = new Map(tokens.map((name, token) => [name, token]).filter(([, token]) => token !== end && token !== unknown));
   }
 
@@ -26,7 +27,18 @@ export class Vocabulary {
   decode(row) {
     const length = row.indexOf(this.end);
     const tokens = Array.from(length < 0 ? row : row.slice(0, length));
-    return tokens.map((token) => this.tokens[token]).join(this.join);
+    const text = tokens.map((token) => this.tokens[token]).join(this.join);
+    return this.space ? text.replaceAll(this.space, " ").trim() : text;
+  }
+
+  /** What one token is called. */
+  get one() {
+    return this.split.slice(0, -1);
+  }
+
+  /** Whether the page can split a text; pieces are those of a library. */
+  get splits() {
+    return this.split !== "pieces";
   }
 
   /**

@@ -4,17 +4,24 @@
 tokens of texts.
 """
 
-from keras_vae.data.dataset import Dataset
-from keras_vae.data.examples import BINARIZATIONS, Examples
-from keras_vae.data.loading import load
-from keras_vae.data.loading_texts import is_texts, load_texts
-from keras_vae.data.presentation import binarize, dequantize
-from keras_vae.data.tokenizer import Tokenizer
+from typing import TYPE_CHECKING
+
+from keras_vae.utils import lazy
+
+if TYPE_CHECKING:
+    from keras_vae.data.dataset import Dataset
+    from keras_vae.data.examples import BINARIZATIONS, Examples
+    from keras_vae.data.loading import load
+    from keras_vae.data.loading_texts import is_texts, load_texts
+    from keras_vae.data.presentation import binarize, dequantize
+    from keras_vae.data.subword_tokenizer import SubwordTokenizer
+    from keras_vae.data.tokenizer import Tokenizer
 
 __all__ = [
     "BINARIZATIONS",
     "Dataset",
     "Examples",
+    "SubwordTokenizer",
     "Tokenizer",
     "binarize",
     "dequantize",
@@ -22,3 +29,14 @@ __all__ = [
     "load",
     "load_texts",
 ]
+
+_HOMES = {
+    "keras_vae.data.dataset": ["Dataset"],
+    "keras_vae.data.examples": ["BINARIZATIONS", "Examples"],
+    "keras_vae.data.loading": ["load"],
+    "keras_vae.data.loading_texts": ["is_texts", "load_texts"],
+    "keras_vae.data.presentation": ["binarize", "dequantize"],
+    "keras_vae.data.subword_tokenizer": ["SubwordTokenizer"],
+    "keras_vae.data.tokenizer": ["Tokenizer"],
+}
+__getattr__, __dir__ = lazy.attach(__name__, {name: module for module, names in _HOMES.items() for name in names})

@@ -9,23 +9,23 @@ from absl import logging
 
 from keras_vae.data.dataset import Dataset
 from keras_vae.data.examples import Examples
-from keras_vae.data.sources import sentences, texts
+from keras_vae.data.sources import prepared, sentences, texts
 from keras_vae.data.splits import Splits, divide
-from keras_vae.data.tokenizer import Tokenizer, split
+from keras_vae.data.subword_tokenizer import SubwordTokenizer
+from keras_vae.data.tokenizer import Tokenizer
 from keras_vae.utils.arguments import Fraction, NonNegativeInt, Path, PositiveInt, checked
 
 
 @checked
-def is_texts(name: Path) -> bool:
-    """Whether a name of a data set is one of texts: "sentences", or a file or folder of texts."""
-    path = pathlib.Path(os.path.expanduser(name))
-    return name == "sentences" or (os.path.exists(path) and texts.is_texts(path)) or bool(texts.kind_of(path))
+def is_texts(name: Path, text_column: str = "") -> bool:
+    """Whether a name is one of texts: "sentences", a file or folder of texts, or a prepared set with a text column."""
+    return texts.are_texts(os.fspath(name), text_column)
 
 
 @checked
 def load_texts(
     name: Path = "sentences",
-    tokens: Literal["characters", "words"] = "characters",
+    tokens: str = "characters",
     max_length: PositiveInt | None = None,
     max_vocabulary: PositiveInt | None = None,
     on_long_text: Literal["cut", "drop"] = "cut",
@@ -33,48 +33,63 @@ def load_texts(
     test_fraction: Fraction = 1 / 6,
     validation_fraction: Fraction = 1 / 12,
     seed: NonNegativeInt = 0,
+    data_dir: Path | None = None,
 ) -> Dataset:
     """Loads texts as rows of tokens, with the vocabulary of the training texts.
 
     Args:
       name: "sentences" ships with the package: 47,813 short English sentences. A path is a .txt file with one text a
         line, a .csv or .jsonl file, or a folder of them (train.txt, validation.txt and test.txt are splits), each of
-        which may be compressed (.txt.gz).
-      tokens: "characters", or "words", which white space separates.
+        which may be compressed (.txt.gz). Every other name with a `text_column` is one of tensorflow-datasets.
+      tokens: "characters", "words", which white space separates, or the file of a trained tokenizer: the .json of the
+        library `tokenizers`, or a model of SentencePiece (`SubwordTokenizer`).
       max_length: number of tokens of the longest text; None is that of the longest that there is.
       max_vocabulary: number of characters or words that get a token, the most frequent; None is all that occur in the
-        training texts.
+        training texts. It must be None for the file of a tokenizer, which has a vocabulary.
       on_long_text: whether texts of more tokens than `max_length` are "cut" or left out, "drop". The log counts them.
-      text_column: the column of a .csv file, or the key of a .jsonl file, that holds the text.
+      text_column: the column of a .csv file, the key of a .jsonl file, or the feature of a data set of
+        tensorflow-datasets, that holds the text.
       test_fraction: share of the texts that becomes the test set if the source has none, between 0 and 1.
       validation_fraction: share of the training texts that becomes the validation set if the source has none.
       seed: seed of the splits that the source does not make.
+      data_dir: folder of prepared tensorflow-datasets; None is their default, `~/tensorflow_datasets`.
 
     Raises:
       ValueError: if a value is out of range, or the texts cannot be found or read; the message says why.
     """
     name = os.fspath(name)
-    if name == "sentences":
-        read = sentences.read()
-    else:
-        path = pathlib.Path(os.path.expanduser(name))
-        if not path.exists():
-            raise ValueError(
-                f"`name` must be 'sentences', or a file or folder of texts. There is no {path} (from "
-                f"{pathlib.Path.cwd()})"
-            )
-        read = texts.read(path, text_column)
+    trained = _trained(tokens, max_vocabulary)
+    read = _read(name, text_column, None if data_dir is None else os.fspath(data_dir))
     parts = _divided(read, test_fraction, validation_fraction, seed, name)
-    longest = max_length or int(max(max(_lengths(part, tokens)) for part in parts))
+    counter = trained or Tokenizer(["?"], tokens)  # the vocabulary does not matter for lengths
+    lengths = [counter.lengths(part) for part in parts]
+    longest = max_length or int(max(map(max, lengths)))
     if on_long_text == "drop":
-        parts = [_without_long(part, tokens, longest) for part in parts]
+        parts = [_without_long(*pair, counter.tokens, longest) for pair in zip(parts, lengths, strict=True)]
     else:
-        _count_cut(parts, tokens, longest)
-    tokenizer = Tokenizer.of(parts[0], tokens, longest, max_vocabulary)
+        _count_cut(np.concatenate(lengths), counter.tokens, longest)
+    if trained is None:
+        tokenizer = Tokenizer.of(parts[0], tokens, longest, max_vocabulary)
+    else:
+        tokenizer = SubwordTokenizer(trained.model, longest)
     encoded = [tokenizer.encode(part) for part in parts]
     _count_unknown(encoded, tokenizer)
     train, validation, test = (Examples(rows, present_as="int32") for rows in encoded)
     return Dataset(name, train, validation, test, binarization="none", source=read.source, tokenizer=tokenizer)
+
+
+def _read(name, text_column, data_dir):
+    if name == "sentences":
+        return sentences.read()
+    path = pathlib.Path(os.path.expanduser(name))
+    if path.exists() and data_dir is None:
+        return texts.read(path, text_column)
+    if text_column and not texts.kind_of(path):
+        return prepared.read_texts(name, text_column, data_dir)
+    raise ValueError(
+        "`name` must be 'sentences', a file or folder of texts, or with a text_column the name of a prepared data set "
+        f"of tensorflow-datasets. There is no {path} (from {pathlib.Path.cwd()})"
+    )
 
 
 def _divided(read, test_fraction, validation_fraction, seed, name):
@@ -87,12 +102,25 @@ def _divided(read, test_fraction, validation_fraction, seed, name):
     return [[own[i] for i in part.values[:, 0]] for part, own in zip(of_parts, sources, strict=True)]
 
 
-def _lengths(part, tokens):
-    return [len(split(text, tokens)) for text in part]
+def _trained(tokens, max_vocabulary):
+    """Returns the tokenizer of a file, or None if `tokens` names none."""
+    if tokens in ("characters", "words"):
+        return None
+    if not os.path.exists(os.path.expanduser(tokens)):
+        raise ValueError(
+            "`tokens` must be 'characters', 'words' or the file of a tokenizer. There is no file of that name. "
+            f"Received: {tokens!r}"
+        )
+    if max_vocabulary is not None:
+        raise ValueError(
+            "`max_vocabulary` must be None for the file of a tokenizer, which has a vocabulary. Received: "
+            f"max_vocabulary={max_vocabulary}"
+        )
+    return SubwordTokenizer.of_file(tokens)
 
 
-def _without_long(part, tokens, longest):
-    kept = [text for text, length in zip(part, _lengths(part, tokens), strict=True) if length <= longest]
+def _without_long(part, lengths, tokens, longest):
+    kept = [text for text, length in zip(part, lengths, strict=True) if length <= longest]
     if not kept:
         raise ValueError(
             f"`max_length` must leave texts that are not dropped. Received: max_length={longest}, with "
@@ -104,9 +132,8 @@ def _without_long(part, tokens, longest):
     return kept
 
 
-def _count_cut(parts, tokens, longest):
-    lengths = [length for part in parts for length in _lengths(part, tokens)]
-    cut = sum(length > longest for length in lengths)
+def _count_cut(lengths, tokens, longest):
+    cut = int((lengths > longest).sum())
     if cut:
         logging.info("%d of %d texts have more than %d %s and are cut", cut, len(lengths), longest, tokens)
 

@@ -12,9 +12,9 @@ import tensorflow as tf
 from keras_vae.utils.arguments import ArrayLike, PositiveInt, Texts, checked
 from keras_vae.utils.tokens import END, UNKNOWN
 
-SEPARATORS = {"characters": "", "words": " "}
+SEPARATORS = {"characters": "", "words": " ", "pieces": ""}
 # What a token outside of the vocabulary is decoded to.
-_UNKNOWN = {"characters": "\N{REPLACEMENT CHARACTER}", "words": "<unk>"}
+_UNKNOWN = {"characters": "\N{REPLACEMENT CHARACTER}", "words": "<unk>", "pieces": "<unk>"}
 
 
 @keras.saving.register_keras_serializable(package="keras_vae.data")
@@ -26,7 +26,7 @@ class Tokenizer:
 
     Args:
       vocabulary: the characters or words that have tokens of their own, from token 2 on.
-      tokens: "characters", or "words", which white space separates.
+      tokens: "characters", or "words", which white space separates; "pieces" are those of `SubwordTokenizer`.
       max_length: number of tokens in a row, a positive integer.
 
     >>> tokenizer = Tokenizer(["a", "b"], max_length=4)
@@ -41,7 +41,7 @@ class Tokenizer:
     def __init__(
         self,
         vocabulary: Sequence[str],
-        tokens: Literal["characters", "words"] = "characters",
+        tokens: Literal["characters", "words", "pieces"] = "characters",
         max_length: PositiveInt = 64,
     ) -> None:
         self.vocabulary, self.tokens, self.max_length = tuple(vocabulary), tokens, int(max_length)
@@ -96,14 +96,14 @@ class Tokenizer:
         strings = _strings(texts)
         rows = np.full((len(strings), self.max_length), END, np.int32)
         for row, text in zip(rows, strings, strict=True):
-            numbers = [self._numbers.get(name, UNKNOWN) for name in split(text, self.tokens)[: self.max_length]]
+            numbers = self._numbers_of(text)[: self.max_length]
             row[: len(numbers)] = numbers
         return rows
 
     @checked
     def lengths(self, texts: Texts) -> np.ndarray:
         """Returns the number of tokens of each text, uncut, `(count,)`."""
-        return np.array([len(split(text, self.tokens)) for text in _strings(texts)])
+        return np.array([len(self._numbers_of(text)) for text in _strings(texts)])
 
     @checked
     def decode(self, tokens: ArrayLike) -> list[str]:
@@ -117,8 +117,15 @@ class Tokenizer:
                 f"{rows.max()}"
             )
         lengths = (np.cumsum(rows == END, axis=1) == 0).sum(axis=1)
-        words = (self._names[row[:length]] for row, length in zip(rows, lengths, strict=True))
-        return [SEPARATORS[self.tokens].join(row) for row in words]
+        return [self._text_of(row[:length]) for row, length in zip(rows, lengths, strict=True)]
+
+    def _numbers_of(self, text: str) -> list[int]:
+        """Returns the tokens of a text, uncut and without its end."""
+        return [self._numbers.get(name, UNKNOWN) for name in split(text, self.tokens)]
+
+    def _text_of(self, numbers: np.ndarray) -> str:
+        """Returns the text of tokens without an end."""
+        return SEPARATORS[self.tokens].join(self._names[numbers])
 
     def get_config(self) -> dict[str, Any]:
         return {"vocabulary": list(self.vocabulary), "tokens": self.tokens, "max_length": self.max_length}

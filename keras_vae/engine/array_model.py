@@ -20,7 +20,7 @@ from keras_vae.engine.fit_arguments import acts_on_batches, check_counts, check_
 from keras_vae.engine.inputs import checked_examples, inputs_of
 from keras_vae.engine.keras_compat import EVALUATION_WITHIN_FIT, restored_epoch
 from keras_vae.engine.losses_of_calls import adds_losses
-from keras_vae.engine.streams import check_end, checked_stream, is_stream, one_error
+from keras_vae.engine.streams import check_end, checked_stream, encoded_stream, is_stream, one_error
 from keras_vae.engine.threads import Turn, one_at_a_time
 from keras_vae.utils.arguments import checked
 
@@ -232,7 +232,7 @@ class ArrayModel(CompiledSteps):
         A conditional model takes a pair `[x, condition]`, or `Examples` with labels.
         """
         check_counts(batch_size=kwargs.get("batch_size"), steps=kwargs.get("steps"))
-        return super().predict(x if is_stream(x) else inputs_of(self, x), **kwargs)
+        return super().predict(encoded_stream(self, x) if is_stream(x) else inputs_of(self, x), **kwargs)
 
     def _block_size(self, examples, batch_size, steps):
         if self.run_eagerly or self.under_strategy or adds_losses(self):

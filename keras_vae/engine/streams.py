@@ -111,6 +111,32 @@ def check_first_batch(model: keras.Model, x: Any, prefix: str) -> None:
         check.batch(x[0])
 
 
+def encoded_stream(model: keras.Model, x: Any) -> Any:
+    """Returns the tokens of a `tf.data.Dataset` of texts if the model has a tokenizer, and any other x as it is.
+
+    Raises:
+      ValueError: if the texts do not come in batches.
+    """
+    tokenizer = model.tokenizer
+    if tokenizer is None or not isinstance(x, tf.data.Dataset):
+        return x
+    first = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
+    if getattr(first, "dtype", None) != tf.string:
+        return x
+    if first.shape.rank == 0:
+        raise ValueError("`x` must be batches of texts, as `dataset.batch(128)` makes them. Received: single texts")
+
+    def encode(texts):
+        return tokenizer.encode([text.decode() for text in texts])
+
+    def tokens(texts, *others):
+        rows = tf.numpy_function(encode, [texts], tf.int32, stateful=False)
+        rows = tf.ensure_shape(rows, (None, tokenizer.max_length))
+        return (rows, *others) if others else rows
+
+    return x.map(tf.autograph.experimental.do_not_convert(tokens))
+
+
 class _BatchCheck:
     def __init__(self, model, prefix=""):
         # TensorFlow never frees the function of a `numpy_function`, so this one must not keep the model alive.
@@ -135,6 +161,7 @@ class _BatchCheck:
 
     def dataset(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         """Returns a data set whose elements are checked as they pass."""
+        dataset = encoded_stream(self._model, dataset)
         spec = dataset.element_spec
         try:
             self._check_spec(spec if isinstance(spec, tuple) else (spec,))

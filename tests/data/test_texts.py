@@ -7,6 +7,7 @@ import pathlib
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from absl import logging
 
 from keras_vae import data
@@ -124,6 +125,43 @@ def test_other_bad_input_is_one_error(tmp_path):
     path = write(tmp_path)
     with pytest.raises(ValueError, match="`max_length` must leave texts that are not dropped"):
         data.load_texts(path, max_length=1, on_long_text="drop")
-    for argument in ({"tokens": "syllables"}, {"max_length": 0}, {"on_long_text": "stop"}, {"test_fraction": 1.0}):
+    for argument in ({"max_length": 0}, {"on_long_text": "stop"}, {"test_fraction": 1.0}):
         with pytest.raises(ValueError, match=f"`{next(iter(argument))}` must be"):
             data.load_texts(path, **argument)
+
+
+class TinyReviews(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Some texts with a label, and a validation split."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    PARTS = {"train": LINES, "validation": ["four", "nine"], "test": ["five six", "ten"]}
+
+    def _info(self):
+        features = {"text": tfds.features.Text(), "label": tfds.features.ClassLabel(num_classes=2)}
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+        return {split: self._generate_examples(lines) for split, lines in self.PARTS.items()}
+
+    def _generate_examples(self, lines):
+        for number, line in enumerate(lines):
+            yield number, {"text": line, "label": number % 2}
+
+
+def test_a_prepared_data_set_has_a_feature_of_texts(tmp_path):
+    tfds.disable_progress_bar()
+    TinyReviews(data_dir=tmp_path).download_and_prepare()
+    dataset = data.load_texts("tiny_reviews", text_column="text", tokens="words", data_dir=tmp_path)
+    parts = (dataset.train, dataset.validation, dataset.test)
+    read = [sorted(dataset.tokenizer.decode(part.values)) for part in parts]
+    assert read[:2] == [sorted(LINES), ["four", "nine"]]
+    assert read[2] == ["five six", "ten"]
+    assert dataset.source.startswith("tensorflow-datasets tiny_reviews")
+    assert data.is_texts("tiny_reviews", "text")
+    assert not data.is_texts("tiny_reviews")
+    with pytest.raises(ValueError, match=r"`text_column` must be a feature of strings of .* label, text\. .*'label'"):
+        data.load_texts("tiny_reviews", text_column="label", data_dir=tmp_path)
+    with pytest.raises(ValueError, match=r"must have a feature 'image'.*--text_column=text takes its texts"):
+        data.load("tiny_reviews", data_dir=tmp_path)
+    with pytest.raises(ValueError, match="Looked for a prepared data set 'other'"):
+        data.load_texts("other", text_column="text", data_dir=tmp_path)

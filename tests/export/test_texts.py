@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tokenizers
 from ai_edge_litert.interpreter import Interpreter
 from helpers import make_vae, slow_from
 from texts import NETWORKS, make_text_vae
@@ -64,7 +65,8 @@ def read_by_a_client(content, row):
     """Returns the text of a row of tokens as vocabulary.json tells it."""
     row = list(row)
     tokens = row[: row.index(content["end"])] if content["end"] in row else row
-    return content["join"].join(content["tokens"][token] for token in tokens)
+    text = content["join"].join(content["tokens"][token] for token in tokens)
+    return text if content["space"] is None else text.replace(content["space"], " ").strip()
 
 
 def test_the_vocabulary_has_a_file_of_its_own(exported):
@@ -86,6 +88,16 @@ def test_the_vocabulary_of_words_and_of_numbers():
     content = vocabulary.vocabulary(make_text_vae(3, 4, network=None))
     assert (content["tokens"], content["unknown"]) == (["", "1", "2", "3"], None)
     assert vocabulary.file_of(make_vae()) is None
+
+
+def test_the_vocabulary_of_pieces_has_a_mark_of_spaces():
+    library = tokenizers.Tokenizer(tokenizers.models.BPE())
+    library.pre_tokenizer, library.decoder = tokenizers.pre_tokenizers.Metaspace(), tokenizers.decoders.Metaspace()
+    library.train_from_iterator(TEXTS, tokenizers.trainers.BpeTrainer(vocab_size=30, show_progress=False))
+    pieces = kv.data.SubwordTokenizer(library.to_str(), max_length=7)
+    content = vocabulary.vocabulary(make_text_vae(network=None, tokenizer=pieces))
+    assert (content["split"], content["join"], content["space"]) == ("pieces", "", "\N{LOWER ONE EIGHTH BLOCK}")
+    assert [read_by_a_client(content, row) for row in pieces.encode(TEXTS)] == TEXTS
 
 
 def test_inputs_and_outputs_of_texts_are_called_tokens(exported):

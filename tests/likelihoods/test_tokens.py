@@ -195,3 +195,33 @@ def test_batches_of_about_one_length_train_to_the_loss_of_any():
     vae.compile(keras.optimizers.SGD(1e-9))
     seen = vae.fit(x, batch_size=31, epochs=20, verbose=0).history["loss"]
     assert np.mean(seen) == pytest.approx(-vae.bounds(x, 50)[0].mean(), abs=4 * np.std(seen) / np.sqrt(20))
+
+
+class Batches(keras.utils.PyDataset):
+    """The texts in batches of five."""
+
+    def __len__(self):
+        return len(TEXTS) // 5
+
+    def __getitem__(self, index):
+        return (np.array(TEXTS[5 * index : 5 * index + 5]),)
+
+
+def test_texts_in_batches_train_as_their_tokens_do():
+    tokenizer = kv.data.Tokenizer.of(TEXTS)
+
+    def history(x):
+        vae = make_text_vae(tokenizer=tokenizer)
+        vae.compile(keras.optimizers.Adam(1e-2))
+        return vae.fit(x, verbose=0, shuffle=False).history
+
+    batches = tf.data.Dataset.from_tensor_slices(TEXTS).batch(5)
+    expected = history(tf.data.Dataset.from_tensor_slices(tokenizer.encode(TEXTS)).batch(5))
+    assert history(batches) == expected
+    assert history(Batches()) == expected
+    vae = make_text_vae(tokenizer=tokenizer)
+    vae.compile()
+    assert vae.evaluate(batches, verbose=0) == vae.evaluate(batches.map(lambda x: (x, x)), verbose=0)
+    np.testing.assert_array_equal(vae.predict(batches, verbose=0), vae.reconstruct(TEXTS))
+    with pytest.raises(ValueError, match=r"`x` must be batches of texts.*Received: single texts"):
+        vae.fit(batches.unbatch(), verbose=0)

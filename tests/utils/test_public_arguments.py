@@ -13,6 +13,7 @@ import typing
 
 import numpy as np
 import pytest
+import tokenizers
 from helpers import ROOT, make_vae
 from texts import make_text_vae
 
@@ -39,6 +40,11 @@ def images():
 
 def numbers(*shape):
     return lambda: np.linspace(0.0, 1.0, int(np.prod(shape))).reshape(shape)
+
+
+def subwords():
+    """Returns a tokenizer of the library `tokenizers` with two pieces."""
+    return tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0, "<unk>": 1}, unk_token="<unk>"))
 
 
 # The name of an argument, alone or after that of its function, -> makes an example of it.
@@ -114,6 +120,7 @@ EXAMPLES = {
     "training": images,
     "texts": lambda: ["a text"],
     "data.tokenizer.Tokenizer.decode.tokens": lambda: np.array([[1, 2]]),
+    "data.subword_tokenizer.SubwordTokenizer.model": lambda: subwords().to_str(),
     "likelihoods.tokens.Tokens.max_length": lambda: 4,
     "likelihoods.tokens.Tokens.vocabulary_size": lambda: 5,
     "vocabulary": lambda: ["a", "b"],
@@ -164,6 +171,7 @@ UNWALKED = (
         "networks.causal_recurrent.CausalGRU.",
         "networks.causal_attention.CausalTransformer.",
         "networks.causal_tokens.",
+        "networks.zeros.Zeros.",
     ),
     # Arguments that Keras and scikit-learn check and document; the transformer has a test of its own below.
     *(
@@ -194,7 +202,7 @@ UNWALKED = (
         "runs.training.fit",
         "runs.optimizer.",
     ),
-    *("runs.run_dir.make_run_dir", "measure.evaluation.describe_active_units"),
+    *("runs.run_dir.make_run_dir", "measure.evaluation.describe_active_units", "measure.texts.rates"),
     *("keras_vae.callbacks.AveragedWeights.", "keras_vae.callbacks.ImageGrids.on_epoch_end"),
     *(
         "keras_vae.callbacks.ImageGrids.on_train_begin",

@@ -6,6 +6,7 @@ import re
 import numpy as np
 
 from keras_vae.data.examples import Examples
+from keras_vae.data.sources.texts import Texts
 from keras_vae.data.splits import Splits
 from keras_vae.utils.errors import reason
 
@@ -27,6 +28,48 @@ def read(name: str, data_dir: str | None = None) -> Splits:
     Raises:
       ValueError: if it is not there, or does not hold images of one size; the message names the folder.
     """
+    loaded, info, source = _loaded(name, data_dir)
+    if "image" not in info.features:
+        texts = [key for key, feature in info.features.items() if type(feature).__name__ == "Text"]
+        hint = f"; --text_column={texts[0]} takes its texts" if texts else ""
+        raise ValueError(
+            f"Data set {name!r} must have a feature 'image'. Received: features {sorted(info.features)}{hint}"
+        )
+    if None in info.features["image"].shape:
+        # tensorflow-datasets would fill the smaller images up with zeros.
+        raise ValueError(f"Data set {name!r} must have images of one size. Received: images of several sizes")
+    train, test = (_images(loaded[split]) for split in ("train", "test"))
+    return Splits(train, test, None, _class_names(info), source, ordered=True, manifest=info.full_name)
+
+
+def read_texts(name: str, text_column: str, data_dir: str | None = None) -> Texts:
+    """Reads a feature of strings of the splits `train`, `test` and, if there is one, `validation`.
+
+    Args:
+      name: name of the data set, as for `read`.
+      text_column: name of the feature.
+      data_dir: as for `read`.
+
+    Raises:
+      ValueError: if it is not there, or the feature is none of strings.
+    """
+    loaded, info, source = _loaded(name, data_dir)
+    feature = dict(info.features.items()).get(text_column)
+    if type(feature).__name__ != "Text":
+        raise ValueError(
+            f"`text_column` must be a feature of strings of the data set {name!r}, which has "
+            f"{', '.join(sorted(info.features))}. Received: {text_column!r}"
+        )
+    parts = {
+        split: [text.decode() for text in loaded[split][text_column].numpy()]
+        for split in ("train", "validation", "test")
+        if split in loaded
+    }
+    return Texts(**parts, source=source)
+
+
+def _loaded(name, data_dir):
+    """Returns the splits of a data set as tensors, what is known of it, and where it comes from."""
     if _NAMESPACE.search(name):
         raise ValueError(
             "A data set of tensorflow-datasets must be named without a namespace: those of namespaces, such as "
@@ -51,14 +94,7 @@ def read(name: str, data_dir: str | None = None) -> Splits:
         raise ValueError(
             f"Data set {name!r} must have the splits 'train' and 'test'. Received: splits {sorted(loaded)}"
         )
-    if "image" not in info.features:
-        raise ValueError(f"Data set {name!r} must have a feature 'image'. Received: features {sorted(info.features)}")
-    if None in info.features["image"].shape:
-        # tensorflow-datasets would fill the smaller images up with zeros.
-        raise ValueError(f"Data set {name!r} must have images of one size. Received: images of several sizes")
-    train, test = (_images(loaded[split]) for split in ("train", "test"))
-    source = f"tensorflow-datasets {info.full_name}"
-    return Splits(train, test, None, _class_names(info), source, ordered=True, manifest=info.full_name)
+    return loaded, info, f"tensorflow-datasets {info.full_name}"
 
 
 def _images(split):

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import pathlib
 import zlib
 from typing import NamedTuple
@@ -40,6 +41,14 @@ def kind_of(path: pathlib.Path) -> str:
     """Returns the suffix of a file of texts without that of its compression: ".txt", ".csv" or ".jsonl", or ""."""
     suffix = pathlib.Path(path.name.lower().removesuffix(".gz")).suffix
     return suffix if suffix in LINES + TABLES else ""
+
+
+def are_texts(name: str, text_column: str = "") -> bool:
+    """Whether a name is one of texts: "sentences", a file or folder of texts, or a prepared set with a text column."""
+    path = pathlib.Path(os.path.expanduser(name))
+    if name == "sentences" or kind_of(path):
+        return True
+    return is_texts(path) if os.path.exists(path) else bool(text_column)
 
 
 def is_texts(path: pathlib.Path) -> bool:

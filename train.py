@@ -20,7 +20,12 @@ from keras_vae.utils.own_modules import check_own
 
 def define_flags() -> None:
     """Defines one flag for each field of `Config`, and --preset."""
-    flags.DEFINE_enum("preset", "default", list(presets.PRESETS), "settings to start from; other flags override them")
+    flags.DEFINE_enum(
+        "preset",
+        "auto",
+        ["auto", *presets.PRESETS],
+        "settings to start from, which other flags override; 'auto' is 'default', or 'sentences' for texts",
+    )
     for name, field in FIELDS.items():
         default: Any = field.default
         text, choices = field.metadata["help"], field.metadata["choices"]
@@ -61,7 +66,11 @@ def make_config() -> Config:
     if "run_dir" in given:
         # A shell only expands ~ at the beginning of a word, and here it comes after --run_dir=.
         given["run_dir"] = os.path.expanduser(given["run_dir"])
-    return Config(**{**presets.PRESETS[flags.FLAGS.preset].settings, **given})
+    names = flags.FLAGS
+    preset = names.preset
+    if preset == "auto":
+        preset = presets.preset_of(names.dataset, names.data_dir, names.text_column)
+    return Config(**{**presets.PRESETS[preset].settings, **given})
 
 
 def _integer(name: str, text: str) -> int:

@@ -160,10 +160,13 @@ data set carries, its gaps and its bias too; a high likelihood is no proof that 
 """
 
 
-_RECONSTRUCTION = {
+_OTHERS = {
     "test_reconstruction_error": "squared reconstruction error",
     "test_token_accuracy": "share of tokens reconstructed",
     "test_exact_match": "share of texts reconstructed",
+    "test_bits_per_character": "bits a character",
+    "test_perplexity_per_word": "perplexity a word",
+    "test_log_likelihood_without_z": "log likelihood of the same model without z, nats",
 }
 
 
@@ -181,14 +184,14 @@ def _measures(report):
         if report["test_bits_per_dimension"] is not None:
             rows.append(("bits/dim", f"{report['test_bits_per_dimension']:.4f}"))
     rows.append(("active units", evaluation.describe_active_units(report)))
-    rows += [(label, f"{report[key]:.2f}") for key, label in _RECONSTRUCTION.items() if key in report]
+    rows += [(label, f"{report[key]:.2f}") for key, label in _OTHERS.items() if key in report]
     return rows
 
 
 def _result(report, data):
     names = {"test_elbo": "ELBO (nats)", "test_log_likelihood": "log likelihood (nats)"}
     values = {key: label for key, label in names.items() if key in report}
-    values |= {key: label for key, label in _RECONSTRUCTION.items() if key in report}
+    values |= {key: label for key, label in _OTHERS.items() if key in report}
     return {
         "task": {"type": _IMAGE_TASK if _is_of_images(data) else "other"},
         "dataset": {"name": data["name"], "type": data["name"]},

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_vae.data.examples import Examples
 from keras_vae.engine.inputs import as_examples, checked_examples, encoded
-from keras_vae.measure.texts import text_measures
+from keras_vae.measure.texts import rates, text_measures
 from keras_vae.models.codes import batches, posterior_centers
 from keras_vae.models.vae import VAE
 from keras_vae.objectives.terms import kl_per_dimension
@@ -38,6 +38,7 @@ def evaluate(
         `elbo` and `log_likelihood` (the bound of `VAE.log_prob`), each with its `_standard_error`;
         `measure`, which says what they are the logarithm of (`describe_measure`);
         `bits_per_dimension`, the same in bits for each value of x, None if they are of no probability;
+        for texts the entries of `keras_vae.measure.texts.rates`, which are per character and word;
         `kl_per_dimension`, None if posterior or prior do not factorize;
         `reconstruction_error`, the squared distance summed over the values of x, or for texts the entries of
         `keras_vae.measure.text_measures`;
@@ -81,6 +82,7 @@ def likelihood(vae: VAE, examples: Examples, num_importance_samples: PositiveInt
         "log_likelihood_standard_error": standard_error(bound),
         "measure": describe_measure(vae, examples),
         "bits_per_dimension": bits_per_dimension(vae, examples, float(bound.mean())),
+        **rates(vae, examples, float(bound.mean())),
         "num_importance_samples": num_importance_samples,
     }
 
@@ -192,6 +194,15 @@ def active_units_per_layer(vae: VAE, loc: np.ndarray) -> dict[str, list[int]]:
         return {}
     layers = np.split(loc, np.cumsum(latent_dims)[:-1], axis=1)
     return {"active_units_per_layer": [active_units(layer) for layer in layers]}
+
+
+@checked
+def describe_rates(report: dict) -> str:
+    """Returns what the log likelihood of a report of `evaluate` of texts is for each character and word, as text."""
+    return (
+        f"{report['nats_per_character']:.3f} nats or {report['bits_per_character']:.3f} bits a character, "
+        f"perplexity {report['perplexity_per_word']:.1f} a word"
+    )
 
 
 @checked

@@ -1,4 +1,6 @@
-"""How well the texts of a model are told by their codes."""
+"""What a log likelihood of texts is for each character and word, and how well texts are told by their codes."""
+
+import math
 
 import numpy as np
 
@@ -7,6 +9,35 @@ from keras_vae.engine.inputs import as_examples, encoded
 from keras_vae.models.codes import batches
 from keras_vae.models.vae import VAE
 from keras_vae.utils.arguments import ArrayLike, Texts, checked
+
+
+@checked
+def rates(vae: VAE, examples: Examples, log_likelihood: float) -> dict[str, float]:
+    """Returns a mean log likelihood of texts for each of their characters and words, the end counted as one more.
+
+        -log_likelihood / (characters + 1),   exp(-log_likelihood / (words + 1))
+
+    Words are what white space separates. A word that is not in the vocabulary counts as `<unk>`, so that a small
+    vocabulary gives lower numbers; compare models of the same tokens.
+
+    Args:
+      vae: a model of texts with a tokenizer; for any other the result is empty.
+      examples: rows of tokens.
+      log_likelihood: mean log likelihood of a text, in nats.
+
+    Returns:
+      Dict with the keys `nats_per_character`, `bits_per_character` and `perplexity_per_word`.
+    """
+    if vae.tokenizer is None:
+        return {}
+    texts = vae.tokenizer.decode(examples.numpy())
+    nats = -log_likelihood / np.mean([len(text) + 1 for text in texts])
+    words = np.mean([len(text.split()) + 1 for text in texts])
+    return {
+        "nats_per_character": float(nats),
+        "bits_per_character": float(nats / math.log(2.0)),
+        "perplexity_per_word": float(np.exp(-log_likelihood / words)),
+    }
 
 
 @checked

@@ -14,6 +14,7 @@ from keras_vae.networks.made import MADE
 from keras_vae.networks.mlp import mlp
 from keras_vae.networks.resnet import resnet_decoder, resnet_encoder
 from keras_vae.networks.sequence import sequence_encoder
+from keras_vae.networks.zeros import Zeros
 
 __all__ = [
     "MADE",
@@ -21,6 +22,7 @@ __all__ = [
     "CausalGRU",
     "CausalNetwork",
     "CausalTransformer",
+    "Zeros",
     "conv_decoder",
     "conv_encoder",
     "cvae_decoder",

@@ -58,7 +58,7 @@ def load_data(config: Config) -> data.Dataset:
     Raises:
       ValueError: if it cannot be had, or there are settings for data of another kind.
     """
-    are_texts = not config.data_dir and data.is_texts(config.dataset)
+    are_texts = data.is_texts(config.dataset, config.text_column) and bool(config.text_column or not config.data_dir)
     _check_kind(config, are_texts)
     if are_texts:
         return data.load_texts(
@@ -71,6 +71,7 @@ def load_data(config: Config) -> data.Dataset:
             config.test_fraction,
             config.validation_fraction,
             config.seed,
+            config.data_dir or None,
         )
     binarization = config.binarization
     if binarization == "auto":
@@ -146,6 +147,8 @@ def _make(config, dataset):
     else:
         encoder_trunk, decoder_trunk = _text_trunks(config, dataset.tokenizer.size)
         likelihood = _text_likelihood(config, dataset.tokenizer)
+    if config.without_z:
+        encoder_trunk, decoder_trunk = networks.Zeros(), keras.Sequential([networks.Zeros(), decoder_trunk])
     return VAE(
         Encoder(encoder_trunk, _posterior(config), condition_dim),
         Decoder(
@@ -175,7 +178,8 @@ def _condition_dim(config, dataset):
 
 def _text_trunks(config, size):
     units = config.text_units
-    return networks.sequence_encoder(size, units, config.embedding_dim), networks.mlp((units,))
+    # The two directions together are as wide as the decoder.
+    return networks.sequence_encoder(size, -(-units // 2), config.embedding_dim), networks.mlp((units,))
 
 
 def _trunks(config, event_shape):
@@ -269,7 +273,7 @@ def _objective(config, dataset_size):
     beta = {"beta": config.penalty} if config.penalty else {}
     make = {
         "elbo": lambda: objectives.ELBO(config.kl_estimator),
-        "free_bits": lambda: objectives.FreeBits(config.free_bits),
+        "free_bits": lambda: objectives.FreeBits(config.free_bits, config.free_bits_of),
         "capacity": lambda: objectives.Capacity(_ramp(config, config.capacity, dataset_size), **weight),
         "iwae": lambda: objectives.IWAE(config.num_samples),
         "dreg": lambda: objectives.DReG(config.num_samples),

@@ -5,7 +5,7 @@ import no library that is slow to import, so that `train.py --help` and a wrong 
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, Self
 
 from keras_vae.runs import options
 from keras_vae.runs.data_settings import DataSettings
@@ -25,14 +25,14 @@ class Config(TrainingSettings, TextSettings, ModelSettings, DataSettings):
         self.check_data()
         self.check_model()
         self.check_training()
-        factorizes = self.objective in ("free_bits", "beta_tcvae")
+        factorizes = self.objective == "beta_tcvae" or (self.objective, self.free_bits_of) == ("free_bits", "dimension")
         if self.upper_latent_dims and (
             factorizes or self.objective == "dreg" or self.kl_estimator == "path_derivative"
         ):
             raise ValueError(
-                "`upper_latent_dims` needs another objective than free_bits, beta_tcvae and dreg, and another "
-                f"kl_estimator than path_derivative. Received: objective={self.objective!r}, "
-                f"kl_estimator={self.kl_estimator!r}"
+                "`upper_latent_dims` needs another objective than beta_tcvae, dreg, and free_bits with "
+                "free_bits_of=dimension, and another kl_estimator than path_derivative. Received: "
+                f"objective={self.objective!r}, kl_estimator={self.kl_estimator!r}"
             )
         if self.strategy == "multi_worker" and not self.run_dir:
             raise ValueError("`run_dir` must be given with strategy=multi_worker, the same for all. Received: ''")
@@ -49,6 +49,18 @@ class Config(TrainingSettings, TextSettings, ModelSettings, DataSettings):
         """Returns the names of the settings that are not at their default and are for data of another kind."""
         names = NOT_FOR_TEXTS if are_texts else [field.name for field in dataclasses.fields(TextSettings)]
         return [name for name in names if getattr(self, name) != FIELDS[name].default]
+
+    def model_without_z(self, run_dir: str) -> Self:
+        """Returns the settings of the same model with z fixed at 0, trained as long in the folder `run_dir`.
+
+        Its log likelihood is exact. Settings that are there for the sake of z are at their defaults.
+        """
+        of_z = ("posterior", "prior", "upper_latent_dims", "objective", "kl_estimator", "word_dropout", "baseline")
+        plain: dict[str, Any] = {name: FIELDS[name].default for name in of_z}
+        plain |= {"without_z": True, "run_dir": run_dir, "export": False, "strategy": "none"}
+        config = dataclasses.replace(self, **plain, num_importance_samples=1)
+        idle: dict[str, Any] = {field.name: field.default for field in FIELDS.values() if any(config._idle(field))}
+        return dataclasses.replace(config, **idle)
 
     def _idle(self, field):
         """Yields the settings that keep a field from having an effect, and those with which it would have one."""

@@ -118,6 +118,9 @@ class ModelSettings:
         acts_with=("autoregressive", (True,)),
     )
     conditional: bool = option(False, "condition encoder and decoder on the label")
+    without_z: bool = option(
+        False, "fix z at 0, so that the decoder is a model of x alone, for texts a language model, to compare with"
+    )
 
     def check_model(self) -> None:
         """Raises `ValueError` if settings of the model, each of the right kind, do not fit together."""
@@ -125,6 +128,12 @@ class ModelSettings:
             raise ValueError(
                 "`activation` must not be glu with network=resnet, whose blocks keep their channels. "
                 f"Received: {self.activation!r}"
+            )
+        if self.without_z and (self.conditional, self.posterior, self.prior, self.upper_latent_dims) != _PLAIN:
+            raise ValueError(
+                "`without_z` needs the defaults of conditional, posterior, prior and upper_latent_dims: there is no z "
+                f"that they could be about. Received: conditional={self.conditional}, posterior={self.posterior!r}, "
+                f"prior={self.prior!r}, upper_latent_dims={self.upper_latent_dims}"
             )
         if self.likelihood_scale not in ("shared", "per_value") and not _is_scale(self.likelihood_scale):
             raise ValueError(
@@ -136,6 +145,10 @@ class ModelSettings:
                 "`upper_latent_dims` needs posterior=diagonal and a prior other than vamp. Received: "
                 f"upper_latent_dims={self.upper_latent_dims}, posterior={self.posterior!r}, prior={self.prior!r}"
             )
+
+
+# conditional, posterior, prior and upper_latent_dims at their defaults.
+_PLAIN = (False, "diagonal", "normal", ())
 
 
 def _is_scale(text: str) -> bool:

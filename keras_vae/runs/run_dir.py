@@ -42,6 +42,7 @@ class RunDir:
       figures: the folder of the figures.
       events: the folder of the TensorBoard events.
       export: the folder of the exported files.
+      baseline: the folder of the run of the same model without z, if there is one.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -58,6 +59,7 @@ class RunDir:
         self.figures = self.path / "figures"
         self.events = self.path / "tensorboard"
         self.export = self.path / "export"
+        self.baseline = self.path / "baseline"
 
     @property
     def config(self) -> Config:

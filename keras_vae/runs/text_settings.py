@@ -11,22 +11,28 @@ class TextSettings:
 
     tokens: str = option(
         "characters",
-        "what a text is made of: 'characters', or 'words', which white space separates; this and the settings that "
-        "follow up to word_dropout act on texts",
-        choices=("characters", "words"),
+        "what a text is made of: 'characters', 'words', which white space separates, or the file of a tokenizer of the "
+        "library tokenizers (.json) or of SentencePiece; this and the settings that follow up to word_dropout act on "
+        "texts",
     )
     max_length: int = option(0, "tokens of the longest text; 0 is the longest that there is", low=0, high=100_000)
     max_vocabulary: int = option(
         0, "characters or words that get a token, the most frequent; 0 is all of the training texts", low=0, high=MANY
     )
     on_long_text: str = option("cut", "what to do about texts of more than max_length tokens", choices=("cut", "drop"))
-    text_column: str = option("", "column of a .csv file, or key of a .jsonl file, that holds the text")
+    text_column: str = option(
+        "",
+        "column of a .csv file, key of a .jsonl file, or feature of a data set of tensorflow-datasets, that holds the "
+        "text",
+    )
     text_network: str = option(
         "gru",
         "causal network of the decoder of texts: a recurrent one, or attention to the tokens before",
         choices=("gru", "transformer"),
     )
-    text_units: int = option(256, "width of the networks of texts", low=1, high=10_000)
+    text_units: int = option(
+        256, "width of the networks of texts; in the encoder that of both directions together", low=1, high=10_000
+    )
     embedding_dim: int = option(
         128,
         "width of the embedding of a token in recurrent networks; that of a transformer is text_units",

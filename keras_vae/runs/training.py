@@ -31,7 +31,7 @@ from keras_vae.utils.version import __version__
 # What `evaluation.evaluate` says of the test set begins with one of these names, and with "test_" in the report.
 MEASURES = (
     *("elbo", "log_likelihood", "measure", "bits_per_dimension", "reconstruction_error"),
-    *("token_accuracy", "exact_match"),
+    *("token_accuracy", "exact_match", "nats_per_character", "bits_per_character", "perplexity_per_word"),
 )
 
 
@@ -152,12 +152,16 @@ def _end(vae, config, dataset, run_dir):
     if config.strategy != "none":
         vae = run_dir.model()  # without a strategy: the chief goes on alone
     draw_figures(vae, dataset, history, run_dir.figures)
+    if vae.tokenizer is not None:
+        _show_texts(run_dir, config.epochs)
 
+    without_z = _measured_without_z(config, run_dir)
     message = "test set: %d importance samples for each of %d %s"
     logging.info(message, config.num_importance_samples, len(dataset.test), dataset.kind)
     measured = evaluation.evaluate(vae, dataset.test, config.num_importance_samples, config.seed)
     report = {
         **{f"test_{key}" if key.startswith(MEASURES) else key: value for key, value in measured.items()},
+        **without_z,
         "train_seconds": train_seconds,
         "images_per_second": len(history["loss"]) * len(dataset.train) / train_seconds,
         "parameters": parameters,
@@ -171,15 +175,41 @@ def _end(vae, config, dataset, run_dir):
     _log_report(report, vae.latent_dim)
 
 
+def _show_texts(run_dir, epochs):
+    """Writes the page of texts to the TensorBoard events too."""
+    page = (run_dir.figures / "texts.txt").read_text(encoding="utf-8")
+    with tf.summary.create_file_writer(str(run_dir.events / "texts")).as_default(step=epochs - 1):
+        # TensorBoard takes Markdown, in which an indented line is shown as it is.
+        tf.summary.text("texts", "".join(f"    {line}\n" for line in page.splitlines()))
+
+
+def _measured_without_z(config, run_dir):
+    """Returns what the report says of the same model without z, which is trained here unless that is done."""
+    if not config.baseline:
+        return {}
+    if not RunDir(run_dir.baseline).report:
+        logging.info("the same model without z, trained as long, in %s", run_dir.baseline)
+        run(config.model_without_z(str(run_dir.baseline)), resume=True)
+    report = RunDir(run_dir.baseline).report
+    names = ("log_likelihood", "log_likelihood_standard_error")
+    return {f"test_{name}_without_z": report[f"test_{name}"] for name in names}
+
+
 def _log_report(report, latent_dim):
+    measured = {key.removeprefix("test_"): value for key, value in report.items()}
     if "test_elbo" in report:
         logging.info(
             "test ELBO %.2f nats, log likelihood %.2f +- %.2f nats (%s)",
             *(report[f"test_{key}"] for key in ("elbo", "log_likelihood", "log_likelihood_standard_error", "measure")),
         )
+    if "nats_per_character" in measured:
+        logging.info("test texts: %s", evaluation.describe_rates(measured))
+    if "test_log_likelihood_without_z" in report:
+        values = (report[f"test_{key}_without_z"] for key in ("log_likelihood", "log_likelihood_standard_error"))
+        logging.info("the same model without z: test log likelihood %.2f +- %.2f nats", *values)
     logging.info(
         "test %s, %s of %d units active, %.0f s of training",
-        evaluation.describe_reconstruction({key.removeprefix("test_"): value for key, value in report.items()}),
+        evaluation.describe_reconstruction(measured),
         evaluation.describe_active_units(report),
         latent_dim,
         report["train_seconds"],

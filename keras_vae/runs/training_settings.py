@@ -31,9 +31,15 @@ class TrainingSettings:
     )
     free_bits: float = option(
         0.1,
-        "nats of each dimension that cost nothing in objective=free_bits",
+        "nats that cost nothing in objective=free_bits",
         low=0,
         high=MANY,
+        acts_with=("objective", ("free_bits",)),
+    )
+    free_bits_of: str = option(
+        "dimension",
+        "whether each dimension of z has so many free nats, for which posterior and prior must factorize, or all of z",
+        choices=("dimension", "z"),
         acts_with=("objective", ("free_bits",)),
     )
     capacity: float = option(
@@ -128,6 +134,11 @@ class TrainingSettings:
         "epochs from one drawing of figures/epochs to the next, in TensorBoard too; 0 draws at the end only",
         low=0,
         high=MANY,
+    )
+    baseline: bool = option(
+        False,
+        "then also train the same model with z fixed at 0, as long, in RUN_DIR/baseline, and report its log likelihood "
+        "too: what it says about x without z",
     )
     export: bool = option(True, "write the SavedModel and the TFLite decoder when done")
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 from small_runs import SETTINGS
 
@@ -113,6 +114,7 @@ def test_the_settings_of_texts_reach_the_model(tmp_path, network):
         ({"prior": "vamp"}, "`prior` must not be made of the encoder .* for a likelihood of integers"),
         ({"dataset": "mnist"}, "`tokens` must be left at its default, 'characters', for data that are no texts"),
         ({"text_column": "text"}, "`text_column` must be empty for a .txt file"),
+        ({"dataset": "no_such_set", "text_column": "text"}, "Looked for a prepared data set 'no_such_set'"),
     ],
 )
 def test_what_does_not_go_with_texts_is_one_error(tmp_path, changes, words):
@@ -138,3 +140,37 @@ def test_a_killed_run_ends_with_the_numbers_of_one_that_was_not(tmp_path, monkey
     again = RunDir(training.run(settings(tmp_path), resume=True))
     assert again.metrics_file.read_text() == whole.metrics_file.read_text()
     assert again.report["test_log_likelihood"] == whole.report["test_log_likelihood"]
+
+
+def test_the_report_has_the_same_model_without_z(tmp_path):
+    changes = {"baseline": True, "objective": "free_bits", "free_bits": 0.2, "kl_warmup": 0.2, "epochs": 2}
+    run = RunDir(training.run(settings(tmp_path, **changes)))
+    without = RunDir(run.baseline)
+    vae, report = without.model(), without.report
+    assert run.report["test_log_likelihood_without_z"] == report["test_log_likelihood"]
+    assert run.report["test_log_likelihood_standard_error_without_z"] == report["test_log_likelihood_standard_error"]
+    texts = run.dataset().test
+    exact = vae.decode(np.full((len(texts), *vae.latent_shape), 7.0)).log_prob(texts.values)
+    assert report["test_log_likelihood"] == pytest.approx(np.mean(exact), rel=1e-5)
+    assert report["test_elbo"] == pytest.approx(np.mean(exact), abs=1e-3)
+    plain = without.config
+    assert (plain.objective, plain.free_bits, plain.kl_warmup, plain.word_dropout) == ("elbo", 0.1, 0.2, 0.0)
+    assert (plain.epochs, plain.text_units, plain.latent_dim) == (2, 8, run.config.latent_dim)
+    assert not plain.without_effect()
+
+
+def test_rates_are_those_of_the_characters_and_words(finished):
+    run, _ = finished
+    report, texts = run.report, run.dataset().tokenizer.decode(run.dataset().test.values)
+    nats = -report["test_log_likelihood"] * len(texts)
+    assert report["test_nats_per_character"] == pytest.approx(nats / sum(len(text) + 1 for text in texts))
+    assert report["test_bits_per_character"] == pytest.approx(report["test_nats_per_character"] / np.log(2))
+    words = sum(len(text.split()) + 1 for text in texts)
+    assert report["test_perplexity_per_word"] == pytest.approx(np.exp(nats / words))
+
+
+def test_a_model_without_z_has_no_settings_of_z():
+    assert Config(without_z=True, latent_dim=3).without_z
+    for name, value in (("prior", "flow"), ("posterior", "full"), ("conditional", True), ("upper_latent_dims", (2,))):
+        with pytest.raises(ValueError, match="`without_z` needs the defaults of conditional, posterior, prior"):
+            Config(without_z=True, **{name: value})

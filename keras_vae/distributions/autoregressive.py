@@ -36,8 +36,8 @@ class Factors(Protocol):
         """Returns a distribution of the kind and shape of `conditional`, with any parameters."""
         ...
 
-    def drawn(self, noise: Sequence[tf.Tensor], temperature: Any) -> tf.Tensor:
-        """Returns `draw_in_turn(self, noise, temperature)`, from a graph that is kept for the next draw."""
+    def drawn(self, noise: Sequence[tf.Tensor], temperature: Any, top_p: Any) -> tf.Tensor:
+        """Returns `draw_in_turn(self, noise, temperature, top_p)`, from a graph that is kept for the next draw."""
         ...
 
     def drawing(self) -> tuple[Any, Callable]:
@@ -105,20 +105,19 @@ def _(distribution, noise, sample_shape=()):
     # whole x once, which tells what noise it needs, and is later given the same noise value by value.
     recorder = _Recorder(noise)
     draw(distribution.factors.template(), recorder)
-    temperature = recorder.temperature
-    # The graph that is kept for the next draw takes any temperature.
-    return distribution.factors.drawn(
-        recorder.tensors, None if temperature is None else tf.cast(temperature, tf.float32)
-    )
+    # The graph that is kept for the next draw takes any temperature and share.
+    scalars = (number if number is None else tf.cast(number, tf.float32) for number in recorder.scalars)
+    return distribution.factors.drawn(recorder.tensors, *scalars)
 
 
-def draw_in_turn(factors: Factors, noise: Sequence[tf.Tensor], temperature: Any) -> tf.Tensor:
+def draw_in_turn(factors: Factors, noise: Sequence[tf.Tensor], temperature: Any, top_p: Any) -> tf.Tensor:
     """Returns a draw, by one loop over the values of x.
 
     Args:
       factors: the conditionals.
       noise: what the rule of the conditionals has asked for to draw a whole x, each `(batch, *event_shape, ...)`.
       temperature: temperature of that noise, or None.
+      top_p: its share of the probability of tokens, or None.
     """
     shape, several = factors.event_shape, factors.values_in_turn
     size, ones, batch = math.prod(shape), [1] * len(shape), factors.batch
@@ -131,7 +130,7 @@ def draw_in_turn(factors: Factors, noise: Sequence[tf.Tensor], temperature: Any)
 
         def draw_value(i, conditional):
             here = [tf.reshape(tensor[:, number, i], (batch, *ones, *tensor.shape[3:])) for tensor in noise]
-            values.append(draw(conditional, _Replay(here, temperature)))
+            values.append(draw(conditional, _Replay(here, temperature, top_p)))
             return values[-1]
 
         state = turn(state, number, draw_value)
@@ -149,7 +148,9 @@ class _Recorder(NoiseSource):
     def __init__(self, noise: NoiseSource, parent: "_Recorder | None" = None) -> None:
         self._noise = noise
         self.tensors: list[tf.Tensor] = parent.tensors if parent else []
-        self.temperature = noise.untempered()[1]
+        source, temperature = noise.untempered()
+        self.top_p = source.top_p
+        self.scalars = temperature, source.top_p
 
     def _kept(self, tensor):
         self.tensors.append(tensor)
@@ -169,9 +170,9 @@ class _Recorder(NoiseSource):
 class _Replay(NoiseSource):
     """Gives out tensors of noise in turn."""
 
-    def __init__(self, tensors: Sequence[tf.Tensor], temperature: Any) -> None:
+    def __init__(self, tensors: Sequence[tf.Tensor], temperature: Any, top_p: Any) -> None:
         self._left = iter(tensors)
-        self._temperature = temperature
+        self._temperature, self.top_p = temperature, top_p
 
     def normal(self, shape, axis=None):
         return next(self._left)

@@ -84,7 +84,12 @@ class NoiseSource(Protocol):
 
     Two calls of one source are independent of each other. `axis` is that of the examples in `shape`, 0 or 1; None is
     the source's own, which is 0 for all but `MultiSampleNoise`.
+
+    Attributes:
+      top_p: share of the probability that a token is drawn from, see `Nucleus`; None is all of it.
     """
+
+    top_p: Any = None
 
     def uniform(self, shape: Sequence, axis: int | None = None) -> tf.Tensor:
         """Returns float32 uniforms on (0, 1)."""
@@ -191,6 +196,29 @@ class Tempered(NoiseSource):
         return noise, self._temperature if inner is None else self._temperature * inner
 
 
+class Nucleus(NoiseSource):
+    """Noise with which a token is one of the most probable, which together have at least the probability p.
+
+    Holtzman et al., "The curious case of neural text degeneration" (2020). Only the rule of tokens looks at p; all else
+    is drawn as from the source itself. A temperature belongs around it: `Tempered(Nucleus(noise, p), temperature)`.
+
+    Args:
+      noise: the source, without a temperature.
+      top_p: p, a number or scalar tensor in [0, 1]; 0 leaves the most probable token.
+    """
+
+    def __init__(self, noise: NoiseSource, top_p: tf.Tensor | float) -> None:
+        self._noise, self.top_p = noise, top_p
+
+    def normal(self, shape: Sequence, axis: int | None = None) -> tf.Tensor:
+        """Returns normals of the source."""
+        return self._noise.normal(shape, axis)
+
+    def uniform(self, shape: Sequence, axis: int | None = None) -> tf.Tensor:
+        """Returns uniforms of the source."""
+        return self._noise.uniform(shape, axis)
+
+
 class MultiSampleNoise(NoiseSource):
     """Noise of several samples of each example, `(num_samples, batch, ...)`: the examples lie along axis 1.
 
@@ -199,7 +227,7 @@ class MultiSampleNoise(NoiseSource):
     """
 
     def __init__(self, noise: NoiseSource) -> None:
-        self._noise = noise
+        self._noise, self.top_p = noise, noise.top_p
 
     def normal(self, shape: Sequence, axis: int | None = None) -> tf.Tensor:
         """Returns normals of the source."""

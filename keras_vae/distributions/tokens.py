@@ -88,8 +88,22 @@ def _(distribution: _Tokens, noise: Any, sample_shape: Any = ()) -> tf.Tensor:
     if temperature is not None:
         highest = tf.reduce_max(logits, axis=-1, keepdims=True)
         logits = (logits - highest) / tf.maximum(tf.cast(temperature, tf.float32), _MIN_TEMPERATURE)
-    cumulative = tf.cumsum(tf.nn.softmax(logits), axis=-1)[..., :-1]
+    probabilities = tf.nn.softmax(logits)
+    if source.top_p is not None:
+        probabilities = _nucleus(probabilities, tf.cast(source.top_p, tf.float32))
+    cumulative = tf.cumsum(probabilities, axis=-1)[..., :-1]
     return complete(tf.reduce_sum(tf.cast(cumulative <= u[..., None], tf.int32), axis=-1))
+
+
+def _nucleus(probabilities, top_p):
+    """Returns the probabilities of the fewest tokens that have at least `top_p` together, as a distribution."""
+    falling = tf.sort(probabilities, axis=-1, direction="DESCENDING")
+    before = tf.cumsum(falling, axis=-1, exclusive=True)
+    # The first is kept at any p, and of tokens that are as probable as the last one all are.
+    kept = tf.concat([tf.ones_like(before[..., :1], tf.bool), before[..., 1:] < top_p], axis=-1)
+    lowest = tf.reduce_min(tf.where(kept, falling, 1.0), axis=-1, keepdims=True)
+    inside = tf.where(probabilities >= lowest, probabilities, 0.0)
+    return inside / tf.reduce_sum(inside, axis=-1, keepdims=True)
 
 
 @mean.register(_Tokens)

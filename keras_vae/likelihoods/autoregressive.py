@@ -148,8 +148,8 @@ class _Factors:
     def template(self) -> tfd.Distribution:
         return self._head.distribution(tf.zeros((self.batch, *self.event_shape, self._head.num_parameters)))
 
-    def drawn(self, noise: Sequence[tf.Tensor], temperature: Any) -> tf.Tensor:
-        return self._head.complete(self._likelihood._draw(self._features, noise, temperature))
+    def drawn(self, noise: Sequence[tf.Tensor], temperature: Any, top_p: Any) -> tf.Tensor:
+        return self._head.complete(self._likelihood._draw(self._features, noise, temperature, top_p))
 
     def drawing(self) -> tuple[Any, Callable]:
         state, turn = self._network.drawing(self._features)

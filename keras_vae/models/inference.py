@@ -10,12 +10,21 @@ from tensorflow_probability import distributions as tfd
 
 from keras_vae.data.containers import as_tensor
 from keras_vae.data.examples import Examples
-from keras_vae.distributions.noise import Noise, NoiseSource, Tempered
+from keras_vae.distributions.noise import Noise, NoiseSource, Nucleus, Tempered
 from keras_vae.distributions.sampling import draw, draw_rows, mean
 from keras_vae.engine.conditions import for_samples
 from keras_vae.engine.inputs import check_whole, checked_examples, encoded
 from keras_vae.utils import checks
-from keras_vae.utils.arguments import ArrayLike, NoiseSeed, NonNegativeFloat, NumberOrArray, PositiveInt, Texts, checked
+from keras_vae.utils.arguments import (
+    ArrayLike,
+    NoiseSeed,
+    NonNegativeFloat,
+    NumberOrArray,
+    PositiveInt,
+    Share,
+    Texts,
+    checked,
+)
 
 
 class Inference(keras.Model):
@@ -100,6 +109,7 @@ class Inference(keras.Model):
         temperature: NonNegativeFloat | tf.Tensor | tf.Variable = 1.0,
         token_temperature: NonNegativeFloat | tf.Tensor | tf.Variable = 1.0,
         condition: NumberOrArray | None = None,
+        top_p: Share | None = None,
     ) -> list[str]:
         """Draws texts: z from the prior, and the tokens of a text from p(x|z).
 
@@ -112,6 +122,9 @@ class Inference(keras.Model):
           token_temperature: T of at least 0, with which the tokens have the probabilities softmax(logits / T); 0 takes
             the most probable token each time.
           condition: as for `sample`.
+          top_p: p in [0, 1], with which a token is one of the most probable, which together have at least the
+            probability p (nucleus sampling, Holtzman et al., 2020); None takes all tokens. The exported files have no
+            such input.
 
         Raises:
           ValueError: if the model has no tokenizer.
@@ -121,7 +134,8 @@ class Inference(keras.Model):
             checks.nonnegative_float("token_temperature", token_temperature)
         z, noise = self.sample_latent(num_samples, seed, temperature, condition)
         texts = self.decode(z, for_samples(condition, num_samples))
-        return tokenizer.decode(draw(texts, Tempered(noise, token_temperature)))
+        source = noise if top_p is None else Nucleus(noise, top_p)
+        return tokenizer.decode(draw(texts, Tempered(source, token_temperature)))
 
     @checked
     def texts_of(self, z: ArrayLike, condition: ArrayLike | None = None) -> list[str]:

@@ -52,6 +52,14 @@ def test_temperature_is_that_of_the_softmax_and_zero_takes_the_most_probable_tok
         seen = np.bincount(kv.sampling.draw(distribution, noise).numpy().ravel(), minlength=3) / count
         expected = np.exp(log_softmax(logits.astype(np.float64) / temperature))
         assert (np.abs(seen - expected) < 4 * np.sqrt(expected * (1 - expected) / count)).all(), temperature
+    for top_p, expected in (
+        (0.0, [0, 1, 0]),
+        (0.5, [0, 1, 0]),
+        (0.8, [1 / (1 + np.exp(0.7)), 1 / (1 + np.exp(-0.7)), 0]),
+    ):
+        seen = kv.sampling.draw(distribution, kv.noise.Nucleus(kv.noise.Noise(1), top_p)).numpy()
+        seen, expected = np.bincount(seen.ravel(), minlength=3) / count, np.array(expected)
+        assert (np.abs(seen - expected) <= 4 * np.sqrt(expected * (1 - expected) / count)).all(), top_p
     coldest = kv.sampling.draw(distribution, kv.noise.Tempered(kv.noise.Noise(1), 0.0)).numpy()
     assert (coldest == 1).all()
 
@@ -168,6 +176,9 @@ def test_generated_texts_are_samples_at_two_temperatures():
     assert len(set(texts)) > 10
     assert vae.generate(20, seed=7, token_temperature=0.0) == vae.tokenizer.decode(vae.sample(20, seed=7))
     assert len(set(vae.generate(20, seed=7, temperature=0.0, token_temperature=0.0))) == 1
+    assert vae.generate(20, seed=7, top_p=0.0) == vae.generate(20, seed=7, token_temperature=0.0)
+    assert vae.generate(20, seed=7, top_p=1.0) == texts
+    assert len(set(vae.generate(20, seed=7, top_p=0.5)) - set(texts)) > 5
     z, _ = vae.sample_latent(20, seed=7)
     assert vae.texts_of(z) == vae.generate(20, seed=7, token_temperature=0.0)
 
@@ -181,6 +192,8 @@ def test_a_model_without_a_tokenizer_says_so():
         vae.fit(["a text"], verbose=0)
     with pytest.raises(ValueError, match="`token_temperature` must be a number of at least 0"):
         make_speaking_vae().generate(token_temperature=-1.0)
+    with pytest.raises(ValueError, match=r"`top_p` must be a number in \[0, 1\]"):
+        make_speaking_vae().generate(top_p=1.5)
     with pytest.raises(ValueError, match=r"`max_length` must be that of the tokenizer, 2. Received: max_length=3"):
         kv.likelihoods.Tokens(3, tokenizer=kv.data.Tokenizer(["a"], max_length=2))
     with pytest.raises(ValueError, match="`vocabulary_size` must be a positive integer if there is no tokenizer"):
@@ -201,7 +214,7 @@ class Batches(keras.utils.PyDataset):
     """The texts in batches of five."""
 
     def __len__(self):
-        return len(TEXTS) // 5
+        return -(-len(TEXTS) // 5)
 
     def __getitem__(self, index):
         return (np.array(TEXTS[5 * index : 5 * index + 5]),)

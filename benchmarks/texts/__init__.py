@@ -1,0 +1,1 @@
+"""Models of sentences: what each cure of posterior collapse does, and the same model in PyTorch."""

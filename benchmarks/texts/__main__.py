@@ -1,0 +1,158 @@
+"""Trains models of the shipped sentences, in words, and prints tables.
+
+    python -m benchmarks.texts cures
+    python -m benchmarks.texts peer --peers_python=PYTHON_WITH_TORCH
+
+`cures` shows what each cure of posterior collapse does to one model. `peer` trains the same architecture in PyTorch on
+the same tokens for as many epochs, in turn with ours, and compares the test ELBO and the seconds of a step.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+
+import keras
+import numpy as np
+
+import keras_vae as kv
+from benchmarks.speed import machine
+from keras_vae.utils.json_files import write_json
+
+RESULTS = pathlib.Path(__file__).parent.parent / "results"
+WORDS = {"tokens": "words", "max_length": 8, "max_vocabulary": 4000, "on_long_text": "drop"}
+EPOCHS, SEED, LATENT_DIM = 5, 0, 16
+FreeBits, Linear = kv.objectives.FreeBits, kv.schedules.Linear
+
+# Name in the table -> what differs from the ELBO with a standard normal prior. The last one is in the guide.
+CURES = {
+    "none": {},
+    "word dropout 0.3": {"word_dropout": 0.3},
+    "KL warm-up, 1,000 of 1,340 steps": {"kl_weight": Linear(1000)},
+    "half the width of the decoder": {"decoder_units": 64},
+    "flow as the prior": {"prior": True},
+    "free bits, 0.5 nats a dimension": {"objective": FreeBits(0.5)},
+    "free bits, 8 nats of z": {"objective": FreeBits(8.0, of="z")},
+    "free bits of z, flow as the prior": {"objective": FreeBits(8.0, of="z"), "prior": True},
+    "free bits a dimension, warm-up, word dropout": {
+        **{"objective": FreeBits(0.5), "kl_weight": Linear(1000)},
+        "word_dropout": 0.3,
+    },
+}
+
+
+def make(tokenizer, units=128, embedding_dim=64, word_dropout=0.0, decoder_units=None, prior=False, z=True, **options):
+    """Returns a model; without z, the same decoder as a language model."""
+    keras.utils.set_random_seed(SEED)
+    causal = kv.networks.CausalGRU(
+        tokenizer.size, decoder_units or units, embedding_dim, word_dropout=word_dropout, seed=SEED
+    )
+    likelihood = kv.likelihoods.Autoregressive(kv.likelihoods.Tokens(tokenizer=tokenizer), causal)
+    trunk, decoder = kv.networks.sequence_encoder(tokenizer.size, units // 2, embedding_dim), kv.networks.mlp([units])
+    if not z:
+        trunk, decoder = kv.networks.Zeros(), keras.Sequential([kv.networks.Zeros(), decoder])
+    return kv.VAE(
+        kv.Encoder(trunk, kv.posteriors.DiagonalGaussian(LATENT_DIM)),
+        kv.Decoder(decoder, likelihood),
+        prior=kv.priors.Flow(LATENT_DIM) if prior else None,
+        seed=SEED,
+        **options,
+    )
+
+
+def fit(vae, data, epochs, batch_size=128, learning_rate=3e-3):
+    """Trains a model; returns the seconds of each epoch."""
+    seconds = []
+    begin = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: seconds.append(-time.perf_counter()),
+        on_epoch_end=lambda epoch, logs: seconds.append(seconds.pop() + time.perf_counter()),
+    )
+    vae.compile(keras.optimizers.Adam(learning_rate))
+    vae.fit(data.train, batch_size=batch_size, epochs=epochs, callbacks=[begin], verbose=0)
+    return seconds
+
+
+def cures() -> list[dict]:
+    """Returns what each cure reaches on the test set, and the language model without z."""
+    data, rows = kv.data.load_texts("sentences", **WORDS), []
+    for name, options in {**CURES, "the same network without z": {"z": False}}.items():
+        vae = make(data.tokenizer, **options)
+        seconds = fit(vae, data, EPOCHS)
+        test = data.test[:2000]
+        elbo, bound = vae.bounds(test, 100 if options.get("z", True) else 1)
+        split = kv.measure.split_kl(vae.encode(test), vae.prior_distribution())
+        measured = {
+            "log_likelihood": float(bound.mean()),
+            "elbo": float(elbo.mean()),
+            "kl": split["kl"],
+            "mutual_information": split["mutual_information"],
+            "active_units": kv.measure.active_units(kv.measure.posterior_centers(vae, test)),
+            **kv.measure.text_measures(vae, test),
+        }
+        rows.append({"cure": name, **measured, "seconds": sum(seconds)})
+        print(rows[-1], flush=True)
+    return rows
+
+
+def table(rows: list[dict]) -> str:
+    """Returns the rows of `cures` as a Markdown table."""
+    lines = [
+        "| what is done | log likelihood, nats | ELBO | KL | mutual information | active units | tokens told |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        numbers = f"{row['log_likelihood']:.2f} | {row['elbo']:.2f} | {row['kl']:.2f} | {row['mutual_information']:.2f}"
+        lines.append(f"| {row['cure']} | {numbers} | {row['active_units']} | {100 * row['token_accuracy']:.0f}% |")
+    return "\n".join(lines)
+
+
+def peer(python: str, epochs: int) -> dict:
+    """Returns the test ELBO and the seconds of a step, here and in PyTorch."""
+    # The sizes, batch and rate of the public Sentence-VAE (github.com/timbmg/Sentence-VAE), on our sentences.
+    sizes = {"units": 256, "embedding_dim": 300}
+    batch_size, learning_rate, warmup = 32, 1e-3, 5000
+    data = kv.data.load_texts("sentences", tokens="words", max_vocabulary=10_000)
+    vae = make(data.tokenizer, **sizes, kl_weight=Linear(warmup))
+    seconds = fit(vae, data, epochs, batch_size, learning_rate)
+    test = vae.bounds(data.test, 1)[0]
+    steps = epochs * -(-len(data.train) // batch_size)
+    ours = {"test_elbo": float(test.mean()), "seconds": seconds, "steps": steps}
+    settings = {
+        **sizes,
+        **{"vocabulary": data.tokenizer.size, "latent_dim": LATENT_DIM, "batch_size": batch_size, "epochs": epochs},
+        **{"learning_rate": learning_rate, "kl_warmup_steps": warmup, "threads": os.cpu_count()},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        files = [str(pathlib.Path(folder) / name) for name in ("tokens.npz", "settings.json", "result.json")]
+        np.savez(files[0], train=data.train.values, test=data.test.values)
+        pathlib.Path(files[1]).write_text(json.dumps(settings))
+        subprocess.run([python, str(pathlib.Path(__file__).with_name("torch_vae.py")), *files], check=True)
+        theirs = json.loads(pathlib.Path(files[2]).read_text())
+    return {"settings": settings, "keras_vae": ours, "PyTorch": theirs}
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["cures", "peer"])
+    parser.add_argument("--peers_python", default="python", help="a Python with PyTorch, for `peer`")
+    parser.add_argument("--epochs", type=int, default=3, help="epochs of `peer`")
+    parser.add_argument("--results", type=pathlib.Path, default=RESULTS, help="folder of the results")
+    flags = parser.parse_args()
+    found = cures() if flags.what == "cures" else peer(flags.peers_python, flags.epochs)
+    write_json(flags.results / f"texts_{flags.what}.json", {"machine": machine.describe(), flags.what: found})
+    if flags.what == "cures":
+        print(table(found))
+        return
+    for name in ("keras_vae", "PyTorch"):
+        run = found[name]
+        # The first epoch compiles.
+        a_step = min(run["seconds"]) * len(run["seconds"]) / run["steps"]
+        print(f"{name}: test ELBO {run['test_elbo']:.2f} nats, {1000 * a_step:.1f} ms a step")
+
+
+if __name__ == "__main__":
+    main()

@@ -34,6 +34,11 @@ class Config(TrainingSettings, TextSettings, ModelSettings, DataSettings):
                 "free_bits_of=dimension, and another kl_estimator than path_derivative. Received: "
                 f"objective={self.objective!r}, kl_estimator={self.kl_estimator!r}"
             )
+        if self.baseline and (self.conditional or self.without_z):
+            raise ValueError(
+                "`baseline` must be False for a model that is conditional or has no z. Received: baseline=True, "
+                f"conditional={self.conditional}, without_z={self.without_z}"
+            )
         if self.strategy == "multi_worker" and not self.run_dir:
             raise ValueError("`run_dir` must be given with strategy=multi_worker, the same for all. Received: ''")
 

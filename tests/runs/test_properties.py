@@ -49,6 +49,11 @@ def consistent(values):
     if values.get("upper_latent_dims"):
         layers = {"posterior": "diagonal", "prior": "mixture", "objective": "elbo", "kl_estimator": "monte_carlo"}
         values = {**values, **layers}
+    if values.get("without_z"):
+        layers = {"posterior": "diagonal", "prior": "normal", "upper_latent_dims": (), "conditional": False}
+        values = {**values, **layers, "baseline": False}
+    if values.get("conditional"):
+        values = {**values, "baseline": False}
     if values.get("network") == "resnet":
         values = {**values, "activation": "silu"}
     if values.get("kl_warmup_steps"):
@@ -81,7 +86,9 @@ def test_one_bad_setting_is_named_or_was_good(tmp_path, values, name, bad):
     config, message = outcome(lambda: Config(**{**values, name: bad}))
     if message:
         # A value may be good by itself, and not go with another.
-        assert re.fullmatch(f"`({name}|upper_latent_dims|run_dir)` (must|needs) .*Received: .*", message)
+        assert re.fullmatch(
+            f"`({name}|upper_latent_dims|without_z|baseline|run_dir)` (must|needs) .*Received: .*", message
+        )
         return
     write_json(tmp_path / "config.json", config.to_dict())
     assert RunDir(tmp_path).config == config

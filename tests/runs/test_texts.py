@@ -174,3 +174,6 @@ def test_a_model_without_z_has_no_settings_of_z():
     for name, value in (("prior", "flow"), ("posterior", "full"), ("conditional", True), ("upper_latent_dims", (2,))):
         with pytest.raises(ValueError, match="`without_z` needs the defaults of conditional, posterior, prior"):
             Config(without_z=True, **{name: value})
+    for changes in ({"conditional": True}, {"without_z": True}):
+        with pytest.raises(ValueError, match="`baseline` must be False for a model that is conditional or has no z"):
+            Config(baseline=True, **changes)

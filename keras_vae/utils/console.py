@@ -218,4 +218,7 @@ def _escape_names(record: Any) -> bool:
 
 
 def _is_news(record: Any) -> bool:
-    return "tensorflow" not in record.pathname or record.levelno >= std_logging.WARNING
+    if "tensorflow" not in record.pathname:
+        return True
+    # Texts and figures are drawn in several sizes, each of which has a graph of its own.
+    return record.levelno >= std_logging.WARNING and "triggered tf.function retracing" not in record.getMessage()

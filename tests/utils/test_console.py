@@ -248,3 +248,18 @@ def test_a_block_that_ends_well_prints_nothing_more(capsys):
     with console.whole_lines():
         sys.stdout.write("5/55 bar")
     assert capsys.readouterr().out == "5/55 bar"
+
+
+@pytest.mark.parametrize(
+    ("path", "level", "message", "shown"),
+    [
+        ("/lib/tensorflow/python/ops.py", std_logging.INFO, "a detail", False),
+        ("/lib/tensorflow/python/ops.py", std_logging.WARNING, "a %s warning", True),
+        ("/lib/tensorflow/python/ops.py", std_logging.WARNING, "6 of 8 %s triggered tf.function retracing", False),
+        ("/lib/keras_vae/runs/training.py", std_logging.INFO, "a detail", True),
+    ],
+)
+def test_logs_of_tensorflow_are_kept_to_what_a_user_can_act_on(path, level, message, shown):
+    values = ("calls",) if "%" in message else ()
+    record = std_logging.LogRecord("absl", level, path, 1, message, values, None)
+    assert console._is_news(record) is shown

@@ -55,7 +55,7 @@ PRESETS = {
         {"likelihood": "gaussian", "binarization": "none", "epochs": 10},
     ),
     "sentences": Preset(
-        "texts: characters, GRUs of 256, z = 16 with a flow as its prior, of which 5.3 nats are free, 8 epochs, and "
+        "texts: characters, GRUs of 128, z = 16 with a flow as its prior, of which 5.3 nats are free, 15 epochs, and "
         "the same model without z to compare with",
         {
             "latent_dim": 16,
@@ -63,10 +63,12 @@ PRESETS = {
             "objective": "free_bits",
             "free_bits": 5.3,
             "free_bits_of": "z",
-            "learning_rate": 4e-3,
+            "text_units": 128,
+            "embedding_dim": 64,
+            "learning_rate": 6e-3,
             "warmup_steps": 200,
             "clip_norm": 5.0,
-            "epochs": 8,
+            "epochs": 15,
             "num_importance_samples": 100,
             "baseline": True,
         },

@@ -25,6 +25,7 @@ SCRIPTS = {
     "own_photos": (["--epochs=2"], r"229 training pictures of shape \(16, 16, 3\)", "photos.png"),
     "conditional": (["--examples=200", "--epochs=1"], r"wrong label\): -\d+", "conditional.png"),
     "own_prior": (["--examples=200", "--epochs=1"], r"LaplacePrior +ELBO +-\d+", None),
+    "sentences": (["--texts=200", "--epochs=1"], r"\nfrom '.+' to '.+':\n", None),
     "anomalies": (["--examples=256", "--epochs=1"], r"AUC: 0\.\d\d", "anomalies.png"),
     "export_and_draw": (["--examples=200", "--epochs=1"], "same pictures as in Python: True", "drawn.png"),
 }

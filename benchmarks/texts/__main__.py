@@ -4,7 +4,7 @@
     python -m benchmarks.texts peer --peers_python=PYTHON_WITH_TORCH
 
 `cures` shows what each cure of posterior collapse does to one model. `peer` trains the same architecture in PyTorch on
-the same tokens for as many epochs, in turn with ours, and compares the test ELBO and the seconds of a step.
+the same tokens for as many epochs, after ours, and compares the test ELBO and the seconds of a step.
 """
 
 import argparse

@@ -91,7 +91,7 @@ def load(
       ValueError: if a value is out of range, or the data cannot be found or read; the message says where it searched.
     """
     name = os.fspath(name) if isinstance(name, os.PathLike) else name
-    if data_dir is None and is_texts(name):
+    if is_texts(name, data_dir=data_dir):
         return load_texts(name, test_fraction=test_fraction, validation_fraction=validation_fraction, seed=seed)
     pictures.as_color(background)  # a wrong color is an error before anything is read
     if binarization is None:

@@ -14,12 +14,13 @@ from keras_vae.data.splits import Splits, divide
 from keras_vae.data.subword_tokenizer import SubwordTokenizer
 from keras_vae.data.tokenizer import Tokenizer
 from keras_vae.utils.arguments import Fraction, NonNegativeInt, Path, PositiveInt, checked
+from keras_vae.utils.tokens import END, UNKNOWN
 
 
 @checked
-def is_texts(name: Path, text_column: str = "") -> bool:
+def is_texts(name: Path, text_column: str = "", data_dir: Path | None = None) -> bool:
     """Whether a name is one of texts: "sentences", a file or folder of texts, or a prepared set with a text column."""
-    return texts.are_texts(os.fspath(name), text_column)
+    return texts.are_texts(os.fspath(name), text_column, data_dir)
 
 
 @checked
@@ -140,7 +141,7 @@ def _count_cut(lengths, tokens, longest):
 
 def _count_unknown(encoded, tokenizer):
     rows = np.concatenate([part.ravel() for part in encoded])
-    unknown, all_tokens = int((rows == 1).sum()), int((rows != 0).sum())
+    unknown, all_tokens = int((rows == UNKNOWN).sum()), int((rows != END).sum())
     if unknown:
         message = "%d of %d %s (%.2g%%) are not in the vocabulary of %d and become unknown"
         values = unknown, all_tokens, tokenizer.tokens, 100 * unknown / all_tokens, len(tokenizer.vocabulary)

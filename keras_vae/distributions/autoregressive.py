@@ -106,7 +106,9 @@ def _(distribution, noise, sample_shape=()):
     recorder = _Recorder(noise)
     draw(distribution.factors.template(), recorder)
     # The graph that is kept for the next draw takes any temperature and share.
-    scalars = (number if number is None else tf.cast(number, tf.float32) for number in recorder.scalars)
+    scalars = (
+        number if number is None else tf.cast(number, tf.float32) for number in (recorder.temperature, recorder.top_p)
+    )
     return distribution.factors.drawn(recorder.tensors, *scalars)
 
 
@@ -148,9 +150,8 @@ class _Recorder(NoiseSource):
     def __init__(self, noise: NoiseSource, parent: "_Recorder | None" = None) -> None:
         self._noise = noise
         self.tensors: list[tf.Tensor] = parent.tensors if parent else []
-        source, temperature = noise.untempered()
+        source, self.temperature = noise.untempered()
         self.top_p = source.top_p
-        self.scalars = temperature, source.top_p
 
     def _kept(self, tensor):
         self.tensors.append(tensor)

@@ -58,7 +58,7 @@ def load_data(config: Config) -> data.Dataset:
     Raises:
       ValueError: if it cannot be had, or there are settings for data of another kind.
     """
-    are_texts = data.is_texts(config.dataset, config.text_column) and bool(config.text_column or not config.data_dir)
+    are_texts = data.is_texts(config.dataset, config.text_column, config.data_dir or None)
     _check_kind(config, are_texts)
     if are_texts:
         return data.load_texts(

@@ -164,5 +164,4 @@ PRESETS = {
 
 def preset_of(dataset: str, data_dir: str = "", text_column: str = "") -> str:
     """Returns the name of the preset that fits a data set."""
-    are_texts = texts.are_texts(dataset, text_column) and bool(text_column or not data_dir)
-    return "sentences" if are_texts else "default"
+    return "sentences" if texts.are_texts(dataset, text_column, data_dir) else "default"

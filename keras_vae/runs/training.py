@@ -187,11 +187,11 @@ def _measured_without_z(config, run_dir):
     """Returns what the report says of the same model without z, which is trained here unless that is done."""
     if not config.baseline:
         return {}
-    if not RunDir(run_dir.baseline).report:
-        logging.info("the same model without z, trained as long, in %s", run_dir.baseline)
-        run(config.model_without_z(str(run_dir.baseline)), resume=True)
-    report = RunDir(run_dir.baseline).report
-    names = ("log_likelihood", "log_likelihood_standard_error")
+    baseline = RunDir(run_dir.baseline)
+    if not baseline.report:
+        logging.info("the same model without z, trained as long, in %s", baseline.path)
+        run(config.model_without_z(str(baseline.path)), resume=True)
+    report, names = baseline.report, ("log_likelihood", "log_likelihood_standard_error")
     return {f"test_{name}_without_z": report[f"test_{name}"] for name in names}
 
 

@@ -43,8 +43,10 @@ def kind_of(path: pathlib.Path) -> str:
     return suffix if suffix in LINES + TABLES else ""
 
 
-def are_texts(name: str, text_column: str = "") -> bool:
+def are_texts(name: str, text_column: str = "", data_dir: str | os.PathLike | None = None) -> bool:
     """Whether a name is one of texts: "sentences", a file or folder of texts, or a prepared set with a text column."""
+    if data_dir and not text_column:  # a folder of prepared data sets, which hold images unless a column is named
+        return False
     path = pathlib.Path(os.path.expanduser(name))
     if name == "sentences" or kind_of(path):
         return True

@@ -159,6 +159,8 @@ UNWALKED = (
     *(
         "distributions.noise.NoiseSource",
         "distributions.noise.NoiseSource.",
+        "distributions.noise.Nucleus",
+        "distributions.noise.Nucleus.",
         "distributions.noise.MultiSampleNoise",
         "distributions.noise.MultiSampleNoise.",
         "distributions.noise.Tempered",

@@ -1,8 +1,8 @@
 """Measures a finished run again, in more detail: `keras-vae evaluate RUN_DIR`.
 
 It writes RUN_DIR/evaluation with figures of the KL of each dimension, a traversal, and samples beside their nearest
-training examples, and with evaluation.json: the test ELBO, log likelihood, the parts of the KL, the quality of samples
-and, if the factors of the data are known, disentanglement scores.
+training examples (of texts, the last two are texts.txt), and with evaluation.json: the test ELBO, log likelihood, the
+parts of the KL, the quality of samples and, if the factors of the data are known, disentanglement scores.
 """
 
 import os
@@ -20,6 +20,7 @@ from keras_vae.measure.frechet import MIN_REAL, ClassifierFeatures, sample_quali
 from keras_vae.measure.information import split_kl
 from keras_vae.models.codes import posterior_centers
 from keras_vae.models.vae import VAE
+from keras_vae.runs import text_pages
 from keras_vae.runs.config import Config
 from keras_vae.runs.run_dir import RunDir
 from keras_vae.utils.arguments import Path, PositiveInt, checked
@@ -53,6 +54,9 @@ def evaluate_run(run_dir: Path, num_importance_samples: PositiveInt = 500, overw
         log_measures(report)
         for name, figure in draw(vae, dataset, report).items():
             figure.savefig(work / f"{name}.png", dpi=150)
+        if vae.tokenizer is not None:
+            page = text_pages.of_evaluation(vae, dataset, _activity(vae, report))
+            (work / "texts.txt").write_text(page, encoding="utf-8")
     return folder
 
 
@@ -129,6 +133,12 @@ def factor_scores(vae: VAE, dataset: Dataset, seed: int) -> dict:
     }
 
 
+def _activity(vae, report):
+    # If there is no KL of each dimension, the dimensions that vary most are shown. Of a hierarchical z only those of
+    # the layer that the decoder sees are shown.
+    return np.array(report["kl_per_dimension"] or report["variance_per_dimension"][: vae.decoder.latent_dim])
+
+
 def draw(vae: VAE, dataset: Dataset, report: dict) -> dict:
     """Returns the figures by name; of texts there is that of the KL alone."""
     kl = report["kl_per_dimension"]
@@ -138,10 +148,7 @@ def draw(vae: VAE, dataset: Dataset, report: dict) -> dict:
     test = dataset.test[:NUM_PICTURES]
     condition = None if vae.condition_dim is None else test.labels
     start = posterior_centers(vae, test)[0]
-    # If there is no KL of each dimension, the dimensions that vary most are shown. Of a hierarchical z only those of
-    # the layer that the decoder sees are shown.
-    activity = kl or report["variance_per_dimension"][: vae.decoder.latent_dim]
-    busiest = np.argsort(activity)[::-1][:NUM_PICTURES]
+    busiest = np.argsort(_activity(vae, report))[::-1][:NUM_PICTURES]
     values = np.linspace(-3.0, 3.0, 11)
     rows = [
         vae.decode(codes, None if condition is None else np.repeat(condition[:1], len(codes))).mean().numpy()

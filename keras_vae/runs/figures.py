@@ -10,6 +10,7 @@ from keras_vae.distributions.sampling import center
 from keras_vae.measure import latent
 from keras_vae.models.codes import posterior_centers
 from keras_vae.models.vae import VAE
+from keras_vae.runs import text_pages
 from keras_vae.utils.atomic_files import mark
 
 
@@ -21,7 +22,7 @@ def draw_figures(vae: VAE, dataset: Dataset, history: dict, folder: pathlib.Path
     folder.mkdir(exist_ok=True)
     mark(folder)
     if vae.tokenizer is not None:
-        (folder / "texts.txt").write_text(text_page(vae, dataset), encoding="utf-8")
+        (folder / "texts.txt").write_text(text_pages.of_training(vae, dataset), encoding="utf-8")
         plotting.learning_curve(history).savefig(folder / "learning_curve.png", dpi=150)
         return
     examples = dataset.validation[:20]
@@ -48,19 +49,3 @@ def draw_figures(vae: VAE, dataset: Dataset, history: dict, folder: pathlib.Path
         figures["latent_map"] = plotting.latent_map(centers, dataset.validation.labels)
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=150)
-
-
-def text_page(vae: VAE, dataset: Dataset) -> str:
-    """Returns samples, reconstructions and an interpolation of a model of texts as a page of plain text."""
-    texts = vae.tokenizer.decode(dataset.validation.values[:10])  # type: ignore[union-attr]
-    told = vae.tokenizer.decode(vae.reconstruct(dataset.validation[:10]))  # type: ignore[union-attr]
-    ends = center(vae.encode(texts)).numpy()[[0, -1]]
-    sections = {
-        "Samples of the prior, each token drawn": vae.generate(20, seed=0),
-        "Samples of the prior, each token the most probable one": vae.generate(20, seed=0, token_temperature=0.0),
-        "Texts of the validation set, and below each its reconstruction": [
-            line for pair in zip(texts, told, strict=True) for line in (pair[0], f"  {pair[1]}")
-        ],
-        f"From the code of {texts[0]!r} to that of {texts[-1]!r}": vae.texts_of(latent.interpolate(*ends, 7)),
-    }
-    return "\n\n".join("\n".join([title, "-" * len(title), *lines]) for title, lines in sections.items()) + "\n"

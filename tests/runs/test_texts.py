@@ -10,7 +10,7 @@ from small_runs import SETTINGS
 import keras_vae as kv
 from export import runtimes
 from keras_vae.integrations import hub
-from keras_vae.runs import build, figures, training
+from keras_vae.runs import build, text_pages, training
 from keras_vae.runs.config import Config
 from keras_vae.runs.evaluate import evaluate_run
 from keras_vae.runs.run_dir import RunDir
@@ -63,7 +63,7 @@ def test_the_page_of_texts_is_that_of_the_model(finished):
     run, _ = finished
     page = (run.figures / "texts.txt").read_text(encoding="utf-8")
     vae, dataset = run.model(), run.dataset()
-    assert page == figures.text_page(vae, dataset)
+    assert page == text_pages.of_training(vae, dataset)
     assert "\n".join(vae.generate(20, seed=0)) in page
     texts = dataset.tokenizer.decode(dataset.validation.values[:10])
     told = dataset.tokenizer.decode(vae.reconstruct(texts))
@@ -80,13 +80,25 @@ def test_it_is_evaluated_published_and_exported(finished, tmp_path):
     folder = evaluate_run(run.path, 3)
     evaluation = json.loads((folder / "evaluation.json").read_text())
     assert evaluation["exact_match"] == run.report["test_exact_match"]
+    page = (folder / "texts.txt").read_text(encoding="utf-8").split("\n")
+    vae, dataset = run.model(), run.dataset()
+    drawn = vae.generate(10, seed=0)
+    assert page[2 : 2 + 4 * 10 : 4] == drawn
+    # The training text whose code is nearest, of the second sample.
+    distances = np.square(kv.measure.posterior_centers(vae, dataset.train) - vae.encode(drawn).mean()[1]).sum(axis=1)
+    assert page[7] == "  " + vae.tokenizer.decode(dataset.train.values[[distances.argmin()]])[0]
+    busiest = np.argmax(evaluation["kl_per_dimension"])
+    code = vae.encode(dataset.test[:1]).mean().numpy()[0]
+    walk = vae.texts_of(kv.measure.latent.traverse(code, int(busiest), np.linspace(-3.0, 3.0, 7)))
+    title = f"Dimension {busiest} of the code of {vae.tokenizer.decode(dataset.test.values[:1])[0]!r}, from -3 to 3"
+    assert page[page.index(title) + 2 :][:7] == walk
     hub.save_pretrained(run.path, tmp_path / "hub")
     card = (tmp_path / "hub" / "README.md").read_text(encoding="utf-8")
     assert f"| share of tokens reconstructed | {run.report['test_token_accuracy']:.2f} |" in card
     from export import exporter
 
     exporter.export_run(run.path)
-    draw, vae = runtimes.litert_runner(run.export / "decoder.tflite"), run.model()
+    draw = runtimes.litert_runner(run.export / "decoder.tflite")
     drawn = draw("generate", seed=5, temperature=1.0, token_temperature=1.0)["tokens"]
     assert vae.tokenizer.decode(drawn) == vae.generate(len(drawn), seed=5)
 

@@ -20,6 +20,7 @@ class Factors(Protocol):
       values_in_turn: number of values that are drawn in one turn.
       dtype: type of x.
       has_mean: whether the conditionals have means.
+      has_end: whether the value 0 ends an x, so that all after it are 0.
     """
 
     batch: Any
@@ -27,6 +28,7 @@ class Factors(Protocol):
     values_in_turn: int
     dtype: Any
     has_mean: bool
+    has_end: bool
 
     def conditional(self, x: tf.Tensor) -> tfd.Distribution:
         """Returns all p(x_i | x_<i) for x `(batch, *event_shape)`, as one factorized distribution over x."""
@@ -113,7 +115,7 @@ def _(distribution, noise, sample_shape=()):
 
 
 def draw_in_turn(factors: Factors, noise: Sequence[tf.Tensor], temperature: Any, top_p: Any) -> tf.Tensor:
-    """Returns a draw, by one loop over the values of x.
+    """Returns a draw, by one loop over the values of x, which stops when all x have ended.
 
     Args:
       factors: the conditionals.
@@ -127,7 +129,7 @@ def draw_in_turn(factors: Factors, noise: Sequence[tf.Tensor], temperature: Any,
     noise = [tf.reshape(tensor, (batch, size // several, several, *tensor.shape[1 + len(shape) :])) for tensor in noise]
     first, turn = factors.drawing()
 
-    def body(number, x, state):
+    def body(number, x, ended, state):
         values = []
 
         def draw_value(i, conditional):
@@ -137,10 +139,19 @@ def draw_in_turn(factors: Factors, noise: Sequence[tf.Tensor], temperature: Any,
 
         state = turn(state, number, draw_value)
         drawn = [tf.reshape(value, (batch, 1)) for value in values]
-        return number + 1, tf.concat([x[:, several:], *drawn], axis=1), state
+        if factors.has_end:
+            ended |= tf.reduce_any(tf.concat(drawn, axis=1) == 0, axis=1)
+        return number + 1, tf.concat([x[:, several:], *drawn], axis=1), ended, state
 
-    start = (tf.constant(0), tf.zeros((batch, size), factors.dtype), first)
-    _, x, _ = tf.while_loop(lambda number, *_: number < size // several, body, start, parallel_iterations=1)
+    def goes_on(number, _, ended, __):
+        more = number < size // several
+        return more & ~tf.reduce_all(ended) if factors.has_end else more
+
+    start = (tf.constant(0), tf.zeros((batch, size), factors.dtype), tf.zeros((batch,), tf.bool), first)
+    turns, x, *_ = tf.while_loop(goes_on, body, start, parallel_iterations=1)
+    if factors.has_end:
+        # What was drawn stands at the end of the row, and is followed by zeros.
+        x = tf.slice(tf.concat([x, tf.zeros_like(x)], axis=1), [0, size - several * turns], [-1, size])
     return tf.reshape(x, (batch, *shape))
 
 

@@ -140,7 +140,7 @@ class _Factors:
         self.event_shape = likelihood.event_shape
         self.values_in_turn = likelihood.network.values_in_turn
         self.dtype = tf.as_dtype(likelihood.event_dtype)
-        self.has_mean = likelihood.has_mean
+        self.has_mean, self.has_end = likelihood.has_mean, likelihood.has_lengths
 
     def conditional(self, x: tf.Tensor) -> tfd.Distribution:
         return self._head(self._network(self._centered(x), self._features, training=self._training))

@@ -8,7 +8,8 @@ from helpers import slow_from
 from texts import NETWORKS, all_texts, make_text_vae
 
 import keras_vae as kv
-from keras_vae.distributions.tokens import _Tokens
+from keras_vae.distributions.autoregressive import draw_in_turn
+from keras_vae.distributions.tokens import _Tokens, complete
 
 
 def log_softmax(logits):
@@ -33,6 +34,30 @@ def test_draws_have_the_probabilities_of_the_density(network):
     expected = np.exp(vae.decode(z[: len(x)]).log_prob(x).numpy())
     assert seen.sum() == pytest.approx(1.0)
     assert (np.abs(seen - expected) < 4 * np.sqrt(expected * (1 - expected) / count)).all()
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_drawing_stops_when_all_texts_have_ended(network):
+    random, length = np.random.default_rng(1), 40
+    vae = make_text_vae(length, 4, network)
+    noise = [tf.constant(random.uniform(size=(5, length)), tf.float32)]
+    factors = vae.decoder(tf.constant(random.normal(size=(5, 2)), tf.float32)).factors
+    drawing, turns = factors.drawing, []
+
+    def counted():
+        state, turn = drawing()
+        return state, lambda state, number, draw: (turns.append(int(number)), turn(state, number, draw))[1]
+
+    factors.drawing, factors.has_end = counted, False
+    expected = complete(draw_in_turn(factors, noise, None, None)).numpy()
+    assert turns == list(range(length))
+    longest = (expected != 0).sum(axis=1).max()
+    assert 1 < longest < length - 2
+    turns.clear()
+    factors.has_end = True
+    drawn = complete(draw_in_turn(factors, noise, None, None)).numpy()
+    np.testing.assert_array_equal(drawn, expected)
+    assert turns == list(range(longest + 1))
 
 
 def test_places_after_the_end_cost_nothing():

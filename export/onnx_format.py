@@ -6,7 +6,7 @@ file can. There are therefore two files, each of which runs on its own:
   decoder.onnx   decode(z)                  -> mean      any batch size
   sampler.onnx   sample(seed, temperature)  -> mean, z   num_samples pictures, those of `vae.sample`
 
-The outputs have the names of `export.signatures`, so that a mean is called `tokens` in a model of texts.
+For a model of texts they hold its `decode` and `generate` of `export.signatures`, with their names.
 
 The noise needs no rewriting: ONNX adds and multiplies `uint32` modulo 2^32, shifts it and, from operator set 18 on, has
 xor for it.
@@ -25,11 +25,11 @@ from absl import logging
 
 from export.errors import ExportError
 from export.model_card import size_in_bytes
-from export.signatures import Signatures
+from export.signatures import Signatures, names_of
 from export.verification import Parity
 from keras_vae.models.vae import VAE
 
-FILES = {"decode": "decoder.onnx", "sample": "sampler.onnx"}
+DECODER, SAMPLER = FILES = ("decoder.onnx", "sampler.onnx")
 # This is the first operator set with BitwiseXor. Every onnxruntime from 1.14 (2023) on runs it.
 OPSET = 18
 _QUIET = 4  # onnxruntime logs only fatal errors; it raises others as exceptions anyway
@@ -67,16 +67,18 @@ def write(vae: VAE, folder: str | os.PathLike, num_samples: int) -> dict:
     check_installed()
     folder = pathlib.Path(folder)
     signatures = Signatures(vae, num_samples)
-    for name, file in FILES.items():
+    texts = vae.decoder.likelihood.has_lengths
+    file_of = {"decode": DECODER, names_of(vae).draw if texts else "sample": SAMPLER}
+    for name, file in file_of.items():
         (folder / file).write_bytes(convert(signatures, name))
     try:
         run = runner(folder)
         parity = Parity(run, vae, num_samples, batch_size=64)
-        figures = {name: parity.check(name) for name in FILES}
+        figures = {name: parity.check(name) for name in file_of}
     except (RuntimeError, ValueError) as error:
         raise ExportError(str(error)) from error
     files = {}
-    for name, file in FILES.items():
+    for name, file in file_of.items():
         size, found = size_in_bytes(folder / file), figures[name]
         files[file] = {"bytes": size, "signatures": {name: found}}
         logging.info("%s: %.2f MB, %s", file, size / 1e6, _difference(found))
@@ -208,16 +210,18 @@ def runner(folder: str | os.PathLike, num_threads: int = 1) -> Callable[..., dic
       ValueError: if a file is missing, damaged or no ONNX file.
     """
     check_installed()
-    sessions = {name: _session(pathlib.Path(folder) / file, num_threads) for name, file in FILES.items()}
+    sessions = {file: _session(pathlib.Path(folder) / file, num_threads) for file in FILES}
+    # A graph has the name of its signature.
+    file_of = {session.get_modelmeta().graph_name: file for file, session in sessions.items()}
 
     def run(signature, **inputs):
-        session = sessions[signature]
+        session = sessions[file_of[signature]]
         # Inputs are cast to the dtype in the file, because a Python float would arrive as float64.
         dtypes = {node.name: np.int32 if "int32" in node.type else np.float32 for node in session.get_inputs()}
         try:
             values = session.run(None, {name: np.asarray(value, dtypes[name]) for name, value in inputs.items()})
         except Exception as error:  # onnxruntime's errors have no common class, see `_session`
-            raise RuntimeError(f"{FILES[signature]} does not run in onnxruntime: {_first_line(error)}") from error
+            raise RuntimeError(f"{file_of[signature]} does not run in onnxruntime: {_first_line(error)}") from error
         return dict(zip((node.name for node in session.get_outputs()), values, strict=True))
 
     return run

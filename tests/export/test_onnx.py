@@ -242,7 +242,7 @@ def test_files_have_the_documented_inputs_and_outputs(written, name):
 @models
 def test_files_are_valid_and_of_one_operator_set(written, name):
     folder = written(name)[1]
-    for file in onnx_format.FILES.values():
+    for file in onnx_format.FILES:
         model = onnx.load(folder / file)
         onnx.checker.check_model(model, full_check=True)
         assert {node.domain for node in model.graph.node} == {""}
@@ -314,11 +314,11 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("file", onnx_format.FILES.values())
+@pytest.mark.parametrize("file", onnx_format.FILES)
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_damaged_file_is_an_error_that_names_it(tmp_path, written, damage, file):
     folder = written("dense")[1]
-    for name in onnx_format.FILES.values():
+    for name in onnx_format.FILES:
         content = (folder / name).read_bytes()
         (tmp_path / name).write_bytes(damage(content) if name == file else content)
     with pytest.raises(ValueError, match=rf"{file} cannot be run by onnxruntime: \S+") as error:

@@ -12,7 +12,7 @@ from helpers import make_vae, slow_from
 from texts import NETWORKS, make_text_vae
 
 import keras_vae as kv
-from export import exporter, runtimes, verification, vocabulary
+from export import exporter, onnx_format, runtimes, verification, vocabulary
 
 TEXTS = ["a cat", "a dog", "the cat", "the dog", "no"]
 
@@ -51,6 +51,27 @@ def test_a_seed_draws_the_same_texts_everywhere(exported, file):
     assert other <= 1, f"{other} of {count} texts"
     tokens = run("sample", seed=7, temperature=1.0)["tokens"]
     np.testing.assert_array_equal(tokens, vae.sample(len(tokens), seed=7))
+
+
+def test_onnx_files_draw_the_texts_of_a_seed(exported, tmp_path):
+    for library in ("onnx", "onnxruntime", "tf2onnx"):
+        pytest.importorskip(library, reason='needs pip install "keras_vae[onnx]"')
+    vae, _ = exported
+    figures = onnx_format.write(vae, tmp_path, 16)
+    assert {file: list(entry["signatures"]) for file, entry in figures.items()} == {
+        "decoder.onnx": ["decode"],
+        "sampler.onnx": ["generate"],
+    }
+    run, other = onnx_format.runner(tmp_path), 0
+    for seed in range(20):
+        drawn = run("generate", seed=seed, temperature=1.0, token_temperature=1.0)["tokens"]
+        other += (drawn != vae.sample(16, seed=seed, output="sample").numpy()).any(axis=1).sum()
+    assert other <= 1, f"{other} of 320 texts"
+    for temperature, token_temperature in ((1.0, 0.5), (0.7, 0.0)):
+        drawn = run("generate", seed=3, temperature=temperature, token_temperature=token_temperature)["tokens"]
+        assert vae.tokenizer.decode(drawn) == vae.generate(16, 3, temperature, token_temperature)
+    z = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
+    np.testing.assert_array_equal(run("decode", z=z)["tokens"], vae.decode(z).mean())
 
 
 def test_the_card_has_the_vocabulary(exported):

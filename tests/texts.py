@@ -10,6 +10,7 @@ import keras_vae as kv
 NETWORKS = {
     "gru": lambda size, **options: kv.networks.CausalGRU(size, 8, 4, **options),
     "transformer": lambda size, **options: kv.networks.CausalTransformer(size, 8, 2, 2, **options),
+    "conv": lambda size, **options: kv.networks.CausalConv1D(size, 8, 3, (1, 2), 4, **options),
 }
 
 

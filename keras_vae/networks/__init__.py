@@ -1,12 +1,13 @@
 """Trunks, the networks of encoders and decoders: tensor -> features. Any Keras layer or model may take their place.
 
-`MADE`, `CausalConv`, `CausalGRU` and `CausalTransformer` are no trunks: they see of each value only the values before
-it, in autoregressive flows and likelihoods.
+`MADE`, `CausalConv`, `CausalConv1D`, `CausalGRU` and `CausalTransformer` are no trunks: they see of each value only the
+values before it, in autoregressive flows and likelihoods.
 """
 
 from keras_vae.networks.causal import CausalNetwork
 from keras_vae.networks.causal_attention import CausalTransformer
 from keras_vae.networks.causal_conv import CausalConv
+from keras_vae.networks.causal_conv1d import CausalConv1D
 from keras_vae.networks.causal_recurrent import CausalGRU
 from keras_vae.networks.conv import conv_decoder, conv_encoder
 from keras_vae.networks.examples import cvae_decoder, cvae_encoder, tfp_decoder, tfp_encoder
@@ -19,6 +20,7 @@ from keras_vae.networks.zeros import Zeros
 __all__ = [
     "MADE",
     "CausalConv",
+    "CausalConv1D",
     "CausalGRU",
     "CausalNetwork",
     "CausalTransformer",

@@ -246,10 +246,12 @@ def _likelihood(config, event_shape):
 def _text_likelihood(config, tokenizer):
     size, units = tokenizer.size, config.text_units
     options = {"word_dropout": config.word_dropout, "seed": config.seed}
-    if config.text_network == "gru":
-        network = networks.CausalGRU(size, units, config.embedding_dim, **options)
-    else:
-        network = networks.CausalTransformer(size, units, **options)
+    make = {
+        "gru": lambda: networks.CausalGRU(size, units, config.embedding_dim, **options),
+        "transformer": lambda: networks.CausalTransformer(size, units, **options),
+        "conv": lambda: networks.CausalConv1D(size, units, 3, config.dilation_rates, config.embedding_dim, **options),
+    }
+    network = make[config.text_network]()
     return likelihoods.Autoregressive(likelihoods.Tokens(tokenizer=tokenizer), network)
 
 

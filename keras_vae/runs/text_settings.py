@@ -27,15 +27,24 @@ class TextSettings:
     )
     text_network: str = option(
         "gru",
-        "causal network of the decoder of texts: a recurrent one, or attention to the tokens before",
-        choices=("gru", "transformer"),
+        "causal network of the decoder of texts: a recurrent one, attention to the tokens before, or convolutions over "
+        "the last of them",
+        choices=("gru", "transformer", "conv"),
+    )
+    dilation_rates: tuple = option(
+        (1, 2),
+        "how far apart the three tokens are that each layer of text_network=conv reads, separated by commas; in all it "
+        "sees 1 + 2 x their sum tokens, and must ask z for what came before",
+        low=1,
+        high=10_000,
+        acts_with=("text_network", ("conv",)),
     )
     text_units: int = option(
         256, "width of the networks of texts; in the encoder that of both directions together", low=1, high=10_000
     )
     embedding_dim: int = option(
         128,
-        "width of the embedding of a token in recurrent networks; that of a transformer is text_units",
+        "width of the embedding of a token; that of a transformer is text_units",
         low=1,
         high=10_000,
     )

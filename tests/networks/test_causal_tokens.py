@@ -26,6 +26,19 @@ def test_outputs_depend_on_the_tokens_before_and_on_all_of_them(network):
     assert np.abs(network(tf.constant(x), features + 1).numpy() - expected).max(axis=-1).min() > 1e-3
 
 
+def test_convolutions_see_as_many_tokens_as_their_sizes_say():
+    network, random = kv.networks.CausalConv1D(7, 4, kernel_size=2, dilation_rates=(1, 2)), np.random.default_rng(0)
+    x, features = random.integers(7, size=(1, 12)), random.normal(size=(1, 3)).astype(np.float32)
+    network.build((None, 12), (None, 3))
+    for weight in network.trainable_variables:
+        weight.assign(random.normal(size=weight.shape))
+    expected = network(tf.constant(x), features).numpy()
+    x[0, 2] = (x[0, 2] + 1) % 7
+    moved = np.abs(network(tf.constant(x), features).numpy() - expected).max(axis=-1)[0] > 1e-4
+    # The token before, and (2 - 1) x (1 + 2) more.
+    assert np.flatnonzero(moved).tolist() == [3, 4, 5, 6]
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_cached_loop_draws_what_the_naive_loop_draws(network, monkeypatch):
     vae = make_text_vae(7, 5, network)

@@ -35,7 +35,7 @@ MINIMA = {
     "seed": 0,
     "num_importance_samples": 1,
 }
-LISTED = {"filters", "hidden_units", "upper_hidden_units", "upper_latent_dims"}
+LISTED = {"dilation_rates", "filters", "hidden_units", "upper_hidden_units", "upper_latent_dims"}
 
 
 def settings(name, value):
@@ -249,6 +249,7 @@ def test_all_that_a_preset_sets_has_an_effect(name):
         ({"flow_hidden_units": 7}, {"prior": "maf"}),
         ({"flow_hidden_layers": 7, "prior": "vamp"}, {"prior": "maf"}),
         ({"hidden_units": (8,), "network": "conv"}, {"network": "mlp"}),
+        ({"dilation_rates": (4,)}, {"text_network": "conv"}),
         ({"filters": (8,)}, {"network": "conv"}),
         ({"filters": (8,)}, {"network": "resnet"}),
         ({"blocks": 2, "network": "conv"}, {"network": "resnet"}),

@@ -103,17 +103,23 @@ def test_it_is_evaluated_published_and_exported(finished, tmp_path):
     assert vae.tokenizer.decode(drawn) == vae.generate(len(drawn), seed=5)
 
 
-@pytest.mark.parametrize("network", ["gru", "transformer"])
+@pytest.mark.parametrize("network", ["gru", "transformer", "conv"])
 def test_the_settings_of_texts_reach_the_model(tmp_path, network):
-    config = settings(tmp_path, text_network=network, max_length=3, max_vocabulary=4, on_long_text="drop")
+    options = {"dilation_rates": (1, 3)} if network == "conv" else {}
+    config = settings(tmp_path, text_network=network, max_length=3, max_vocabulary=4, on_long_text="drop", **options)
     dataset = build.load_data(config)
     assert len(dataset.train) + len(dataset.validation) + len(dataset.test) == 4 * len(LINES) // 5
     vae = build.build_model(config, dataset)
     assert (vae.event_shape, vae.tokenizer.size) == ((3,), 2 + 4)
     causal = vae.decoder.likelihood.network
-    assert type(causal).__name__ == {"gru": "CausalGRU", "transformer": "CausalTransformer"}[network]
-    assert (causal.units, causal.word_dropout, causal.seed) == (8, 0.2, 0)
-    assert causal.embedding_dim == (4 if network == "gru" else 8)
+    names = {"gru": "CausalGRU", "transformer": "CausalTransformer", "conv": "CausalConv1D"}
+    assert type(causal).__name__ == names[network]
+    assert (causal.word_dropout, causal.seed) == (0.2, 0)
+    assert causal.embedding_dim == (8 if network == "transformer" else 4)
+    if network == "conv":
+        assert (causal.filters, causal.kernel_size, causal.dilation_rates) == (8, 3, (1, 3))
+    else:
+        assert causal.units == 8
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,7 @@ UNWALKED = (
     *(
         "networks.causal_recurrent.CausalGRU.",
         "networks.causal_attention.CausalTransformer.",
+        "networks.causal_conv1d.CausalConv1D.",
         "networks.causal_tokens.",
         "networks.zeros.Zeros.",
     ),

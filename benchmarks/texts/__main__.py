@@ -17,6 +17,7 @@ import time
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import keras_vae as kv
 from benchmarks.speed import machine
@@ -24,37 +25,79 @@ from keras_vae.utils.json_files import write_json
 
 RESULTS = pathlib.Path(__file__).parent.parent / "results"
 WORDS = {"tokens": "words", "max_length": 8, "max_vocabulary": 4000, "on_long_text": "drop"}
-EPOCHS, SEED, LATENT_DIM = 5, 0, 16
+EPOCHS, SEED, LATENT_DIM = 3, 0, 16
 FreeBits, Linear = kv.objectives.FreeBits, kv.schedules.Linear
 
-# Name in the table -> what differs from the ELBO with a standard normal prior. The last one is in the guide.
+
+class Aggressive(kv.VAE):
+    """Moves the encoder alone in nine of ten of the first steps (He et al., "Lagging inference networks", 2019).
+
+    The paper goes on with the encoder until the ELBO no longer rises, and ends this phase when the mutual information
+    no longer does; both are fixed numbers here.
+    """
+
+    aggressive_steps = 268  # an epoch
+
+    def train_step(self, data):
+        alone = (self.train_steps < self.aggressive_steps) & (self.train_steps % 10 != 9)
+        others = [v for part in (self.decoder, self.prior) for v in part.trainable_variables]
+        before = [tf.identity(v.value) for v in others]
+        logs = super().train_step(data)
+        for variable, value in zip(others, before, strict=True):
+            variable.assign(tf.where(alone, value, variable.value))
+        return logs
+
+
+# Name in the table -> what differs from the ELBO with a standard normal prior.
 CURES = {
     "none": {},
     "word dropout 0.3": {"word_dropout": 0.3},
-    "KL warm-up, 1,000 of 1,340 steps": {"kl_weight": Linear(1000)},
+    "KL warm-up, 600 of 804 steps": {"kl_weight": Linear(600)},
     "half the width of the decoder": {"decoder_units": 64},
+    "a decoder that sees the last 3 words": {"causal": kv.networks.CausalConv1D},
+    "the encoder alone in 9 of 10 steps of the first epoch": {"model": Aggressive},
     "flow as the prior": {"prior": True},
-    "free bits, 0.5 nats a dimension": {"objective": FreeBits(0.5)},
-    "free bits, 8 nats of z": {"objective": FreeBits(8.0, of="z")},
-    "free bits of z, flow as the prior": {"objective": FreeBits(8.0, of="z"), "prior": True},
-    "free bits a dimension, warm-up, word dropout": {
-        **{"objective": FreeBits(0.5), "kl_weight": Linear(1000)},
+    "free bits, 0.3 nats a dimension": {"objective": FreeBits(0.3)},
+    "the same, KL warm-up, word dropout": {
+        "objective": FreeBits(0.3),
+        "kl_weight": Linear(600),
         "word_dropout": 0.3,
     },
+    "free bits, 5 nats of z": {"objective": FreeBits(5.0, of="z")},
+    "the same, flow as the prior": {"objective": FreeBits(5.0, of="z"), "prior": True},
+    "the same, a decoder that sees the last 3 words": {
+        "objective": FreeBits(5.0, of="z"),
+        "prior": True,
+        "causal": kv.networks.CausalConv1D,
+    },
+    "without z": {"z": False},
+    "without z, a decoder that sees the last 3 words": {"z": False, "causal": kv.networks.CausalConv1D},
 }
 
 
-def make(tokenizer, units=128, embedding_dim=64, word_dropout=0.0, decoder_units=None, prior=False, z=True, **options):
+def make(
+    tokenizer,
+    units=128,
+    embedding_dim=64,
+    decoder_units=None,
+    word_dropout=0.0,
+    causal=kv.networks.CausalGRU,
+    model=kv.VAE,
+    prior=False,
+    z=True,
+    **options,
+):
     """Returns a model; without z, the same decoder as a language model."""
     keras.utils.set_random_seed(SEED)
-    causal = kv.networks.CausalGRU(
-        tokenizer.size, decoder_units or units, embedding_dim, word_dropout=word_dropout, seed=SEED
-    )
-    likelihood = kv.likelihoods.Autoregressive(kv.likelihoods.Tokens(tokenizer=tokenizer), causal)
+    sizes = {"embedding_dim": embedding_dim, "word_dropout": word_dropout, "seed": SEED}
+    if causal is kv.networks.CausalConv1D:
+        sizes["dilation_rates"] = (1,)
+    network = causal(tokenizer.size, decoder_units or units, **sizes)
+    likelihood = kv.likelihoods.Autoregressive(kv.likelihoods.Tokens(tokenizer=tokenizer), network)
     trunk, decoder = kv.networks.sequence_encoder(tokenizer.size, units // 2, embedding_dim), kv.networks.mlp([units])
     if not z:
         trunk, decoder = kv.networks.Zeros(), keras.Sequential([kv.networks.Zeros(), decoder])
-    return kv.VAE(
+    return model(
         kv.Encoder(trunk, kv.posteriors.DiagonalGaussian(LATENT_DIM)),
         kv.Decoder(decoder, likelihood),
         prior=kv.priors.Flow(LATENT_DIM) if prior else None,
@@ -76,14 +119,14 @@ def fit(vae, data, epochs, batch_size=128, learning_rate=3e-3):
 
 
 def cures() -> list[dict]:
-    """Returns what each cure reaches on the test set, and the language model without z."""
+    """Returns what each cure reaches on the test set, and the language models without z."""
     data, rows = kv.data.load_texts("sentences", **WORDS), []
-    for name, options in {**CURES, "the same network without z": {"z": False}}.items():
+    for name, options in CURES.items():
         vae = make(data.tokenizer, **options)
         seconds = fit(vae, data, EPOCHS)
-        test = data.test[:2000]
-        elbo, bound = vae.bounds(test, 100 if options.get("z", True) else 1)
-        split = kv.measure.split_kl(vae.encode(test), vae.prior_distribution())
+        test = data.test[:1000]
+        elbo, bound = vae.bounds(test, 50 if options.get("z", True) else 1)
+        split = kv.measure.split_kl(vae.encode(data.test[:2000]), vae.prior_distribution())
         measured = {
             "log_likelihood": float(bound.mean()),
             "elbo": float(elbo.mean()),

@@ -147,7 +147,8 @@ def table(rows: list[dict]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
-        numbers = f"{row['log_likelihood']:.2f} | {row['elbo']:.2f} | {row['kl']:.2f} | {row['mutual_information']:.2f}"
+        nats = (row["log_likelihood"], row["elbo"], row["kl"], max(row["mutual_information"], 0.0))
+        numbers = " | ".join(f"{value:.2f}" for value in nats)
         lines.append(f"| {row['cure']} | {numbers} | {row['active_units']} | {100 * row['token_accuracy']:.0f}% |")
     return "\n".join(lines)
 
@@ -185,6 +186,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3, help="epochs of `peer`")
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS, help="folder of the results")
     flags = parser.parse_args()
+    flags.results.mkdir(parents=True, exist_ok=True)
     found = cures() if flags.what == "cures" else peer(flags.peers_python, flags.epochs)
     write_json(flags.results / f"texts_{flags.what}.json", {"machine": machine.describe(), flags.what: found})
     if flags.what == "cures":

@@ -18,9 +18,9 @@ class CausalConv1D(CausalTokens):
         h_i = W embedding of x_i-1
         h_i = h_i + dense(gelu(convolution(norm(h))_i + W z))   for each dilation rate
 
-    What came more than r tokens before must come from z, r = 1 + (kernel_size - 1) * sum of the dilation rates. With a
-    small r a model of texts uses z without being made to, and is better than the same network without z (Yang et al.,
-    "Improved variational autoencoders for text modeling using dilated convolutions", 2017).
+    It sees r = 1 + (kernel_size - 1) * sum of the dilation rates tokens. What came before them must come from z, for
+    which Yang et al., "Improved variational autoencoders for text modeling using dilated convolutions" (2017), choose
+    r. Short sentences need free bits all the same.
 
     Args:
       vocabulary_size: number of different tokens.

@@ -70,6 +70,7 @@ PRESETS = {
             "warmup_steps": 200,
             "clip_norm": 5.0,
             "epochs": 20,
+            "num_importance_samples": 100,
             "baseline": True,
         },
     ),

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from keras_vae.data import Dataset
-from keras_vae.distributions.sampling import center
 from keras_vae.measure import latent
 from keras_vae.models.codes import posterior_centers
 from keras_vae.models.vae import VAE
@@ -14,9 +13,9 @@ from keras_vae.models.vae import VAE
 def of_training(vae: VAE, dataset: Dataset) -> str:
     """Returns samples, reconstructions of the validation set and an interpolation between two of its texts."""
     tokenizer: Any = vae.tokenizer
-    texts = tokenizer.decode(dataset.validation.values[:10])
-    told = tokenizer.decode(vae.reconstruct(dataset.validation[:10]))
-    ends = center(vae.encode(texts)).numpy()[[0, -1]]
+    part = dataset.validation[:10]
+    texts, told = tokenizer.decode(part.values), tokenizer.decode(vae.reconstruct(part))
+    ends = posterior_centers(vae, part)[[0, -1]]
     return _page(
         {
             "Samples of the prior, each token drawn": vae.generate(20, seed=0),
@@ -36,9 +35,10 @@ def of_evaluation(vae: VAE, dataset: Dataset, activity: np.ndarray) -> str:
       activity: a number for each dimension of z; the larger, the busier.
     """
     tokenizer: Any = vae.tokenizer
-    samples = vae.generate(10, seed=0)
-    codes = posterior_centers(vae, dataset.train)
-    nearest, _ = latent.nearest_neighbors(center(vae.encode(samples)).numpy(), codes, min(3, len(codes)))
+    # The tokens are encoded as they were drawn: not every drawing is a text that a tokenizer splits in the same way.
+    drawn = vae.sample(10, seed=0, output="sample").numpy()
+    samples, codes = tokenizer.decode(drawn), posterior_centers(vae, dataset.train)
+    nearest, _ = latent.nearest_neighbors(posterior_centers(vae, drawn), codes, min(3, len(codes)))
     neighbors = [tokenizer.decode(dataset.train.values[index]) for index in nearest]
     text = dataset.test[:1]
     start, values = posterior_centers(vae, text)[0], np.linspace(-3.0, 3.0, 7)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -17,7 +18,8 @@ class Factors(Protocol):
     Attributes:
       batch: size of the batch, an integer or a scalar tensor.
       event_shape: shape of one x.
-      values_in_turn: number of values that are drawn in one turn.
+      order: numbers of the values that are drawn in each turn, `(turns, steps, values)`, see
+        `keras_vae.networks.CausalNetwork.order`.
       dtype: type of x.
       has_mean: whether the conditionals have means.
       has_end: whether the value 0 ends an x, so that all after it are 0.
@@ -25,7 +27,7 @@ class Factors(Protocol):
 
     batch: Any
     event_shape: tuple[int, ...]
-    values_in_turn: int
+    order: np.ndarray
     dtype: Any
     has_mean: bool
     has_end: bool
@@ -43,10 +45,11 @@ class Factors(Protocol):
         ...
 
     def drawing(self) -> tuple[Any, Callable]:
-        """Returns the state before the first value, and a function (state, number, draw_value) -> next state.
+        """Returns the state before the first value, and a function (state, number, draw_values) -> next state.
 
-        The function draws the values of turn `number`. It calls `draw_value(i, distribution)` for value i of the turn
-        with the distribution of that value, of event shape `(1, ..., 1)`, and gets the value, `(batch, 1, ..., 1)`.
+        The function draws the values of turn `number`. It calls `draw_values(step, distribution)` for each step of the
+        turn with the distribution of its values, of batch size `batch * values` and event shape `(1, ..., 1)`, and gets
+        the values, `(batch * values, 1, ..., 1)`.
         """
         ...
 
@@ -123,36 +126,49 @@ def draw_in_turn(factors: Factors, noise: Sequence[tf.Tensor], temperature: Any,
       temperature: temperature of that noise, or None.
       top_p: its share of the probability of tokens, or None.
     """
-    shape, several = factors.event_shape, factors.values_in_turn
-    size, ones, batch = math.prod(shape), [1] * len(shape), factors.batch
-    # The converter of TensorFlow Lite takes a reshape to -1 inside of a loop for an unknown size.
-    noise = [tf.reshape(tensor, (batch, size // several, several, *tensor.shape[1 + len(shape) :])) for tensor in noise]
+    shape, ones, batch = factors.event_shape, [1] * len(factors.event_shape), factors.batch
+    turns, steps, values = factors.order.shape
+    order, several = factors.order.reshape(-1), steps * values
+    noise = [
+        tf.reshape(
+            tf.gather(_flat(tensor, len(shape)), np.maximum(order, 0), axis=1),
+            (batch, turns, steps, values, *tensor.shape[1 + len(shape) :]),
+        )
+        for tensor in noise
+    ]
     first, turn = factors.drawing()
 
     def body(number, x, ended, state):
-        values = []
+        drawn = []
 
-        def draw_value(i, conditional):
-            here = [tf.reshape(tensor[:, number, i], (batch, *ones, *tensor.shape[3:])) for tensor in noise]
-            values.append(draw(conditional, _Replay(here, temperature, top_p)))
-            return values[-1]
+        def draw_values(step, conditional):
+            here = [tf.reshape(tensor[:, number, step], (-1, *ones, *tensor.shape[4:])) for tensor in noise]
+            drawn.append(draw(conditional, _Replay(here, temperature, top_p)))
+            return drawn[-1]
 
-        state = turn(state, number, draw_value)
-        drawn = [tf.reshape(value, (batch, 1)) for value in values]
+        state = turn(state, number, draw_values)
+        newest = [tf.reshape(value, (batch, values)) for value in drawn]
         if factors.has_end:
-            ended |= tf.reduce_any(tf.concat(drawn, axis=1) == 0, axis=1)
-        return number + 1, tf.concat([x[:, several:], *drawn], axis=1), ended, state
+            ended |= tf.reduce_any(tf.concat(newest, axis=1) == 0, axis=1)
+        return number + 1, tf.concat([x[:, several:], *newest], axis=1), ended, state
 
     def goes_on(number, _, ended, __):
-        more = number < size // several
+        more = number < turns
         return more & ~tf.reduce_all(ended) if factors.has_end else more
 
-    start = (tf.constant(0), tf.zeros((batch, size), factors.dtype), tf.zeros((batch,), tf.bool), first)
-    turns, x, *_ = tf.while_loop(goes_on, body, start, parallel_iterations=1)
+    start = (tf.constant(0), tf.zeros((batch, len(order)), factors.dtype), tf.zeros((batch,), tf.bool), first)
+    ran, x, *_ = tf.while_loop(goes_on, body, start, parallel_iterations=1)
     if factors.has_end:
         # What was drawn stands at the end of the row, and is followed by zeros.
-        x = tf.slice(tf.concat([x, tf.zeros_like(x)], axis=1), [0, size - several * turns], [-1, size])
-    return tf.reshape(x, (batch, *shape))
+        x = tf.slice(tf.concat([x, tf.zeros_like(x)], axis=1), [0, several * (turns - ran)], [-1, len(order)])
+    places = np.zeros(math.prod(shape), int)
+    places[order[order >= 0]] = np.flatnonzero(order >= 0)
+    return tf.reshape(tf.gather(x, places, axis=1), (batch, *shape))
+
+
+def _flat(tensor, rank):
+    """Returns `(batch, *event_shape, ...)` as `(batch, size, ...)`."""
+    return tf.reshape(tensor, (-1, math.prod(tensor.shape[1 : 1 + rank]), *tensor.shape[1 + rank :]))
 
 
 class _Recorder(NoiseSource):

@@ -138,7 +138,7 @@ class _Factors:
         self._head, self._network = likelihood.head, likelihood.network
         self.batch = keras.ops.shape(features)[0]
         self.event_shape = likelihood.event_shape
-        self.values_in_turn = likelihood.network.values_in_turn
+        self.order = likelihood.network.order
         self.dtype = tf.as_dtype(likelihood.event_dtype)
         self.has_mean, self.has_end = likelihood.has_mean, likelihood.has_lengths
 
@@ -155,11 +155,13 @@ class _Factors:
         state, turn = self._network.drawing(self._features)
         ones = [1] * len(self.event_shape)
 
-        def next_turn(state, number, draw_value):
-            def draw(i, outputs):
-                parameters = self._head.project_value(outputs, number * self.values_in_turn + i)
-                conditional = self._head.distribution(tf.reshape(parameters, (self.batch, *ones, parameters.shape[-1])))
-                return self._centered(tf.reshape(draw_value(i, conditional), (self.batch,)))
+        numbers = tf.constant(np.maximum(self.order, 0), tf.int32)
+
+        def next_turn(state, number, draw_values):
+            def draw(step, outputs):
+                parameters = self._head.project_values(outputs, numbers[number, step])
+                conditional = self._head.distribution(tf.reshape(parameters, (-1, *ones, parameters.shape[-1])))
+                return self._centered(tf.reshape(draw_values(step, conditional), (-1,)))
 
             return turn(state, number, draw)
 

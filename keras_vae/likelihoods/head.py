@@ -132,15 +132,17 @@ class Likelihood(Part):
         parameters = self._projection(tf.cast(features, tf.float32))
         return self.distribution(tf.reshape(parameters, (-1, *self.event_shape, self.num_parameters)))
 
-    def project_value(self, features: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        """Returns the parameters `(batch, num_parameters)` of one value of x, in the order of its array.
+    def project_values(self, features: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+        """Returns the parameters `(batch * values, num_parameters)` of some values of each x.
 
         Args:
-          features: outputs of a causal network at that value, `(batch, width)`.
-          number: number of the value, an int32 scalar.
+          features: outputs of a causal network at these values, `(batch * values, width)`, those of one x side by side.
+          numbers: numbers of the values in the order of the array of an x, int32 `(values,)`.
         """
-        bias = tf.reshape(self._bias, (-1, self.num_parameters))[number if self.biases_each_value else 0]
-        return self._projection(tf.cast(features, tf.float32)) + bias
+        bias = tf.reshape(self._bias, (-1, self.num_parameters))
+        bias = tf.gather(bias, numbers if self.biases_each_value else tf.zeros_like(numbers))
+        parameters = tf.reshape(self._projection(tf.cast(features, tf.float32)), (-1, *bias.shape)) + bias
+        return tf.reshape(parameters, (-1, self.num_parameters))
 
     def adapt(self, mean: np.ndarray) -> None:
         """Sets the output bias so that training starts from the mean of the data.

@@ -22,16 +22,14 @@ class CausalNetwork(Part):
     The values of x are counted in the order of its array: row by row, in a row from left to right, and in a pixel from
     channel to channel. A subclass implements `call`. With that alone a draw of x takes a whole pass for each value. A
     network that can go on from what it has computed for the values before implements `drawing` too, and may draw
-    several values in a turn.
+    several values in a turn, in an `order` of its own.
 
     Attributes:
       event_shape: shape of one x, known once the network is built.
       x_dtype: the type of x as the network sees it, "float32" or "int32".
-      values_in_turn: number of consecutive values that one turn of `drawing` draws; it divides that of all values.
     """
 
     x_dtype: Literal["float32", "int32"] = "float32"
-    values_in_turn = 1
 
     def build(self, x_shape: Shape, features_shape: Shape) -> None:
         self.event_shape = tuple(x_shape[1:])
@@ -50,6 +48,15 @@ class CausalNetwork(Part):
         """
         raise NotImplementedError
 
+    @property
+    def order(self) -> np.ndarray:
+        """Numbers of the values that `drawing` draws, `(turns, steps, values)`.
+
+        A turn has steps one after the other, and the values of a step are drawn at once, so that they must not depend
+        on each other. A number of -1 stands for no value.
+        """
+        return np.arange(math.prod(self.event_shape)).reshape(-1, 1, 1)
+
     def drawing(self, features: tf.Tensor) -> tuple[Any, Callable]:
         """Returns the state before the first value, and a function that draws the values of one turn.
 
@@ -58,8 +65,9 @@ class CausalNetwork(Part):
 
           state: the state before it.
           number: the number of the turn from 0 on, an int32 scalar.
-          draw: a function of the number of a value in the turn and its outputs `(batch, width)`, which draws the value
-            and returns it as the network sees it, `(batch,)`.
+          draw: a function of the number of a step in the turn and the outputs of its values, `(batch * values, width)`
+            with those of one x side by side, which draws them and returns them as the network sees them,
+            `(batch * values,)`.
         """
         size = math.prod(self.event_shape)
 

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_vae.networks.causal import CausalNetwork, Shape
 from keras_vae.networks.gated import Activation, not_gated
-from keras_vae.networks.masked_conv import LineBuffer, MaskedConv2D
+from keras_vae.networks.masked_conv import MaskedConv2D
 from keras_vae.networks.resnet import BLOCK_SCALE
+from keras_vae.networks.wavefront import TurnBuffer, Wavefront
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import NonNegativeInt, PositiveInt, checked
 
@@ -57,7 +59,6 @@ class CausalConv(CausalNetwork):
 
     def build(self, x_shape: Shape, features_shape: Shape) -> None:
         height, width, channels = checks.image_shape("event_shape", x_shape[1:])
-        self.values_in_turn = channels
         total = channels * self.filters
         options = {"groups": channels, "dtype": self.dtype_policy}
         self._first = MaskedConv2D(total, self.kernel_size, strict=True, name="first", **options)
@@ -109,18 +110,30 @@ class CausalConv(CausalNetwork):
     def compute_output_shape(self, x_shape: Shape, features_shape: Shape) -> Shape:
         return (*x_shape, self.filters)
 
+    @property
+    def order(self) -> np.ndarray:
+        channels = self.event_shape[-1]
+        pixels = self._wavefront().pixels[:, None]
+        return np.where(pixels < 0, -1, pixels * channels + np.arange(channels)[:, None])
+
+    def _wavefront(self):
+        return Wavefront(*self.event_shape[:2], self.kernel_size // 2)
+
     def drawing(self, features: tf.Tensor) -> tuple[Any, Callable]:
         shape: Any = self.event_shape
         height, width, channels = shape
+        wavefront = self._wavefront()
         added = tf.cast(self._from_features(self._maps(features)), tf.float32)
-        added = tf.reshape(added, (-1, height * width, (self.num_blocks + 1) * channels, self.filters))
-        lines = [LineBuffer(layer, height, width) for layer in (self._first, *(wide for wide, _ in self._blocks))]
-        ends = [LineBuffer(end, height, width) for _, end in self._blocks]
+        added = tf.reshape(added, (-1, height * width, (self.num_blocks + 1) * channels * self.filters))
+        added = tf.gather(added, np.maximum(wavefront.pixels, 0), axis=1)
+        drawn = tf.constant((wavefront.pixels >= 0)[..., None].astype(np.float32))
+        lines = [TurnBuffer(layer, wavefront) for layer in (self._first, *(wide for wide, _ in self._blocks))]
+        ends = [TurnBuffer(end, wavefront) for _, end in self._blocks]
 
         def turn(buffers, number, draw):
-            here = added[:, number]
-            before = [line.before(buffer, number % width) for line, buffer in zip(lines, buffers, strict=True)]
-            # The inputs of the convolutions at this pixel, channel by channel.
+            here = tf.reshape(added[:, number], (-1, (self.num_blocks + 1) * channels, self.filters))
+            before = [line.before(buffer) for line, buffer in zip(lines, buffers, strict=True)]
+            # The inputs of the convolutions at these pixels, channel by channel.
             given, of_ends = [[] for _ in lines], [[] for _ in ends]
             for c in range(channels):
                 h = lines[0].at(given[0], before[0], c) + here[:, c]
@@ -130,8 +143,10 @@ class CausalConv(CausalNetwork):
                     of_ends[i - 1].append(self.activation(inner))
                     h += end.at(of_ends[i - 1], None, c)
                 given[0].append(draw(c, self.activation(h))[:, None])
-            pixels = [tf.concat(inputs, axis=-1) for inputs in given]
-            return tuple(line.after(*pair) for line, *pair in zip(lines, buffers, pixels, strict=True))
+            return tuple(
+                line.after(buffer, tf.concat(inputs, axis=-1), drawn[number])
+                for line, buffer, inputs in zip(lines, buffers, given, strict=True)
+            )
 
         return tuple(line.start(keras.ops.shape(features)[0]) for line in lines), turn
 

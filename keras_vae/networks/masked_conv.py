@@ -1,4 +1,4 @@
-"""Masked convolutions: each pixel sees those before it, all at once in training and one after the other in a draw."""
+"""Masked convolutions: each pixel sees those before it."""
 
 import math
 from typing import Any
@@ -57,62 +57,3 @@ class MaskedConv2D(Part):
 
     def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return (*input_shape[:-1], self.filters)
-
-
-class LineBuffer:
-    """A masked convolution at one pixel after the other, with the inputs at the last pixels kept in a buffer.
-
-    The buffer is `(batch, length, channels)`, the newest pixel last. It reaches as far back as the kernel: some rows of
-    the image, so that a pixel costs its receptive field, and not the image.
-
-    Args:
-      layer: the convolution, built.
-      height: height of the image.
-      width: width of the image.
-    """
-
-    def __init__(self, layer: MaskedConv2D, height: int, width: int) -> None:
-        # The image has no pixel that is farther up or aside than this.
-        up, aside = min(layer.reach, height - 1), min(layer.reach, width - 1)
-        self._channels, self._filters, self._groups = layer.channels, layer.filters, layer.groups
-        self._length = up * width + aside
-        # The pixels of a row of the kernel lie side by side in the buffer.
-        ends = [aside + 1] * up + [0]
-        firsts = [self._length + (i - up) * width for i in range(up + 1)]
-        self._runs = [(f - aside, f + end) for f, end in zip(firsts, ends, strict=True)]
-        offsets = np.concatenate([np.arange(-aside, end) for end in ends])
-        columns = np.arange(width)[:, None] + offsets
-        inside = np.repeat((columns >= 0) & (columns < width), layer.channels, axis=1)
-        self._inside = tf.constant(inside.astype(np.float32))
-
-        kernel = tf.cast(layer.masked(), tf.float32)[layer.reach - up :, layer.reach - aside : layer.reach + aside + 1]
-        rows = [tf.reshape(kernel[i, : aside + end], (-1, self._filters)) for i, end in enumerate(ends)]
-        self._before = tf.concat(rows, axis=0)
-        self._own = kernel[-1, aside]
-        self._bias = tf.cast(tf.convert_to_tensor(layer.bias), tf.float32)
-
-    def start(self, batch: Any) -> tf.Tensor:
-        """Returns the buffer before the first pixel."""
-        return tf.zeros((batch, self._length, self._channels))
-
-    def before(self, buffer: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
-        """Returns what the pixels before, and the bias, add to all outputs at a pixel of this column."""
-        if not self._length:
-            return self._bias[None]
-        taps = tf.concat([buffer[:, first:end] for first, end in self._runs], axis=1)
-        flat = tf.reshape(taps, (keras.ops.shape(buffer)[0], self._before.shape[0])) * self._inside[column]
-        return flat @ self._before + self._bias
-
-    def at(self, given: list[tf.Tensor], before: tf.Tensor | None, group: int) -> tf.Tensor:
-        """Returns the outputs of one group, from `before` and the inputs of the pixel's groups that are given."""
-        size = self._filters // self._groups
-        outputs = slice(group * size, (group + 1) * size)
-        result = self._bias[outputs] if before is None else before[:, outputs]
-        if given:
-            inputs = tf.concat(given, axis=-1)
-            result += inputs @ self._own[: inputs.shape[-1], outputs]
-        return result
-
-    def after(self, buffer: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns the buffer after a pixel with these inputs, `(batch, channels)`."""
-        return tf.concat([buffer, inputs[:, None]], axis=1)[:, 1:]

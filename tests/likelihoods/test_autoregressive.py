@@ -81,10 +81,7 @@ def test_the_cached_loop_draws_what_the_naive_loop_draws(height, width, channels
     class Naive(kv.networks.CausalConv):
         """The same network, which computes everything anew for each value."""
 
-        def build(self, x_shape, features_shape):
-            super().build(x_shape, features_shape)
-            self.values_in_turn = 1
-
+        order = kv.networks.CausalNetwork.order
         drawing = kv.networks.CausalNetwork.drawing
 
     cached, naive = (

@@ -8,8 +8,9 @@ from helpers import shake
 
 import keras_vae as kv
 from keras_vae.networks.causal import check_causal
+from keras_vae.networks.wavefront import Wavefront
 
-SHAPES = [(5, 4, 1), (3, 6, 3), (2, 3, 2), (1, 5, 1), (6, 1, 1), (1, 1, 4)]
+SHAPES = [(9, 10, 1), (5, 4, 1), (3, 6, 3), (2, 3, 2), (1, 5, 1), (6, 1, 1), (1, 1, 4)]
 FEATURES = {"maps": lambda shape: (*shape[:2], 3), "flat": lambda shape: (7,)}
 
 
@@ -66,20 +67,40 @@ def test_value_by_value_the_outputs_are_those_of_one_pass(shape, features):
     x = random.normal(size=(3, *shape)).astype(np.float32)
     maps = random.normal(size=(3, *features_shape)).astype(np.float32)
     expected = network(x, maps).numpy().reshape(3, np.prod(shape), -1)
-    for drawing, several in (
-        (network.drawing, shape[-1]),
-        (lambda maps: kv.networks.CausalNetwork.drawing(network, maps), 1),
+    base = kv.networks.CausalNetwork
+    for drawing, order in (
+        (network.drawing, network.order),
+        (lambda maps: base.drawing(network, maps), base.order.fget(network)),
     ):
         state, turn = drawing(tf.constant(maps))
-        flat, seen = x.reshape(3, -1), []
-        for number in range(flat.shape[1] // several):
+        flat, seen = x.reshape(3, -1), np.full_like(expected, np.nan)
+        for number, numbers in enumerate(order):
 
-            def draw(i, outputs, values=flat[:, number * several :], seen=seen):
-                seen.append(outputs.numpy())
-                return tf.constant(values[:, i])
+            def draw(step, outputs, numbers=numbers, flat=flat, seen=seen):
+                here, drawn = numbers[step], numbers[step] >= 0
+                seen[:, here[drawn]] = outputs.numpy().reshape(3, len(here), -1)[:, drawn]
+                # What is drawn where there is no value must not matter.
+                return tf.constant(np.where(drawn, flat[:, here], 1e3).reshape(-1).astype(np.float32))
 
             state = turn(state, tf.constant(number), draw)
-        np.testing.assert_allclose(np.stack(seen, axis=1), expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("shape", "reach"), [((28, 28), 3), ((1, 9), 3), ((9, 1), 2), ((3, 40), 3), ((64, 5), 1)])
+def test_a_turn_draws_only_pixels_that_do_not_see_each_other(shape, reach):
+    wavefront = Wavefront(*shape, reach)
+    turns = np.zeros(shape, int)
+    for turn, pixels in enumerate(wavefront.pixels):
+        turns.reshape(-1)[pixels[pixels >= 0]] = turn
+    assert sorted(wavefront.pixels[wavefront.pixels >= 0]) == list(range(np.prod(shape)))
+    for row, column in np.ndindex(shape):
+        seen = turns[max(0, row - reach) : row, max(0, column - reach) : column + reach + 1]
+        assert (seen < turns[row, column]).all()
+        assert (turns[row, :column] < turns[row, column]).all()
+
+
+def test_a_picture_of_28_pixels_a_side_takes_136_turns():
+    assert Wavefront(28, 28, 3).pixels.shape == (28 + 4 * 27, 8)
 
 
 class LooksAhead(kv.networks.CausalNetwork):

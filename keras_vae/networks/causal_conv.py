@@ -127,28 +127,28 @@ class CausalConv(CausalNetwork):
         added = tf.reshape(added, (-1, height * width, (self.num_blocks + 1) * channels * self.filters))
         added = tf.gather(added, np.maximum(wavefront.pixels, 0), axis=1)
         drawn = tf.constant((wavefront.pixels >= 0)[..., None].astype(np.float32))
-        lines = [TurnBuffer(layer, wavefront) for layer in (self._first, *(wide for wide, _ in self._blocks))]
-        ends = [TurnBuffer(end, wavefront) for _, end in self._blocks]
+        batch = keras.ops.shape(features)[0]
+        first = TurnBuffer(self._first, wavefront, batch)
+        wides, ends = ([TurnBuffer(pair[i], wavefront, batch) for pair in self._blocks] for i in range(2))
 
         def turn(buffers, number, draw):
-            here = tf.reshape(added[:, number], (-1, (self.num_blocks + 1) * channels, self.filters))
-            before = [line.before(buffer) for line, buffer in zip(lines, buffers, strict=True)]
+            here = tf.reshape(added[:, number], (-1, self.num_blocks + 1, channels, self.filters))
+            is_drawn = drawn[number]
             # The inputs of the convolutions at these pixels, channel by channel.
-            given, of_ends = [[] for _ in lines], [[] for _ in ends]
+            x, of_wides, of_ends = [], [[] for _ in wides], [[] for _ in ends]
+            after = list(buffers)
             for c in range(channels):
-                h = lines[0].at(given[0], before[0], c) + here[:, c]
-                for i, end in enumerate(ends, 1):
-                    given[i].append(self.activation(h))
-                    inner = lines[i].at(given[i], before[i], c) + here[:, i * channels + c]
-                    of_ends[i - 1].append(self.activation(inner))
-                    h += end.at(of_ends[i - 1], None, c)
-                given[0].append(draw(c, self.activation(h))[:, None])
-            return tuple(
-                line.after(buffer, tf.concat(inputs, axis=-1), drawn[number])
-                for line, buffer, inputs in zip(lines, buffers, given, strict=True)
-            )
+                h = first.outputs(first.with_turn(buffers[0], x, is_drawn), c) + here[:, 0, c]
+                for i, (wide, end) in enumerate(zip(wides, ends, strict=True)):
+                    of_wides[i].append(self.activation(h))
+                    after[i + 1] = wide.with_turn(buffers[i + 1], of_wides[i], is_drawn)
+                    of_ends[i].append(self.activation(wide.outputs(after[i + 1], c) + here[:, i + 1, c]))
+                    h += end.outputs(end.with_turn(buffers[i + 1], of_ends[i], is_drawn), c)
+                x.append(draw(c, self.activation(h))[:, None])
+            after[0] = first.with_turn(buffers[0], x, is_drawn)
+            return tuple(line.after(buffer) for line, buffer in zip((first, *wides), after, strict=True))
 
-        return tuple(line.start(keras.ops.shape(features)[0]) for line in lines), turn
+        return tuple(line.start for line in (first, *wides)), turn
 
     def get_config(self) -> dict[str, Any]:
         return {

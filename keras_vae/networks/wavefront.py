@@ -8,7 +8,6 @@ W + (aside + 1) (H - 1) turns, and not H W.
 import math
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -52,54 +51,50 @@ class TurnBuffer:
     Args:
       layer: the convolution, built.
       wavefront: the turns.
+      batch: number of images, an integer or a scalar tensor.
+
+    Attributes:
+      start: the buffer before the first turn.
     """
 
-    def __init__(self, layer: MaskedConv2D, wavefront: Wavefront) -> None:
+    def __init__(self, layer: MaskedConv2D, wavefront: Wavefront, batch: Any) -> None:
         up, aside = min(layer.reach, wavefront.up), min(layer.reach, wavefront.aside)
-        self._channels, self._filters, self._groups = layer.channels, layer.filters, layer.groups
-        self._lanes = wavefront.lanes
-        # The pixels that the kernel sees, row by row, as rows up and columns to the right. Those of its own row end
-        # before its own pixel.
-        up_to = [(up - i, j) for i in range(up + 1) for j in range(-aside, aside + 1 if i < up else 0)]
-        rows, columns = np.array(up_to, int).reshape(-1, 2).T
+        self._lanes, self._size = wavefront.lanes, layer.channels // layer.groups
+        # The pixels that the kernel sees, row by row, as rows up and columns to the right; the last one is its own.
+        seen = [(up - i, j) for i in range(up + 1) for j in range(-aside, aside + 1 if i < up else 1)]
+        rows, columns = np.array(seen).T
         ago = rows * wavefront.stride - columns
-        self._turns = int(ago.max(initial=0))
+        self._turns = int(ago.max())
         lanes = (np.arange(self._lanes)[:, None] - rows) % self._lanes
-        self._taps = ((self._turns - ago) * self._lanes + lanes).astype(np.int32)
+        self._taps = ((self._turns - ago) * self._lanes + lanes).reshape(-1)
 
         kernel = tf.cast(layer.masked(), tf.float32)[layer.reach - up :, layer.reach - aside : layer.reach + aside + 1]
-        self._before = tf.reshape(kernel, (-1, self._filters))[: len(rows) * self._channels]
-        self._own = kernel[-1, aside]
-        self._bias = tf.cast(tf.convert_to_tensor(layer.bias), tf.float32)
+        kernel = tf.reshape(kernel, (-1, layer.filters))[: len(seen) * layer.channels]
+        self._kernels = tf.split(kernel, layer.groups, axis=1)
+        self._biases = tf.split(tf.cast(tf.convert_to_tensor(layer.bias), tf.float32), layer.groups)
+        self.start = tf.zeros((batch, self._turns * self._lanes, layer.channels))
+        self._unknown = tf.zeros((batch, self._lanes, self._size))
 
-    def start(self, batch: Any) -> tf.Tensor:
-        """Returns the buffer before the first turn."""
-        return tf.zeros((batch, self._turns * self._lanes, self._channels))
-
-    def before(self, buffer: tf.Tensor) -> tf.Tensor:
-        """Returns what the pixels before, and the bias, add to all outputs, `(batch * lanes, filters)`."""
-        if not self._turns:
-            return self._bias[None]
-        taps = tf.gather(buffer, self._taps.reshape(-1), axis=1)
-        return tf.reshape(taps, (-1, self._before.shape[0])) @ self._before + self._bias
-
-    def at(self, given: list[tf.Tensor], before: tf.Tensor | None, group: int) -> tf.Tensor:
-        """Returns the outputs of one group, from `before` and the inputs of the pixel's groups that are given."""
-        size = self._filters // self._groups
-        outputs = slice(group * size, (group + 1) * size)
-        result = self._bias[outputs] if before is None else before[:, outputs]
-        if given:
-            inputs = tf.concat(given, axis=-1)
-            result += inputs @ self._own[: inputs.shape[-1], outputs]
-        return result
-
-    def after(self, buffer: tf.Tensor, inputs: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
-        """Returns the buffer after a turn.
+    def with_turn(self, buffer: tf.Tensor, inputs: list[tf.Tensor], drawn: tf.Tensor) -> tf.Tensor:
+        """Returns the buffer and, at its end, the inputs of one turn.
 
         Args:
-          buffer: the buffer before it.
-          inputs: inputs at the pixels of the turn, `(batch * lanes, channels)`.
+          buffer: the buffer before the turn; a 1x1 convolution has none, and takes any.
+          inputs: inputs of the groups that are known so far, each `(batch * lanes, channels of a group)`.
           drawn: 1 for the lanes that draw a pixel and 0 for those that rest, `(lanes, 1)`.
         """
-        newest = tf.reshape(inputs, (keras.ops.shape(buffer)[0], self._lanes, self._channels)) * drawn
-        return tf.concat([buffer, newest], axis=1)[:, self._lanes :]
+        groups = [tf.reshape(group, (-1, self._lanes, self._size)) for group in inputs]
+        # No kernel has a weight for a group that is not known yet.
+        groups += [self._unknown] * (len(self._kernels) - len(groups))
+        newest = tf.concat(groups, axis=-1) if len(groups) > 1 else groups[0]
+        return tf.concat([buffer, newest * drawn], axis=1) if self._turns else newest
+
+    def outputs(self, with_turn: tf.Tensor, group: int) -> tf.Tensor:
+        """Returns the outputs of one group at the pixels of the last turn, `(batch * lanes, filters of a group)`."""
+        taps = tf.gather(with_turn, self._taps, axis=1) if self._turns else with_turn
+        kernel = self._kernels[group]
+        return tf.reshape(taps, (-1, kernel.shape[0])) @ kernel + self._biases[group]
+
+    def after(self, with_turn: tf.Tensor) -> tf.Tensor:
+        """Returns the buffer after a turn whose inputs are all known."""
+        return with_turn[:, self._lanes :]

@@ -1,11 +1,11 @@
-"""The lecture's argument as a figure: a plain autoencoder cannot generate, with a fitted density it can, a VAE can.
+"""Compares samples of a plain autoencoder, of the same with a density fitted to its codes, and of a VAE.
 
 python benchmarks/autoencoders.py
 
-Trains a plain autoencoder and a VAE with the same trunks on MNIST (gray, squared distance; the VAE's Gaussian has one
-learned scale), decodes the same number of samples from N(0, I) through the autoencoder, from a mixture fitted to its
-codes, and from the VAE's prior, and measures each by a Frechet distance in the features of a small MNIST classifier.
-Writes docs/autoencoders.png and benchmarks/results/autoencoders.json.
+It trains a plain autoencoder and a VAE with the same trunks on gray MNIST. The autoencoder minimizes the squared
+distance, and the VAE's Gaussian has one learned scale. The autoencoder decodes samples of N(0, I) and of a mixture that
+is fitted to its codes, and the VAE decodes as many samples of its prior. Each is measured by a Frechet distance in the
+features of a small MNIST classifier. The results are docs/autoencoders.png and benchmarks/results/autoencoders.json.
 """
 
 import json
@@ -40,7 +40,7 @@ def train(data, posterior, likelihood, objective):
 
 
 def main() -> None:
-    """Trains, measures, draws."""
+    """Trains the models, measures their samples, and draws the figure."""
     data = kv.data.load("mnist", binarization="none")
     likelihood = kv.likelihoods.Gaussian
     autoencoder = train(

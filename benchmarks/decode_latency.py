@@ -1,11 +1,11 @@
-"""Latency of `decode` in LiteRT and in onnxruntime: the same decoder, the same codes, in turns, on one machine.
+"""Measures the latency of `decode` in LiteRT and in onnxruntime, in turns, with the same decoder and codes.
 
 pip install ".[onnx]" && python benchmarks/decode_latency.py
 
-Writes benchmarks/results/decode_latency.json. Two decoders of MNIST's shape with random weights, each at batch 1 and 64
-with 1 and 2 threads, float32, files of a static batch for both runtimes. Two measures of one call: `call` takes a NumPy
-array and returns one (LiteRT: set_tensor, invoke, get_tensor; onnxruntime: run), `in_place` computes from memory of
-the runtime's to memory of the runtime's (LiteRT: invoke; onnxruntime: run_with_iobinding).
+It writes benchmarks/results/decode_latency.json. Two decoders of MNIST's shape with random weights run in float32 at
+batches of 1 and 64 with 1 and 2 threads, and the files of both runtimes have a static batch. There are two measures of
+one call: `call` takes a NumPy array and returns one (LiteRT: set_tensor, invoke, get_tensor; onnxruntime: run), and
+`in_place` reads and writes memory that belongs to the runtime (LiteRT: invoke; onnxruntime: run_with_iobinding).
 """
 
 import importlib.metadata
@@ -34,7 +34,7 @@ PACKAGES = ("ai-edge-litert", "onnxruntime", "onnx", "tf2onnx", "tensorflow", "k
 
 
 def make(name: str) -> kv.VAE:
-    """Returns a model with the decoder `name`, "dense" (40-512-512-784) or "conv", no bias of which is zero."""
+    """Returns a model whose decoder `name` is "dense" (40-512-512-784) or "conv"; none of its biases are zero."""
     keras.utils.set_random_seed(0)
     latent_dim, trunk = (
         (40, kv.networks.mlp([512, 512])) if name == "dense" else (32, kv.networks.conv_decoder(EVENT_SHAPE))
@@ -51,7 +51,7 @@ def make(name: str) -> kv.VAE:
 
 
 def litert(content: bytes, z: np.ndarray, num_threads: int) -> dict:
-    """Returns the measures of a TFLite file, name -> function; `call` returns the mean."""
+    """Returns name -> function to measure for a TFLite file; `call` returns the mean."""
     interpreter = Interpreter(model_content=content, num_threads=num_threads)
     interpreter.allocate_tensors()
     source, target = (
@@ -67,7 +67,7 @@ def litert(content: bytes, z: np.ndarray, num_threads: int) -> dict:
 
 
 def onnx(content: bytes, z: np.ndarray, num_threads: int) -> dict:
-    """Returns the measures of an ONNX file, name -> function; `call` returns the mean."""
+    """Returns name -> function to measure for an ONNX file; `call` returns the mean."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
@@ -135,7 +135,7 @@ def measure(name: str) -> list[dict]:
 
 
 def machine() -> dict:
-    """Returns what the numbers depend on."""
+    """Returns the hardware, its load and the versions of the packages, on which the numbers depend."""
     cpuinfo = pathlib.Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     fields = dict(line.split(":", 1) for line in lines if ":" in line)

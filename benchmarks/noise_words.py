@@ -21,7 +21,7 @@ def main(seed: int = 0) -> None:
             sys.stdout.buffer.write(words(tf.constant(stream, tf.int64)).numpy().astype("<u4").tobytes())
             stream += 1
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has seen enough
+        sys.stderr.close()  # Python would report at exit that the reader has ended
 
 
 if __name__ == "__main__":

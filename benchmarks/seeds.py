@@ -1,10 +1,11 @@
-"""One seed, the same pictures: `python benchmarks/seeds.py RUN_DIR --clients=FOLDER`.
+"""Compares the pictures of a seed in all runtimes: `python benchmarks/seeds.py RUN_DIR --clients=FOLDER`.
 
-Draws the pictures of the seeds 0 to 99 with the exported decoders of a run in the SavedModel, LiteRT, tflite-runtime
-2.14 and headless Chromium, and compares them with `vae.sample`. Of a model whose pixels are drawn one after the other
-it counts the pictures that are others, because one pixel that flips changes those after it, and of a model of texts the
-texts. FOLDER is what `tests/clients/prepare.sh` made. Needs an export with --num_samples=16 of a model without
-condition; writes benchmarks/results/seeds.json, seeds_autoregressive.json or seeds_texts.json.
+It draws the pictures of the seeds 0 to 99 with the exported decoders of a run in the SavedModel, LiteRT, tflite-runtime
+2.14 and headless Chromium, and compares them with `vae.sample`. If pixels are drawn one after the other, it also counts
+the pictures that are others, because one pixel that flips changes those after it. For a model of texts it only counts
+the texts that are others. FOLDER is the folder that `tests/clients/prepare.sh` made. RUN_DIR needs an export with
+--num_samples=16 of a model without condition. The result is benchmarks/results/seeds.json, seeds_autoregressive.json or
+seeds_texts.json.
 """
 
 import argparse
@@ -27,7 +28,7 @@ SEEDS = range(100)
 
 
 def main() -> None:
-    """The command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run_dir", type=pathlib.Path)
     parser.add_argument("--clients", required=True, type=pathlib.Path)
@@ -47,7 +48,7 @@ def main() -> None:
 
 
 def compare_runtimes(model: Any, compared: dict, clients: pathlib.Path) -> dict:
-    """Returns what the functions `compared` say of the samples of each file and runtime against those of Python."""
+    """Returns what the functions `compared` make of the samples of each file and runtime and those of Python."""
     from export import runtimes
 
     expected, _ = model.samples(SEEDS)

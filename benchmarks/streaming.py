@@ -1,7 +1,7 @@
-"""Peak memory of `fit` on a stream that is larger than memory: `python benchmarks/streaming.py --gigabytes=1,8,32`.
+"""Measures the peak memory of `fit` on long streams: `python benchmarks/streaming.py --gigabytes=1,8,32`.
 
-Each size is trained in a process of its own, on color images 96 x 96 drawn as they are read: a `tf.data` set of which
-nothing is kept. Prints gigabytes streamed, images a second and the peak resident memory of the process.
+Each size is trained on in a process of its own. Its `tf.data` set draws color images of 96 x 96 as they are read, and
+keeps none. The command prints gigabytes streamed, images a second and the peak resident memory of the process.
 """
 
 import argparse
@@ -16,7 +16,7 @@ SHAPE, BATCH_SIZE = (96, 96, 3), 100
 
 
 def work(gigabytes: float) -> dict:
-    """Trains one epoch on a stream of this size; returns what it took."""
+    """Trains one epoch on a stream of this size; returns its speed and peak memory."""
     import tensorflow as tf
 
     import keras_vae as kv
@@ -43,10 +43,10 @@ def work(gigabytes: float) -> dict:
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gigabytes", default="1,8,32", help="sizes of the streams, separated by commas")
-    parser.add_argument("--here", action="store_true", help="train in this process, one size")
+    parser.add_argument("--here", action="store_true", help="train in this process, on the first size alone")
     flags = parser.parse_args()
     sizes = [float(size) for size in flags.gigabytes.split(",")]
     if flags.here:

@@ -1,8 +1,7 @@
 """Finds what a model has never seen: `python examples/anomalies.py --unseen=0 --examples=55000 --epochs=20`.
 
-Trains on MNIST without one digit, and scores test images by minus log p(x). Writes anomalies.png, the strangest images.
-A digit that is simpler than the others, as 1 is, scores as less strange than they do: likelihood is no judge of novelty
-there.
+It trains on MNIST without one digit, scores test images by minus log p(x), and writes those with the highest scores to
+anomalies.png. A simple digit, such as 1, gets a low score even if the model has not seen it.
 """
 
 import argparse
@@ -34,7 +33,7 @@ test = data.test[:1000]
 score = kv.latent.anomaly_score(vae, test, num_samples=20)
 new = test.labels == arguments.unseen
 print(f"mean score: {score[new].mean():.0f} nats of the unseen digit, {score[~new].mean():.0f} of the others")
-# The area under the ROC curve: how often an unseen digit scores above another one.
+# The area under the ROC curve is how often an unseen digit scores above another one.
 print(f"AUC: {(score[new][:, None] > score[~new]).mean():.2f}")
 strangest = np.argsort(-score)[:20]
 kv.plotting.image_grid(test.numpy()[strangest], columns=10).savefig("anomalies.png")

@@ -1,6 +1,6 @@
 """Exports a decoder and draws with it in LiteRT, the runtime of phones: `python examples/export_and_draw.py --seed=7`.
 
-Writes the folder exported and the picture drawn.png into the current folder.
+It writes the folder exported and the picture drawn.png into the current folder.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import keras_vae as kv
 from export import exporter
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-parser.add_argument("--seed", type=int, default=7, help="of the pictures")
+parser.add_argument("--seed", type=int, default=7, help="seed of the pictures")
 parser.add_argument("--examples", type=int, default=10_000, help="training images, of 55,000")
 parser.add_argument("--epochs", type=int, default=3)
 arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 """Trains a VAE on MNIST, measures it in nats and draws digits: `python examples/mnist.py --examples=55000 --epochs=20`.
 
-Writes digits.png and digits.keras into the current folder.
+It writes digits.png and digits.keras into the current folder.
 """
 
 import argparse
@@ -23,7 +23,7 @@ vae = kv.VAE(
     kv.Decoder(kv.networks.mlp([256, 256]), kv.likelihoods.Bernoulli(data.event_shape)),
     seed=0,
 )
-vae.adapt(data.train)  # starts the output at the mean image
+vae.adapt(data.train)  # this starts the output at the mean image
 vae.compile(keras.optimizers.Adam(2e-3))
 vae.fit(
     data.train[: arguments.examples],

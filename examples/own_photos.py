@@ -1,6 +1,6 @@
 """Trains on a folder of your pictures and draws new ones: `python examples/own_photos.py --folder=PHOTOS --epochs=200`.
 
-Without a folder it paints three hundred small pictures of its own. Writes photos.png into the current folder.
+Without a folder it paints three hundred small pictures of its own. It writes photos.png into the current folder.
 """
 
 import argparse
@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw
 import keras_vae as kv
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-parser.add_argument("--folder", type=pathlib.Path, help="PNG, JPEG, BMP, GIF or WebP; sub-folders are fine")
-parser.add_argument("--image_size", type=int, default=16, help="pictures are cut in the middle and brought to it")
+parser.add_argument("--folder", type=pathlib.Path, help="folder of PNG, JPEG, BMP, GIF or WebP; may have sub-folders")
+parser.add_argument("--image_size", type=int, default=16, help="side in pixels to which pictures are cut and resized")
 parser.add_argument("--epochs", type=int, default=30)
 arguments = parser.parse_args()
 
@@ -38,7 +38,7 @@ with tempfile.TemporaryDirectory() as painted:
     data = kv.data.load(str(arguments.folder or painted), image_size=arguments.image_size, dequantization="uniform")
 print(f"{len(data.train)} training pictures of shape {data.event_shape}")
 
-# Pixels are real numbers in [0, 1], with noise as wide as one of 256 levels and one learned standard deviation.
+# Pixels are real numbers in [0, 1] plus noise as wide as one of 256 levels. All share a learned standard deviation.
 vae = kv.VAE(
     kv.Encoder(kv.networks.mlp([128]), kv.posteriors.DiagonalGaussian(latent_dim=8)),
     kv.Decoder(kv.networks.mlp([128]), kv.likelihoods.Gaussian(data.event_shape, scale="shared")),

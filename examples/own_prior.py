@@ -1,4 +1,4 @@
-"""Writes a prior of its own and compares it with N(0, I): `python examples/own_prior.py --examples=55000 --epochs=20`.
+"""Defines a prior and compares it with N(0, I): `python examples/own_prior.py --examples=55000 --epochs=20`.
 
 The prior learns the width of each dimension, and has the long tails of a Laplace distribution.
 """
@@ -17,7 +17,7 @@ parser.add_argument("--epochs", type=int, default=4)
 arguments = parser.parse_args()
 
 
-@keras.saving.register_keras_serializable("examples")  # lets a saved model be loaded in Keras's safe mode
+@keras.saving.register_keras_serializable("examples")  # this lets a saved model be loaded in Keras's safe mode
 class LaplacePrior(kv.priors.Prior):
     """p(z) = prod_d Laplace(z_d; 0, scale_d), with learned scales."""
 

@@ -1,4 +1,4 @@
-"""Trains on a list of strings, and speaks: `python examples/sentences.py --texts=40000 --epochs=5`."""
+"""Trains on a list of strings and draws sentences: `python examples/sentences.py --texts=40000 --epochs=5`."""
 
 import argparse
 

@@ -1,1 +1,1 @@
-"""Published test likelihoods, one command a row: `python -m benchmarks.published ROW`."""
+"""Comparison with published test likelihoods, of which one command runs a row: `python -m benchmarks.published ROW`."""

@@ -1,9 +1,9 @@
-"""Runs one row of published numbers, or prints the table of what was run.
+"""Runs rows of the table of published numbers, or prints the table of the rows that were run.
 
     python -m benchmarks.published flax
     python -m benchmarks.published --table
 
-A run that was interrupted goes on with the same command, and ends with the numbers of one that was not.
+The same command continues an interrupted run, which ends with the numbers of a run that was never interrupted.
 """
 
 import argparse
@@ -24,20 +24,21 @@ PLOT = pathlib.Path(__file__).parent.parent.parent / "docs" / "published.png"
 
 
 def run(name: str, folder: pathlib.Path, results: pathlib.Path) -> dict:
-    """Trains and measures a row, or goes on with it; writes NAME.json and returns its content."""
+    """Trains and measures a row, or continues its run; writes NAME.json and returns its content."""
     from keras_vae.runs import tables, training
 
     row = ROWS[name]
     run_dir, machine_file = folder / name, folder / f"{name}.machine.json"
     config = dataclasses.replace(row.config, run_dir=str(run_dir))
     if not (run_dir / "report.json").exists():
-        # First, and beside the run: one that has ended has it, whenever it was killed. Once: of where it began.
+        # The file is written before the run and beside it, so that a run that ended has it, whenever it was killed. It
+        # is not written again, because it describes the machine on which the run began.
         folder.mkdir(parents=True, exist_ok=True)
         if not machine_file.exists():
             write_json(machine_file, machine.describe())
         training.run(config, resume=True)
     elif (before := RunDir(run_dir).config) != config:
-        raise SystemExit(f"error: {run_dir} holds a run of other settings: {before}")
+        raise SystemExit(f"error: `runs` must hold {name} with the settings of its row. Received: {run_dir}, {before}")
     report = json.loads((run_dir / "report.json").read_text(encoding="utf-8"))
     metrics = tables.read(run_dir / "metrics.csv", row.config.epochs)
     seconds = tables.read(run_dir / "seconds.csv", row.config.epochs)["seconds"]
@@ -65,13 +66,13 @@ def read_results(folder: pathlib.Path) -> list[dict]:
 
 
 def table(results: list[dict]) -> str:
-    """Returns the results as a Markdown table; log likelihoods with their standard error over the test images."""
+    """Returns the results as a Markdown table; log likelihoods have their standard error over the test images."""
     lines = [
         "| row | published | reached | other bound | active units | epochs | training, cores | how it differs |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for result in results:
-        # Settings that came later have their defaults.
+        # Settings that are newer than a result get their defaults.
         report, config = result["report"], Config.from_dict(result["settings"])
         likelihood = (
             f"{report['test_log_likelihood']:.2f} +- {report['test_log_likelihood_standard_error']:.2f} "
@@ -92,9 +93,9 @@ def table(results: list[dict]) -> str:
 
 
 def figure(results: list[dict]):
-    """Returns a plot over seconds of training: the validation ELBO, and where it ended the test log likelihood.
+    """Returns a plot of the validation ELBO over seconds of training, with the test log likelihood at the end.
 
-    Of the rows on dynamically binarized images; others are on another scale.
+    It only has rows on dynamically binarized images, because the others are on another scale.
     """
     from matplotlib.figure import Figure
 
@@ -117,17 +118,17 @@ def figure(results: list[dict]):
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW", help=f"one or more of {', '.join(ROWS)}")
     parser.add_argument("--table", action="store_true", help="print the table of the results, and draw the plot")
     parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs/published"), help="folder of the runs")
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS, help="folder of the results")
-    parser.add_argument("--plot", type=pathlib.Path, default=PLOT, help="where --table draws the plot")
+    parser.add_argument("--plot", type=pathlib.Path, default=PLOT, help="file of the plot that --table draws")
     flags = parser.parse_args()
     logging.set_verbosity(logging.INFO)
     if not flags.rows and not flags.table:
-        parser.error("name a row, or give --table")
+        parser.error("at least one ROW or --table must be given. Received: neither")
     for name in flags.rows:
         run(name, flags.runs, flags.results)
     if flags.table:

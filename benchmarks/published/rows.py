@@ -1,4 +1,4 @@
-"""The rows of the table: who published what, and the settings with which this package runs it."""
+"""The rows of the table: a published number, its source, and the settings with which this package runs it."""
 
 import dataclasses
 
@@ -20,12 +20,12 @@ class Row:
     """One row.
 
     Attributes:
-      title: what the table calls it.
+      title: name in the table.
       measure: "test_elbo" or "test_log_likelihood" of the report, in nats.
       published: the published value of that measure, in nats.
-      source: who published it.
+      source: the publication.
       config: the settings.
-      remark: how the run differs from what was published, empty if in nothing.
+      remark: differences of the run from the published one; empty if there are none.
     """
 
     title: str
@@ -40,7 +40,7 @@ def _config(preset="default", **settings):
     return Config(**{"num_importance_samples": 5000, **PRESETS[preset].settings, "export": False, **settings})
 
 
-# The paper's network on a schedule for hours instead of days.
+# The paper's network trains for hours instead of days with this schedule.
 _PAPER = {"batch_size": 100, "learning_rate": 2e-3, "learning_rate_schedule": "cosine", "epsilon": 1e-7}
 _LARGER = {**_PAPER, "batch_size": 200, "learning_rate": 3e-3}
 _AS_TFP = "53,310 training images; the input is centered by its mean, not by 0.5"
@@ -56,7 +56,7 @@ _BEST = (
 )
 
 
-# Deep networks: averaged weights, a deep flow as the prior, and the KL warmed up over a tenth of the steps.
+# Deep networks average their weights and warm the KL up over a tenth of the steps. The prior may be a deep flow.
 _DEEP = {
     "latent_dim": 40,
     "activation": "silu",
@@ -73,7 +73,8 @@ _DEEP = {
     "flow_hidden_layers": 2,
 }
 _FLOW = {**_DEEP, "prior": "flow", "flow_layers": 16}
-# A sample of an autoregressive likelihood takes a pass through its masked convolutions: 5,000 would take 35 hours.
+# Each sample of an autoregressive likelihood takes a pass through its masked convolutions, so that 5,000 samples would
+# take 35 hours.
 _PIXEL = {**_DEEP, "network": "resnet", "autoregressive": True, "num_importance_samples": 100}
 _PIXEL_FLOW = {**_PIXEL, "prior": "flow", "flow_layers": 8}
 

@@ -1,12 +1,13 @@
-"""Measures the speed of keras_vae and of its peers: the same work, in turn, several rounds in one run.
+"""Measures the speed of keras_vae and of its peers, which do the same work in turn for several rounds of one run.
 
-python -m benchmarks.speed --peers_python=PATH      everything: about three quarters of an hour on two cores
-python -m benchmarks.speed --quick --only=keras_vae   a look, in half a minute
+python -m benchmarks.speed --peers_python=PATH      everything, in about three quarters of an hour on two cores
+python -m benchmarks.speed --quick --only=keras_vae   a first look, in half a minute
 python -m benchmarks.speed --table                  the tables of the last run
-python -m benchmarks.speed --scaling                how our step grows with its sizes
+python -m benchmarks.speed --scaling                how the time of our step grows with its sizes
 
-The peers live in an environment of their own: `python -m venv peers && peers/bin/pip install ".[peers]"`, then
-`--peers_python=peers/bin/python`. Writes benchmarks/results/speed.json and speed.png (or scaling.json and .png).
+The peers have an environment of their own: `python -m venv peers && peers/bin/pip install ".[peers]"`, then
+`--peers_python=peers/bin/python`. The results are speed.json and speed.png (or scaling.json and scaling.png) in
+benchmarks/results.
 """
 
 import argparse
@@ -29,7 +30,7 @@ SECTIONS = ("training", "profile", "evaluation", "command", "workers")
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What is measured and for how long; the defaults are those of a full run."""
+    """The parts that are measured, and for how long; the defaults are those of a full run."""
 
     pythons: dict
     only: tuple[str, ...] = ()
@@ -51,7 +52,7 @@ class Settings:
         return not self.only or contestant.name in self.only
 
     def includes_library(self, library) -> bool:
-        """Whether the bound is looked for in a library: in those of the peers only if a peer takes part."""
+        """Whether matrix products are timed in a library; in that of the peers they only are if a peer takes part."""
         return library.ours or not self.only or bool(set(self.only) - {OURS})
 
 
@@ -62,15 +63,15 @@ def parse(arguments) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--peers_python", default="", help="interpreter of an environment with the peers")
-    add("--rounds", type=int, default=5, help="how often each contestant runs a block")
-    add("--quick", action="store_true", help="one workload and short blocks: a look, no result")
-    add("--only", default="", help=f"contestants, separated by commas, of: {', '.join(c.name for c in TRAINERS)}")
-    add("--networks", default="", help=f"networks to train, separated by commas, of: {', '.join(NETWORKS)}; empty: all")
+    add("--rounds", type=int, default=5, help="number of blocks that each contestant runs")
+    add("--quick", action="store_true", help="one workload and short blocks, which give a first look and no result")
+    add("--only", default="", help=f"names, separated by commas: {', '.join(c.name for c in TRAINERS)}; empty: all")
+    add("--networks", default="", help=f"networks to train, separated by commas: {', '.join(NETWORKS)}; empty: all")
     add("--sections", default=",".join(SECTIONS), help="parts to run, separated by commas")
-    add("--patience", type=float, default=0.0, help="seconds to wait before each block for an idle machine")
+    add("--patience", type=float, default=0.0, help="most seconds to wait before each block for an idle machine")
     add("--output", type=pathlib.Path, default=RESULTS, help="folder of the results")
     add("--table", action="store_true", help="print the tables of the last run")
-    add("--scaling", action="store_true", help="measure how our step grows with its sizes")
+    add("--scaling", action="store_true", help="measure how the time of our step grows with its sizes")
     return parser.parse_args(arguments)
 
 
@@ -78,7 +79,7 @@ def make_settings(flags) -> Settings:
     """Returns the settings of the flags.
 
     Raises:
-      ValueError: for a contestant or section that does not exist, or no rounds.
+      ValueError: for a contestant, network or section that does not exist, or less than one round.
     """
     only, networks = (
         tuple(name.strip() for name in text.split(",") if name.strip()) for text in (flags.only, flags.networks)
@@ -90,10 +91,10 @@ def make_settings(flags) -> Settings:
     ):
         unknown = [name for name in given if name not in known]
         if unknown:
-            raise ValueError(f"`{flag}` must be of {', '.join(known)}. Received: {', '.join(unknown)}")
+            raise ValueError(f"`{flag}` must be one or more of {', '.join(known)}. Received: {', '.join(unknown)}")
     if flags.rounds < 1:
         raise ValueError(f"`rounds` must be a positive integer. Received: {flags.rounds}")
-    # The path and not what it points to: the interpreter of a virtual environment is a link.
+    # The path is not resolved: the interpreter of a virtual environment is a link, and finds its packages by the link.
     peers = str(pathlib.Path(flags.peers_python).absolute()) if flags.peers_python else ""
     pythons = {"ours": sys.executable, "peers": peers}
     quick = {}
@@ -111,7 +112,7 @@ def measure(settings: Settings, sections) -> dict:
     from benchmarks.speed import command, evaluation, gemm, profile, training, workers, workloads
     from keras_vae.data.sources import mnist
 
-    # Whose interpreters, not where they lie.
+    # The report names the environments and not the paths of their interpreters.
     pythons = {"ours": "keras_vae", "peers": "peers" if settings.pythons["peers"] else ""}
     result = {"machine": machine.describe(), "settings": {**dataclasses.asdict(settings), "pythons": pythons}}
     with tempfile.TemporaryDirectory() as folder:

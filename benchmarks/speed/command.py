@@ -1,4 +1,4 @@
-"""Whole processes: a training command from start to finish, and what an import costs."""
+"""Times whole processes: a training command from start to finish, and imports."""
 
 import os
 import pathlib
@@ -19,7 +19,7 @@ IMPORTS = {
     "keras_vae": "import keras_vae",
     "nothing": "pass",
 }
-# Runs a command and writes the time of the first finished call into the training function to a file.
+# This program runs a command, and writes to a file when the first call of the training function has ended.
 FIRST_STEP = """
 import keras, runpy, sys, time
 path, sys.argv = sys.argv[1], sys.argv[2:]
@@ -38,7 +38,7 @@ def run(arguments, **options) -> dict:
     """Runs Python with `arguments`; returns seconds, CPU seconds and peak memory in MB.
 
     Raises:
-      RuntimeError: if the process fails, with its last line.
+      RuntimeError: if the process fails; the message has its last line.
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"}
     with tempfile.TemporaryFile() as errors:
@@ -61,7 +61,7 @@ def run(arguments, **options) -> dict:
 
 
 def measure(settings) -> dict:
-    """Returns the training command's seconds, memory and time to the first block of steps, and the imports'."""
+    """Returns seconds, memory and time to the first block of steps of the training command, and seconds of imports."""
     runs = []
     with tempfile.TemporaryDirectory() as folder:
         stamp = pathlib.Path(folder, "stamp")
@@ -79,7 +79,7 @@ def measure(settings) -> dict:
 
 
 def _imports(settings):
-    """Medians of the seconds of a process that imports, in turns; the first round warms the file cache."""
+    """Returns the median seconds of a process with each import; the first round only warms the file cache."""
     times = {name: [] for name in IMPORTS}
     for number in range(settings.rounds + 1):
         for name, source in IMPORTS.items():

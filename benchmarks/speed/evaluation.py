@@ -1,4 +1,4 @@
-"""Evaluation: the importance-weighted log likelihood, and its estimates at K = 5,000."""
+"""Times the importance-weighted log likelihood of all contestants, and that of keras_vae at K = 5,000."""
 
 import pathlib
 
@@ -8,12 +8,12 @@ from absl import logging
 from benchmarks.speed import machine, summary, workloads
 from benchmarks.speed.rounds import EVALUATORS, OURS, TRAINERS, Field
 
-# Codes decoded at once by keras_vae: the shape of the products in the bound.
+# keras_vae decodes so many codes at once, and the products of the bound have as many rows.
 ROWS = 1000
 
 
 def measure(settings, workload: workloads.Workload, data: pathlib.Path, test: pathlib.Path, products: dict) -> dict:
-    """Returns the row of one network: microseconds an image and sample, of all contestants with the same weights."""
+    """Returns the row of one network: microseconds an image and sample of all contestants at the same weights."""
     weights = data.with_name("trained.npz")
     _train(settings, workload, data, weights)
     arguments = dict(workload=workload.to_dict(), data=str(test), weights=str(weights), cores=machine.cores())
@@ -59,7 +59,8 @@ def write_test_images(path: pathlib.Path, images: np.ndarray, count: int) -> Non
 
 
 def _train(settings, workload, data, weights):
-    # A few epochs: at random weights all importance weights but one vanish, and estimates could not be compared.
+    # The weights are trained for a few epochs, because at random ones all importance weights but one vanish, and
+    # estimates could not be compared.
     np.savez(weights, *workloads.initial_weights(workload))
     ours = [c for c in TRAINERS if c.name == OURS]
     arguments = dict(workload=workload.to_dict(), data=str(data), weights=str(weights), cores=machine.cores())
@@ -69,7 +70,7 @@ def _train(settings, workload, data, weights):
 
 
 def _many_samples(settings, arguments):
-    """K = 5,000 in a process of its own, whose memory is that of this alone."""
+    """Evaluates at K = 5,000 in a process of its own, so that its peak memory is that of this evaluation alone."""
     ours = [c for c in EVALUATORS if c.name == OURS]
     with Field(ours, settings.pythons, settings.patience, **arguments) as field:
         blocks = field.blocks(1, num_samples=5000, count=settings.many_images)

@@ -1,6 +1,6 @@
-"""What the machine's matrix products can do: the bound of everything else.
+"""Times matrix products alone, which bound the speed of training and evaluation.
 
-Each class is a contestant for `worker.py`; the best of the three libraries is the bound.
+Each class is a contestant for `worker.py`, and the fastest of the three libraries gives the bound.
 """
 
 import time
@@ -18,7 +18,8 @@ def squares() -> dict:
 def training_step(workload) -> list:
     """Returns the products of one training step of a dense workload.
 
-    Forward, the gradient of each kernel, and the gradient of each layer's input but the first, which no step needs.
+    They are those of the forward pass, of the gradient of each kernel, and of the gradient of each layer's input except
+    the first one's, which no step needs.
     """
     products, batch_size = [], workload.batch_size
     for number, layer in enumerate(workload.layers()):
@@ -40,10 +41,10 @@ class Products:
     """Times float32 matrix products in one library.
 
     A subclass implements `array(NumPy array)`, `product(a, b, first, second)`, and `compiled(function)` if the library
-    is faster with a compiled list of products; a call of it blocks until all are done.
+    is faster with a compiled list of products. A call of a compiled function must return when all are done.
 
     Args:
-      cores: how many threads to use.
+      cores: number of threads.
     """
 
     packages: tuple[str, ...] = ()
@@ -54,16 +55,16 @@ class Products:
         self.set_cores(cores)
 
     def set_cores(self, cores: int) -> None:
-        """Sets the number of threads, where the library does not take all of itself."""
+        """Sets the number of threads; a library that takes all cores by default need not implement it."""
 
     def compiled(self, function):
-        """Returns a function without arguments, as fast as the library has it."""
+        """Returns the function without arguments in the fastest form that the library has."""
         return function
 
     def block(self, jobs: dict, seconds: float) -> dict:
         """Returns the best seconds of each job, name -> list of products, measured for about `seconds` each.
 
-        A product is [rows, inner, columns, whether the first is stored transposed, whether the second is].
+        A product is [rows, inner, columns, whether the first matrix is stored transposed, whether the second is].
         """
         best = {}
         for name, products in jobs.items():
@@ -93,7 +94,7 @@ def _best(function, seconds):
 
 
 class NumPyProducts(Products):
-    """NumPy with the BLAS it came with."""
+    """NumPy with the BLAS library that it comes with."""
 
     packages = ("numpy",)
 
@@ -107,7 +108,7 @@ class NumPyProducts(Products):
 
 
 class TensorFlowProducts(Products):
-    """TensorFlow's kernels, a list of products as one graph."""
+    """TensorFlow's kernels, with a list of products as one graph."""
 
     packages = ("tensorflow", "numpy")
 
@@ -118,7 +119,7 @@ class TensorFlowProducts(Products):
         self._tf = tensorflow
 
     def array(self, value):
-        """Returns a variable: of constants the products would be computed once and for all."""
+        """Returns a variable, because products of constants would be computed only once."""
         return self._tf.Variable(value)
 
     def product(self, a, b, first, second):
@@ -131,12 +132,12 @@ class TensorFlowProducts(Products):
 
 
 class TorchProducts(Products):
-    """PyTorch."""
+    """PyTorch's kernels."""
 
     packages = ("torch", "numpy")
 
     def set_cores(self, cores):
-        """Sets the threads."""
+        """Sets the number of threads."""
         import torch
 
         torch.set_num_threads(cores)

@@ -1,4 +1,4 @@
-"""What the numbers depend on."""
+"""Describes the machine, on which the numbers depend."""
 
 import os
 import pathlib

@@ -8,7 +8,7 @@ from benchmarks.speed.rounds import OURS
 
 
 def training(rows: list[dict]) -> Figure:
-    """Returns bars of images a second, one panel a workload, with the range over rounds and the bounds as lines."""
+    """Returns a panel of images a second for each workload, with bars, ranges over rounds, and the bounds as lines."""
     figure = Figure(figsize=(3.2 * len(rows), 3.4), layout="constrained")
     names = contestants(rows)
     for axes, row in zip(figure.subplots(1, len(rows), sharey=True, squeeze=False)[0], rows, strict=True):
@@ -35,7 +35,7 @@ def training(rows: list[dict]) -> Figure:
 
 
 def scaling(points: list[dict]) -> Figure:
-    """Returns milliseconds of a step, one panel an axis, both axes logarithmic; dashed: in proportion to the last."""
+    """Returns a log-log panel of milliseconds a step for each size, with a line in proportion to its last point."""
     names = list(dict.fromkeys(point["axis"] for point in points))
     figure = Figure(figsize=(10.5, 6.0), layout="constrained")
     for axes, name in zip(figure.subplots(2, 3).flat, names, strict=False):

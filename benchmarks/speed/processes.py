@@ -1,4 +1,4 @@
-"""Worker processes, of which only one works at a time, and what else the machine does meanwhile."""
+"""Worker processes, of which only one works at a time, and the load of other processes meanwhile."""
 
 import json
 import os
@@ -12,11 +12,11 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class WorkerError(RuntimeError):
-    """A worker that failed: its last line."""
+    """A worker failed; the message is the last line that it wrote."""
 
 
 class MissingError(RuntimeError):
-    """A worker whose packages are not installed."""
+    """A worker cannot start, because its interpreter or a package is missing."""
 
 
 class Worker:
@@ -28,7 +28,7 @@ class Worker:
       **arguments: arguments of the class.
 
     Raises:
-      MissingError: if a package is not installed.
+      MissingError: if the interpreter or a package is missing.
       WorkerError: if the process fails.
     """
 
@@ -58,7 +58,7 @@ class Worker:
         return self._ask({"call": name, "arguments": arguments})
 
     def timed(self, name: str, **arguments) -> dict:
-        """Calls a method that returns a dict; adds `others`, how many cores other processes used meanwhile."""
+        """Calls a method that returns a dict; adds `others`, the cores that other processes used meanwhile."""
         before, start = self._counters(), time.perf_counter()
         result = self.call(name, **arguments)
         seconds, after = time.perf_counter() - start, self._counters()
@@ -81,7 +81,7 @@ class Worker:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # the answer says why
+            pass  # the process has ended, which shows below as an answer without a line
         line = self._process.stdout.readline()
         if not line:
             raise WorkerError(self._last_line())
@@ -97,7 +97,7 @@ class Worker:
         return lines[-1] if lines else f"the process ended with code {code}"
 
     def _counters(self):
-        """Seconds of processor time used so far by the whole machine, and by the worker."""
+        """Returns the seconds of processor time used so far by the whole machine, and by the worker."""
         try:
             own = pathlib.Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
         except OSError:
@@ -106,7 +106,7 @@ class Worker:
 
 
 def machine_seconds() -> float:
-    """Returns the processor time used so far by all processes, and taken by a hypervisor; 0 where unknown."""
+    """Returns the seconds of processor time used by all processes or taken by a hypervisor so far; 0 if unknown."""
     try:
         text = pathlib.Path("/proc/stat").read_text(encoding="utf-8")
     except OSError:

@@ -1,4 +1,4 @@
-"""Where the time of our training step goes: its parts, each with what the one before it has and one thing more."""
+"""Times parts of our training step, each of which does the work of the one before it and one thing more."""
 
 import statistics
 
@@ -8,7 +8,7 @@ from benchmarks.speed import machine
 from benchmarks.speed.rounds import Contestant, Field
 from benchmarks.speed.summary import spread
 
-# What `contestants.profile` runs; the first three on one batch that stays in memory.
+# `contestants.profile` runs these parts, the first three on one batch that stays in memory.
 PARTS = (
     "products in XLA",
     "step, SGD",

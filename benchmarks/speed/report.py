@@ -1,4 +1,4 @@
-"""The table of docs/speed.md, from the JSON of a run."""
+"""Makes the tables of docs/speed.md from the JSON of a run."""
 
 from benchmarks.speed.rounds import OURS
 
@@ -37,7 +37,7 @@ def markdown(header: list, rows: list[list]) -> str:
 
 
 def training_table(rows: list[dict]) -> str:
-    """Returns images a second: a row a contestant, a column a workload."""
+    """Returns the table of images a second, with a row for each contestant and a column for each workload."""
     table = []
     for name in contestants(rows):
         results = [row["contestants"].get(name) for row in rows]
@@ -53,13 +53,13 @@ def training_table(rows: list[dict]) -> str:
 
 
 def share(row: dict, key: str) -> float | None:
-    """Returns which part of a bound we reach, None if either is unknown."""
+    """Returns the share of a bound that we reach, or None if one of them is unknown."""
     bound, ours = row["bound"].get(key), row["contestants"].get(OURS, {}).get("per_second")
     return ours["median"] / bound if bound and ours else None
 
 
 def first_epoch_table(rows: list[dict]) -> str:
-    """Returns the seconds of the first epoch, compilation included."""
+    """Returns the table of the seconds of the first epoch, which include compilation."""
     table = []
     for name in contestants(rows):
         results = [row["contestants"].get(name) or {} for row in rows]
@@ -69,13 +69,13 @@ def first_epoch_table(rows: list[dict]) -> str:
 
 
 def profile_table(rows: list[dict]) -> str:
-    """Returns milliseconds a step of each part: a row a part, a column a workload."""
+    """Returns the table of milliseconds a step, with a row for each part and a column for each workload."""
     table = [[part, *(f"{row['ms'][part]['median']:.2f}" for row in rows)] for part in rows[0]["ms"]]
     return markdown(["ms a step", *(row["key"] for row in rows)], table)
 
 
 def evaluation_table(rows: list[dict]) -> str:
-    """Returns microseconds an image and sample."""
+    """Returns the table of microseconds an image and sample."""
     table = []
     for name in contestants(rows):
         results = [row["contestants"].get(name) for row in rows]
@@ -93,12 +93,12 @@ def _evaluation_cell(result):
 
 
 def workers_table(section: dict) -> str:
-    """Returns images a second of one and of two workers on one job."""
+    """Returns the table of images a second of one and of two workers on one job."""
     table = [
         [name, number(row["per_second"]["median"]), f"{row['of_one']['median']:.2f}x"]
         for name, row in section["settings"].items()
     ]
-    title = f"workers of one core, {section['network']}, batch {section['batch_size']} (weak: twice)"
+    title = f"workers of one core, {section['network']}, batch {section['batch_size']} (weak: twice that)"
     return markdown([title, "images/s", "of one"], table)
 
 

@@ -1,4 +1,4 @@
-"""Contestants in turn: A, B, C, A, B, C, ... so that all meet the same disturbances."""
+"""Runs contestants in turn, A, B, C, A, B, C, ..., so that all meet the same disturbances."""
 
 import dataclasses
 import time
@@ -8,19 +8,19 @@ from absl import logging
 from benchmarks.speed.processes import MissingError, Worker, WorkerError, machine_seconds
 
 CONTESTANTS = "benchmarks.speed.contestants."
-# More of other processes than this, in cores, and a round counts only if no other is quieter.
+# A round in which other processes used more cores than this only counts if there is no quieter one.
 QUIET = 0.15
 
 
 @dataclasses.dataclass(frozen=True)
 class Contestant:
-    """Who takes part.
+    """A library, or a way to use it, that takes part.
 
     Attributes:
-      name: what tables call it.
+      name: name in the tables.
       path: MODULE:CLASS.
       ours: whether it runs in our own environment, and not in that of the peers.
-      networks: the kinds of network it can train.
+      networks: the kinds of network that it can train.
     """
 
     name: str
@@ -52,13 +52,13 @@ PRODUCTS = (
 
 
 class Field:
-    """The workers of one measurement, and what became of those that are not there.
+    """The workers of one measurement, and the reasons for which others are missing.
 
     Args:
-      contestants: who takes part.
-      pythons: the interpreters, {"ours": ..., "peers": ...}; without peers all of those are missing.
-      patience: seconds to wait at most, before each block, for other processes to leave the machine alone.
-      **arguments: of every contestant's class.
+      contestants: the contestants that take part.
+      pythons: the interpreters, {"ours": ..., "peers": ...}; if that of the peers is empty, they are all missing.
+      patience: most seconds to wait before each block for an idle machine.
+      **arguments: arguments of every contestant's class.
 
     Attributes:
       workers: name -> `Worker`.
@@ -85,7 +85,7 @@ class Field:
             worker.close()
 
     def _guard(self, name, action):
-        """Runs `action`; whoever fails leaves the field."""
+        """Runs `action`; if it fails, the contestant is removed and the reason is kept in `troubles`."""
         try:
             return action()
         except (MissingError, WorkerError) as error:
@@ -118,7 +118,7 @@ class Field:
 
 
 def wait_for_quiet(patience: float) -> None:
-    """Waits, `patience` seconds at most, until the machine is all but idle."""
+    """Waits until the machine is almost idle, for at most `patience` seconds."""
     end = time.perf_counter() + patience
     while time.perf_counter() < end and _busy_cores(0.5) > QUIET:
         pass

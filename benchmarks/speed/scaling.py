@@ -1,4 +1,4 @@
-"""How the time of a training step grows with batch, width, image, latent dimension and importance samples."""
+"""Measures how the time of a training step grows with batch, width, image, latent dimension and importance samples."""
 
 import dataclasses
 import math
@@ -24,7 +24,7 @@ AXES = {
 
 
 def points(quick: bool = False) -> list[dict]:
-    """Returns one dict a measurement: the axis, the value on it, and the arguments of `contestants.scaling`."""
+    """Returns for each measurement the axis, the value on it, and the arguments of `contestants.scaling`."""
     make = {
         "batch size": lambda v: {"workload": dataclasses.replace(BASE, batch_size=v)},
         "width": lambda v: {"workload": dataclasses.replace(BASE, hidden=(v, v))},
@@ -42,7 +42,7 @@ def points(quick: bool = False) -> list[dict]:
             result.append(
                 {
                     "axis": axis,
-                    # Feature maps are as large as the image, whatever its channels.
+                    # Feature maps are as large as the image, however many channels it has.
                     "value": math.prod(sizes[:2] if axis.startswith("pixels") else sizes),
                     "label": "x".join(map(str, sizes)),
                     "arguments": {**arguments, "event_shape": list(arguments["event_shape"])},

@@ -1,28 +1,28 @@
-"""From rounds of blocks to medians, ratios and shares of the bound: pure functions of numbers."""
+"""Pure functions from rounds of blocks to medians, ratios and bounds."""
 
 import statistics
 
 from benchmarks.speed.rounds import OURS, QUIET
 
-# How far apart the losses of contestants may be at the end, relative to their median: who trains less lies outside.
+# Final losses may differ from their median by this share of it; a contestant that trains less differs by more.
 LOSS_BAND = 0.02
-# How far apart the same function may be computed in float32, in nats of about 500.
+# In float32 the same -ELBO, of about 500 nats, may differ between contestants by this number of nats.
 PROBE_BAND = 0.01
 
 
 class NotTheSameWorkError(RuntimeError):
-    """Contestants do not compute the same thing, so that their times mean nothing."""
+    """Contestants do not compute the same thing, so that their times cannot be compared."""
 
 
 def quiet_rounds(blocks: dict) -> list[int]:
-    """Returns the numbers of the rounds that other processes left alone; all of them if there is no such round."""
+    """Returns the numbers of the rounds that other processes did not disturb, or of all if there is no such round."""
     count = min((len(rounds) for rounds in blocks.values()), default=0)
     quiet = [i for i in range(count) if all(rounds[i].get("others", 0.0) <= QUIET for rounds in blocks.values())]
     return quiet or list(range(count))
 
 
 def spread(values) -> dict:
-    """Returns median, smallest and largest."""
+    """Returns the median, smallest and largest of the values."""
     values = [float(value) for value in values]
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
@@ -43,7 +43,7 @@ def rates(blocks: dict, unit: str = "images") -> dict:
             "others": max((block.get("others", 0.0) for block in chosen), default=0.0),
         }
         if OURS in blocks:
-            # Ours first: above 1, we are faster.
+            # The ratio is our rate divided by the contestant's, so that we are faster if it is above 1.
             ours = [blocks[OURS][i] for i in numbers]
             result[name]["ours_is_faster_by"] = spread(
                 (a[unit] / a["seconds"]) / (b[unit] / b["seconds"]) for a, b in zip(ours, chosen, strict=True)
@@ -85,7 +85,9 @@ def compare_estimates(ours, theirs) -> dict:
 
 
 def best_products(blocks: dict, flop: dict) -> dict:
-    """Returns job -> the best seconds of all libraries and rounds, which library, and GFLOP/s; bests, being bounds.
+    """Returns job -> the least seconds of all libraries and rounds, the library, and GFLOP/s.
+
+    The times are the least ones and not medians, because they serve as bounds.
 
     Args:
       blocks: library -> list of rounds with {"best": {job: seconds}}.
@@ -104,10 +106,10 @@ def bounds(products: dict, key: str, flop_per_image: int, batch_size: int) -> di
     """Returns the images a second that products alone would allow.
 
     Args:
-      products: what `best_products` returned.
+      products: the result of `best_products`.
       key: the job with the products of the training step, if it was measured.
-      flop_per_image: floating-point operations of a training step's products, an image.
-      batch_size: images a step.
+      flop_per_image: floating-point operations of a training step's products for each image.
+      batch_size: number of images in a step.
     """
     peak = max((product["gflops"] for job, product in products.items() if job.startswith("square")), default=None)
     result = {"peak": None if peak is None else 1e9 * peak / flop_per_image}

@@ -1,4 +1,4 @@
-"""Training: images a second of every contestant, with compilation and without."""
+"""Times training: images a second of every contestant, with compilation and without."""
 
 import pathlib
 
@@ -10,7 +10,7 @@ from benchmarks.speed.rounds import PRODUCTS, TRAINERS, Field
 
 
 def measure_products(settings, jobs: list) -> dict:
-    """Returns job -> the best time of the matrix products of squares and of `jobs`, (name, products) pairs."""
+    """Returns the best times of products of square matrices and of those of `jobs`, pairs of name and products."""
     products = {**gemm.squares(), **dict(jobs)}
     flop = {job: sum(2 * a * b * c for a, b, c, *_ in members) for job, members in products.items()}
     contestants = [c for c in PRODUCTS if settings.includes_library(c)]

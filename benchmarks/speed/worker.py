@@ -1,10 +1,10 @@
-"""A worker process: makes one contestant and calls its methods as told on standard input, one JSON object a line.
+"""A worker process, which makes one contestant and calls the methods that the lines of standard input name.
 
 python -m benchmarks.speed.worker MODULE:CLASS
 
-The first line holds the arguments of the class, each further one {"call": NAME, "arguments": {...}}. Every answer is
-one line on standard output: {"result": ...}, or {"missing": PACKAGE} when an import fails. Whatever libraries print
-goes to standard error.
+Each line is a JSON object. The first one holds the arguments of the class, and each further one is {"call": NAME,
+"arguments": {...}}. Every answer is one line on standard output: {"result": ...}, or {"missing": PACKAGE} if an import
+fails. Everything that libraries print goes to standard error.
 """
 
 import importlib
@@ -57,11 +57,11 @@ def serve(path: str, requests, answers) -> None:
 
 
 def main() -> None:
-    """Takes standard output for the answers alone."""
+    """Keeps standard output for the answers alone, and serves requests from standard input."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     serve(sys.argv[1], sys.stdin, answers)
-    # Not by way of `sys.exit`: a `fit` may still wait in its thread.
+    # `sys.exit` could hang, because a `fit` may still wait in its thread.
     answers.flush()
     os._exit(0)
 

@@ -1,7 +1,7 @@
-"""Two workers against one, a core each: the same global batch (strong scaling) and the same batch a worker (weak).
+"""Compares two workers, with a core each, with one, at its global batch (strong scaling) and at twice that (weak).
 
-A process of this file is one worker: python -m benchmarks.speed.workers WORKLOAD DATA CORE, with the cluster in
-`TF_CONFIG`, or none for a worker that trains alone. It prints images a second.
+A process of this file is one worker: python -m benchmarks.speed.workers WORKLOAD DATA CORE. `TF_CONFIG` holds the
+cluster, and is missing for a worker that trains alone. The process prints images a second.
 """
 
 import contextlib
@@ -20,13 +20,13 @@ from benchmarks.speed.processes import ROOT
 from benchmarks.speed.rounds import wait_for_quiet
 from benchmarks.speed.summary import spread
 
-# Name -> workers, and how many times the batch of one they share.
+# Each name has the number of workers, and the ratio of their global batch to the batch of one worker.
 SETTINGS = {"one": (1, 1), "two, strong": (2, 1), "two, weak": (2, 2)}
 SECONDS = 300
 
 
 def measure(settings, data) -> list[dict]:
-    """Returns of a dense and the convolutional job images a second in each setting, and how many times those of one."""
+    """Returns images a second of a dense and the convolutional job in each setting, and their ratios to one worker."""
     return [_measure(workload, settings, data) for workload in workloads.training(settings.images)[1::3]]
 
 

@@ -1,4 +1,4 @@
-"""What is trained: networks, batch sizes, initial weights and how many products they cost; needs NumPy alone."""
+"""The training jobs: networks, batch sizes, initial weights and operations. This module needs NumPy alone."""
 
 import dataclasses
 import itertools
@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-# Of the scale of q(z|x), in all contestants: softplus(raw + UNIT) + MIN_SCALE, which is about 1 where raw is 0.
+# In all contestants the scale of q(z|x) is softplus(raw + UNIT) + MIN_SCALE, which is about 1 if raw is 0.
 UNIT, MIN_SCALE = 0.5413248546129181, 1e-4
 LEARNING_RATE, EPSILON = 1e-3, 1e-7
 DATA_DIM = 784
-# The masked convolutions of "causal": channels, residual blocks, and maps that the decoder gives them.
+# The masked convolutions of "causal" have so many channels and residual blocks, and get so many maps of the decoder.
 FILTERS, BLOCKS, MAPS = 32, 4, 4
 
 
@@ -19,14 +19,14 @@ class Workload:
     """One training job on 28 x 28 images.
 
     Attributes:
-      name: what tables call it.
+      name: name in the tables.
       network: "dense"; "conv" (`keras_vae.networks.conv_encoder` and `conv_decoder`); or "causal", dense layers before
         the masked convolutions of `keras_vae.networks.CausalConv`.
       hidden: widths of the encoder's dense layers; the decoder has them in reverse.
       latent_dim: dimension of z.
-      activation: "relu", "tanh" or "gelu" (the exact one).
-      batch_size: images a step.
-      images: images an epoch.
+      activation: "relu", "tanh", "gelu" (the exact one) or "silu".
+      batch_size: number of images in a step.
+      images: number of images in an epoch.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Workload:
     images: int
 
     def __post_init__(self):
-        object.__setattr__(self, "hidden", tuple(self.hidden))  # JSON has lists
+        object.__setattr__(self, "hidden", tuple(self.hidden))  # JSON turns tuples into lists
 
     @property
     def key(self) -> str:
@@ -46,7 +46,7 @@ class Workload:
         return f"{self.name}, batch {self.batch_size}"
 
     def layers(self) -> list[dict]:
-        """Returns the layers from x to the logits: kind, shape of the kernel, and how often it is applied an image."""
+        """Returns the layers from x to the logits: kind, shape of the kernel, uses of it for an image, and biases."""
         if self.network == "dense":
             return self._dense_layers()
         if self.network == "causal":
@@ -90,17 +90,17 @@ class Workload:
 
     @property
     def num_encoder_layers(self) -> int:
-        """How many of `layers` belong to the encoder."""
+        """The number of `layers` that belong to the encoder."""
         return 4 if self.network == "conv" else len(self.hidden) + 1
 
     @property
     def num_parameters(self) -> int:
-        """Trainable numbers."""
+        """The number of trainable parameters."""
         return sum(math.prod(layer["shape"]) + layer["bias"] for layer in self.layers())
 
     @property
     def flop_per_image(self) -> int:
-        """Floating-point operations of the products of a training step: two a weight forward, four backward.
+        """The floating-point operations of the products of a training step: two a weight forward, four backward.
 
         The gradient of the first layer's input, which no step needs, is not counted.
         """
@@ -109,7 +109,7 @@ class Workload:
 
     @property
     def decoder_flop(self) -> int:
-        """Floating-point operations of the products of decoding one z."""
+        """The floating-point operations of the products of decoding one z."""
         decoder = self.layers()[self.num_encoder_layers :]
         return sum(2 * math.prod(layer["shape"]) * layer["times"] for layer in decoder)
 
@@ -123,7 +123,7 @@ def _layer(kind, shape, times=1):
 
 
 def initial_weights(workload: Workload, seed: int = 0) -> list[np.ndarray]:
-    """Returns the weights in Keras's layout, mostly kernel, bias, kernel, bias: Glorot uniform kernels, biases 0."""
+    """Returns Glorot uniform kernels and biases of 0 in Keras's layout, which is mostly kernel, bias, kernel, bias."""
     random, weights = np.random.default_rng(seed), []
     for layer in workload.layers():
         shape = layer["shape"]
@@ -138,7 +138,7 @@ def initial_weights(workload: Workload, seed: int = 0) -> list[np.ndarray]:
 
 
 def probe_images(data: np.ndarray) -> np.ndarray:
-    """Returns 100 fixed binary images `(100, 784)`, float32, of uint8 data: what contestants are compared on."""
+    """Returns 100 fixed binary images of uint8 data, float32 `(100, 784)`, on which contestants are compared."""
     return (data[:100] > 127).astype(np.float32)
 
 
@@ -152,7 +152,7 @@ def training(images: int = 20_000) -> list[Workload]:
         )
         for batch_size in (100, 200)
     ]
-    # A whole number of batches, and shorter: an image costs ten times as much.
+    # An image costs about ten times as much here, so that an epoch is shorter. It is a whole number of batches.
     few = 128 * max(1, images // 1000)
     return [
         *dense,

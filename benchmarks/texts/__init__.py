@@ -1,1 +1,1 @@
-"""Models of sentences: what each cure of posterior collapse does, and the same model in PyTorch."""
+"""Models of sentences with each cure of posterior collapse, and beside the same model in PyTorch."""

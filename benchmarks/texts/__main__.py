@@ -30,13 +30,13 @@ FreeBits, Linear = kv.objectives.FreeBits, kv.schedules.Linear
 
 
 class Aggressive(kv.VAE):
-    """Moves the encoder alone in nine of ten of the first steps (He et al., "Lagging inference networks", 2019).
+    """Trains the encoder alone in nine of ten of the first steps (He et al., "Lagging inference networks", 2019).
 
     The paper goes on with the encoder until the ELBO no longer rises, and ends this phase when the mutual information
     no longer does; both are fixed numbers here.
     """
 
-    aggressive_steps = 268  # an epoch
+    aggressive_steps = 268  # an epoch of the sentences has so many steps
 
     def train_step(self, data):
         alone = (self.train_steps < self.aggressive_steps) & (self.train_steps % 10 != 9)
@@ -48,7 +48,7 @@ class Aggressive(kv.VAE):
         return logs
 
 
-# Name in the table -> what differs from the ELBO with a standard normal prior.
+# Each name in the table has the differences from the ELBO with a standard normal prior.
 CURES = {
     "none": {},
     "word dropout 0.3": {"word_dropout": 0.3},
@@ -87,7 +87,7 @@ def make(
     z=True,
     **options,
 ):
-    """Returns a model; without z, the same decoder as a language model."""
+    """Returns a model; without z its decoder is a language model."""
     keras.utils.set_random_seed(SEED)
     sizes = {"embedding_dim": embedding_dim, "word_dropout": word_dropout, "seed": SEED}
     if causal is kv.networks.CausalConv1D:
@@ -119,7 +119,7 @@ def fit(vae, data, epochs, batch_size=128, learning_rate=3e-3):
 
 
 def cures() -> list[dict]:
-    """Returns what each cure reaches on the test set, and the language models without z."""
+    """Returns the measures of each cure and of the language models without z on the test set."""
     data, rows = kv.data.load_texts("sentences", **WORDS), []
     for name, options in CURES.items():
         vae = make(data.tokenizer, **options)
@@ -155,7 +155,7 @@ def table(rows: list[dict]) -> str:
 
 def peer(python: str, epochs: int) -> dict:
     """Returns the test ELBO and the seconds of a step, here and in PyTorch."""
-    # The sizes, batch and rate of the public Sentence-VAE (github.com/timbmg/Sentence-VAE), on our sentences.
+    # Sizes, batch and learning rate are those of the public Sentence-VAE (github.com/timbmg/Sentence-VAE).
     sizes = {"units": 256, "embedding_dim": 300}
     batch_size, learning_rate, warmup = 32, 1e-3, 5000
     data = kv.data.load_texts("sentences", tokens="words", max_vocabulary=10_000)
@@ -179,7 +179,7 @@ def peer(python: str, epochs: int) -> dict:
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["cures", "peer"])
     parser.add_argument("--peers_python", default="python", help="a Python with PyTorch, for `peer`")
@@ -194,7 +194,7 @@ def main() -> None:
         return
     for name in ("keras_vae", "PyTorch"):
         run = found[name]
-        # The first epoch compiles.
+        # The fastest epoch counts, because the first one compiles.
         a_step = min(run["seconds"]) * len(run["seconds"]) / run["steps"]
         print(f"{name}: test ELBO {run['test_elbo']:.2f} nats, {1000 * a_step:.1f} ms a step")
 

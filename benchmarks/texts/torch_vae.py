@@ -1,6 +1,6 @@
-"""The model of `benchmarks.texts` in PyTorch, written as such models are in public: packed sequences, padded batches.
+"""The model of `benchmarks.texts` in PyTorch, with packed sequences and padded batches, as public code has them.
 
-It runs under another Python than the package's, and imports nothing of it:
+It runs under a Python with PyTorch, and imports nothing of keras_vae:
 
     python benchmarks/texts/torch_vae.py tokens.npz settings.json result.json
 """
@@ -27,7 +27,7 @@ class SentenceVAE(nn.Module):
         self.posterior = nn.Linear(units, 2 * latent_dim)
         self.features = nn.Linear(latent_dim, units)
         self.start = nn.Linear(units, units)
-        self.words = nn.Embedding(vocabulary + 1, embedding_dim)  # and what stands before the first word
+        self.words = nn.Embedding(vocabulary + 1, embedding_dim)  # the last row stands before the first word
         self.decoder = nn.GRU(embedding_dim + units, units, batch_first=True)
         self.logits = nn.Linear(units, vocabulary)
         self.vocabulary = vocabulary
@@ -52,13 +52,13 @@ class SentenceVAE(nn.Module):
 
 
 def batch_of(rows, lengths, index):
-    """Returns a batch, as long as its longest text and its end."""
+    """Returns a batch of texts, cut after the end of the longest one."""
     lengths = lengths[index]
     return rows[index][:, : min(int(lengths.max()) + 1, rows.shape[1])], lengths
 
 
 def main(tokens, settings, result):
-    """Trains, measures, writes the result."""
+    """Trains the model, measures it, and writes the result."""
     settings = json.loads(pathlib.Path(settings).read_text())
     torch.manual_seed(0)
     torch.set_num_threads(settings["threads"])

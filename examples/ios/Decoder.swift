@@ -28,7 +28,7 @@ final class Decoder {
         try decoder.allocateTensors()
     }
 
-    /// Draws what `vae.sample(16, seed)` draws in Python; values from 0 to 1, a picture after the other.
+    /// Draws what `vae.sample(16, seed)` draws in Python; values from 0 to 1, one picture after the other.
     func sample(seed: Int32, temperature: Float32 = 1) throws -> (mean: [Float32], z: [Float32]) {
         try sampler.copy(bytes(of: [seed]), toInputNamed: "seed")
         try sampler.copy(bytes(of: [temperature]), toInputNamed: "temperature")
@@ -38,7 +38,7 @@ final class Decoder {
 
     /// Returns the picture of one code.
     func decode(z: [Float32]) throws -> [Float32] {
-        precondition(z.count == Decoder.latentDim, "z must have \(Decoder.latentDim) values, not \(z.count)")
+        precondition(z.count == Decoder.latentDim, "z must have \(Decoder.latentDim) values. Received: \(z.count)")
         try decoder.copy(bytes(of: z), toInputNamed: "z")
         try decoder.invoke()
         return floats(in: try decoder.output(named: "mean"))

@@ -29,7 +29,7 @@ final class Sentences {
         try generator.allocateTensors()
     }
 
-    /// Returns what `vae.generate(16, seed)` says in Python; at a tokenTemperature of 0 each word is the most probable one.
+    /// Returns the texts of `vae.generate(16, seed)` in Python; a tokenTemperature of 0 takes the most probable words.
     func generate(seed: Int32, temperature: Float32 = 1, tokenTemperature: Float32 = 1) throws -> [String] {
         try generator.copy(bytes(of: [seed]), toInputNamed: "seed")
         try generator.copy(bytes(of: [temperature]), toInputNamed: "temperature")

@@ -20,7 +20,7 @@ struct SentencesView: View {
 
     private func draw() {
         guard let number = Int32(seed) else {
-            message = "A seed is an integer from -2147483648 to 2147483647"
+            message = "The seed must be an integer from -2147483648 to 2147483647"
             return
         }
         do {

@@ -1,4 +1,4 @@
-/** The page: loads the model beside it, and turns what a person does into calls of its signatures. */
+/** The page loads the model beside it, and turns what a person does into calls of its signatures. */
 
 import { $, newestOnly, say, sayNow, showError, shown } from "./events.js";
 import { loadCard, loadFile, loadRuntime, megabytes } from "./loading.js";
@@ -8,26 +8,26 @@ import { isDrawnInTurn, nameOf, shapeNote } from "./notes.js";
 import { Pictures } from "./pictures.js";
 import { Texts } from "./texts.js";
 
-const STRIP = 9; // pictures between two codes, ends included
-const SLIDER_LIMIT = 4; // beyond 4 standard deviations lies 1 in 16,000 of N(0, 1)
-const STEP = 0.3; // standard deviation of a random step, in each dimension
-const STEP_STREAM = 1; // the samples' noise is stream 0
-const NOISE_TOLERANCE = 1e-4; // the runtime's log, sqrt and cos are not the browser's
+const STRIP = 9; // a path has so many pictures, its ends included
+const SLIDER_LIMIT = 4; // 1 value in 16,000 of N(0, 1) is beyond 4 standard deviations
+const STEP = 0.3; // a random step has this standard deviation in each dimension
+const STEP_STREAM = 1; // stream 0 is the noise of the samples
+const NOISE_TOLERANCE = 1e-4; // runtime and browser round log, sqrt and cos in their own ways
 
 const state = {
   seed: null,
-  drawn: "", // what the status line says of the samples
-  samples: [], // {x, z, label} of the grid
-  index: 0, // which sample is the current picture
-  picture: null, // it, with what the sliders made of it
+  drawn: "", // the status line says this about the samples
+  samples: [], // the grid shows these, each {x, z, label}
+  index: 0, // the current picture was made from this sample
+  picture: null, // the current picture, which the sliders change
   ends: [null, null],
-  endsSet: [false, false], // by the person; else they follow the samples
+  endsSet: [false, false], // an end that the person has not set follows the samples
   strip: [],
   steps: 0,
 };
 let card, decoder, view; // the view shows examples: `Pictures` or `Texts`
 
-/** How many dimensions the decoder sees: of a hierarchical z its lowest layer, the first ones. */
+/** Returns how many dimensions the decoder sees; in a hierarchical z they are the first ones, its lowest layer. */
 const seen = () => card.decoder_latent_dim ?? card.latent_dim;
 
 // Loading.
@@ -62,7 +62,7 @@ function describe() {
     `likelihood ${card.likelihood}${elbo}. It runs on this device.`;
 }
 
-/** Makes the elements whose number the card decides. */
+/** Makes the elements whose number depends on the card. */
 function build() {
   for (const element of document.querySelectorAll("[data-for]")) element.hidden = element.dataset.for !== view.kind;
   for (let index = 0; index < decoder.numSamples; index++) {
@@ -102,7 +102,7 @@ function slider(index) {
 
 // Samples.
 
-/** The seed field's integer; says beside the field what is wrong with it otherwise, and returns null. */
+/** Returns the integer in the seed field; if it holds none, says so beside the field and returns null. */
 function readSeed() {
   const { value, validity } = $("seed");
   const seed = value === "" ? NaN : Number(value);
@@ -120,7 +120,7 @@ const classIndex = () => Number($("class").value || 0);
 const classNote = () => (card.condition_dim ? `, class ${classIndex()}` : "");
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
-/** Draws again; the chosen picture and the ends that nobody set follow. */
+/** Draws new samples, which also replace the chosen picture and the ends that nobody has set. */
 const draw = newestOnly(async () => {
   const seed = readSeed();
   if (seed === null) return;
@@ -143,7 +143,7 @@ const draw = newestOnly(async () => {
   compareNoise(seed, temperature, z);
 });
 
-/** A standard normal's codes are the noise itself, so the page can check what the runtime made of the seed. */
+/** Checks the codes of a standard normal prior, which are the noise of the seed times the temperature. */
 function compareNoise(seed, temperature, z) {
   if (card.prior !== "StandardNormal") return;
   const largest = noise.largestDifference(z, seed, temperature, decoder.numSamples, card.latent_dim);
@@ -168,7 +168,7 @@ async function choose(index) {
 function showSliders() {
   state.picture.z.slice(0, seen()).forEach((value, index) => {
     const input = $(`z${index}`);
-    // Learned priors and high temperatures reach further than N(0, 1) does.
+    // Codes of learned priors or high temperatures may lie beyond the limit.
     input.max = Math.max(SLIDER_LIMIT, Math.ceil(Math.abs(value)));
     input.min = -input.max;
     input.value = value;
@@ -183,7 +183,7 @@ function showPicture() {
   $("label").textContent = text;
 }
 
-/** Decodes the sliders' code, which is then a picture of its own. */
+/** Decodes the code of the sliders and shows the result. */
 const changed = newestOnly(
   shown(async () => {
     const { picture } = state;
@@ -287,7 +287,7 @@ ready.catch((error) => {
   showError(error);
 });
 
-/** What a test or the console can read: wait for `ready`, then call the methods as in model.js and vocabulary.js. */
+/** Tests and the console use these functions, which wait for `ready`; model.js and vocabulary.js explain them. */
 window.kerasVae = {
   ready,
   noise,

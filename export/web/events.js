@@ -1,4 +1,4 @@
-/** What every part of the page shares: elements, the status line, errors, and calls that take time. */
+/** Functions that all parts of the page share: for elements, the status line, errors, and calls that take time. */
 
 import { explain } from "./loading.js";
 
@@ -10,20 +10,20 @@ export function say(text) {
   $("status").textContent = text;
 }
 
-/** Says it, and returns when the browser has shown it: a long call of the model leaves it no time to. */
+/** Says a text and returns when the browser has shown it, for which a long call of the model would leave no time. */
 export async function sayNow(text) {
   say(text);
   // A page in the background is never drawn, so it waits for no frame.
   if (!document.hidden) await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 }
 
-/** Shows what went wrong, above everything else. */
+/** Shows an error above everything else. */
 export function showError(error) {
   $("error").textContent = explain(error);
   $("error").hidden = false;
 }
 
-/** Wraps what an event starts: its errors are shown, and a later success takes them away. */
+/** Wraps the action of an event so that its errors are shown, and a later success hides them. */
 export function shown(action) {
   return async (...args) => {
     try {
@@ -35,7 +35,7 @@ export function shown(action) {
   };
 }
 
-/** Runs `action` one call at a time; of calls that come meanwhile only the newest is kept. */
+/** Runs `action` one call at a time; only the newest of the calls that come meanwhile is kept. */
 export function newestOnly(action) {
   let [running, waiting] = [false, null];
   return async (...args) => {
@@ -49,7 +49,7 @@ export function newestOnly(action) {
         try {
           await action(...next);
         } catch (error) {
-          if (!waiting) throw error; // a newer call says how things stand now
+          if (!waiting) throw error; // a newer call replaces the one that failed
         }
       }
     } finally {

@@ -2,13 +2,13 @@
 
 const RUNTIME = new URL("litert/core/", import.meta.url);
 const CARD_KEYS = ["event_shape", "latent_dim", "files"];
-// Bytes 4 to 7 of every TensorFlow Lite file.
+// Every TensorFlow Lite file has these characters in its bytes 4 to 7.
 const IDENTIFIER = "TFL3";
 
-/** 1900000 -> "1.9 MB". */
+/** Writes a number of bytes for a reader: 1900000 becomes "1.9 MB". */
 export const megabytes = (bytes) => (bytes < 1e5 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
-/** What went wrong as text: also of the events and numbers that a script tag and a wasm module throw. */
+/** Returns the text of an error. A script tag throws an event, and a wasm module may throw a number. */
 export function explain(error) {
   if (error instanceof Error) return error.message;
   return error instanceof Event ? `${error.target?.src ?? "a file"} could not be loaded` : String(error);
@@ -76,7 +76,7 @@ export async function loadFile(card, name = "decoder.tflite") {
   return content;
 }
 
-// The runtime writes its whole log to the standard error, which would all be errors of the console.
+// The runtime writes its whole log to standard error, which the console would show as errors.
 let lastError = "";
 function log(line) {
   const level = /^(VERBOSE|INFO|WARNING)/.test(line) ? "debug" : "error";

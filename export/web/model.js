@@ -1,15 +1,15 @@
 /**
  * The exported files in the browser, run by LiteRT.js (wasm, CPU).
  *
- * A compiled model holds one runner a signature under its name; inputs and outputs are records of tensors by name.
- * Tensors live in the memory of the wasm module and are freed by hand.
+ * A compiled model has a runner for each signature, under its name; inputs and outputs are records of tensors by name.
+ * Tensors are in the memory of the wasm module, where only `delete` frees them.
  */
 
 import { compile } from "./loading.js";
 
 export const [MIN_SEED, MAX_SEED] = [-(2 ** 31), 2 ** 31 - 1];
 
-/** The shape of one z; a card of version 0.1 has only the number of its values. */
+/** Returns the shape of one z; a card of version 0.1 only has the number of its values. */
 export const latentShape = (card) => card.latent_shape ?? [card.latent_dim];
 
 /** Whether the model is one of texts, whose examples are rows of tokens. */
@@ -32,7 +32,7 @@ class Signatures {
     return new Signatures(litert, await compile(litert, content, name), name);
   }
 
-  /** How many rows the `outputs` of a signature have, of which each must have the shape of the card for one example. */
+  /** Returns how many rows the `outputs` of a signature have; each must have the shape that the card has for one. */
   count(signature, outputs, expected) {
     const runner = this.#model.signatures[signature];
     if (!runner) {
@@ -60,7 +60,7 @@ class Signatures {
     return rows;
   }
 
-  /** Runs a signature on `{name: [values, shape]}`; one call after the other, as a model has one set of buffers. */
+  /** Runs a signature on `{name: [values, shape]}`; calls wait for each other, as a model has one set of buffers. */
   run(signature, inputs) {
     const result = this.#last.then(() => this.#runNow(signature, inputs));
     this.#last = result.catch(() => {});
@@ -83,10 +83,10 @@ class Signatures {
   }
 }
 
-/** A file of several rows gets one example in each of them. */
+/** Repeats an example for a file that takes several rows. */
 const repeated = (values, count, type) => type.from({ length: count * values.length }, (_, i) => values[i % values.length]);
 
-/** The signatures `decode`, and `sample` or of a model of texts `generate`, of a decoder.tflite. */
+/** The signatures of a decoder.tflite: `decode`, and `sample` or, for a model of texts, `generate`. */
 export class Decoder {
   #signatures;
 
@@ -110,7 +110,7 @@ export class Decoder {
    *
    * @param {number} seed integer in [-2^31, 2^31)
    * @param {number} temperature at least 0; 1 is the prior
-   * @param {number} classIndex of a conditional model
+   * @param {number} classIndex class of a conditional model
    * @returns {Promise<{mean: Float32Array, z: Float32Array}>} (n, ...event_shape) and (n, ...latent_shape), row by row
    */
   async sample(seed, temperature = 1, classIndex = 0) {
@@ -122,8 +122,8 @@ export class Decoder {
    * Draws texts: z from the prior, and tokens from p(x|z).
    *
    * @param {number} seed integer in [-2^31, 2^31)
-   * @param {number} temperature of z, at least 0; 1 is the prior
-   * @param {number} tokenTemperature of the tokens, at least 0; 0 takes the most probable token each time
+   * @param {number} temperature temperature of z, at least 0; 1 is the prior
+   * @param {number} tokenTemperature temperature of the tokens, at least 0; 0 takes the most probable token each time
    * @returns {Promise<{tokens: Int32Array, z: Float32Array}>} (n, max_length) and (n, ...latent_shape), row by row
    */
   async generate(seed, temperature = 1, tokenTemperature = 1) {
@@ -138,7 +138,7 @@ export class Decoder {
    * Decodes one code.
    *
    * @param {ArrayLike<number>} z latent_dim values, row by row
-   * @param {number} classIndex of a conditional model
+   * @param {number} classIndex class of a conditional model
    * @returns {Promise<Float32Array | Int32Array>} the picture, of the shape event_shape, row by row, or the tokens
    */
   async decode(z, classIndex = 0) {
@@ -179,7 +179,7 @@ export class Encoder {
     return encoder;
   }
 
-  /** The center of q(z|x), latent_dim values, for the tokens of one text. */
+  /** Returns the center of q(z|x), latent_dim values, for the tokens of one text. */
   async encode(tokens) {
     const [count, size] = [this.batchSize, this.card.latent_dim];
     const input = { tokens: [repeated(tokens, count, Int32Array), [count, tokens.length]] };
@@ -196,7 +196,7 @@ function seedInput(seed) {
 
 function temperatureInput(name, temperature) {
   if (!(Number.isFinite(temperature) && temperature >= 0)) {
-    throw new Error(`the temperature must be a number of at least 0. Received: ${temperature}.`);
+    throw new Error(`the ${name} must be a number of at least 0. Received: ${temperature}.`);
   }
   return { [name]: [Float32Array.of(temperature), []] };
 }

@@ -1,8 +1,8 @@
 /**
- * The noise of keras_vae in JavaScript: the same random words as keras_vae/distributions/noise.py from (seed, row, position).
+ * The noise of keras_vae in JavaScript, which has the random words of keras_vae/distributions/noise.py.
  *
- * Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror and Shaw, SC 2011) with key (seed, stream) and counter
- * (row, position). Stream 0 is the one that `sample` of an exported decoder and `VAE.sample` use.
+ * The words are those of Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror and Shaw, SC 2011) with key (seed, stream)
+ * and counter (row, position). `VAE.sample` and the `sample` of an exported decoder use stream 0.
  */
 
 const ROTATIONS = [
@@ -10,18 +10,18 @@ const ROTATIONS = [
   [17, 29, 16, 24],
 ];
 const PARITY = 0x1bd11bda;
-// Words must agree to the bit. Normals come from each machine's own log, sqrt and cos, the card's in float32.
+// Words must agree to the bit. Normals need not, because each machine rounds log, sqrt and cos in its own way.
 const NORMAL_TOLERANCE = 1e-5;
 
 const rotateLeft = (word, bits) => (word << bits) | (word >>> (32 - bits));
 
 /**
- * Two random words of one counter.
+ * Returns the two random words of one counter.
  *
  * @param {number} seed integer in [-2^31, 2^32); negative ones wrap modulo 2^32
  * @param {number} row index of the picture
- * @param {number} position index within the picture's row, for a standard normal prior the latent dimension
- * @param {number} stream which independent sequence of this seed
+ * @param {number} position index within the picture's row; for a standard normal prior it is the latent dimension
+ * @param {number} stream number of an independent sequence of this seed
  * @returns {[number, number]} integers in [0, 2^32)
  */
 export function words(seed, row, position, stream = 0) {
@@ -39,22 +39,22 @@ export function words(seed, row, position, stream = 0) {
   return [a >>> 0, b >>> 0];
 }
 
-// 23 bits and a half: never 0 or 1, and exact in float32.
+// The number is (23 bits + 1/2) / 2^23, which is exact in float32, and never 0 or 1.
 const toUnit = (word) => ((word >>> 9) + 0.5) / 2 ** 23;
 
-/** A uniform on the open interval (0, 1); arguments as those of `words`. */
+/** Returns a uniform number in the open interval (0, 1); the arguments are those of `words`. */
 export function uniform(seed, row, position, stream = 0) {
   return toUnit(words(seed, row, position, stream)[0]);
 }
 
-/** A normal with mean 0 and standard deviation 1 (Box and Muller, 1958); arguments as those of `words`. */
+/** Returns a normal number, mean 0 and deviation 1 (Box and Muller, 1958); the arguments are those of `words`. */
 export function normalAt(seed, row, position, stream = 0) {
   const [a, b] = words(seed, row, position, stream);
   return Math.fround(Math.sqrt(-2 * Math.log(toUnit(a))) * Math.cos(2 * Math.PI * toUnit(b)));
 }
 
 /**
- * The normals of `keras_vae.noise.Noise(seed).normal((rows, columns))`.
+ * Returns the normals of `keras_vae.noise.Noise(seed).normal((rows, columns))`.
  *
  * @returns {Float32Array} rows * columns values, row by row
  */
@@ -64,7 +64,7 @@ export function normal(seed, rows, columns, stream = 0) {
   );
 }
 
-/** The largest difference of codes from the normals of a seed times a temperature. */
+/** Returns the largest difference of codes from the normals of a seed times a temperature. */
 export function largestDifference(z, seed, temperature, rows, columns) {
   const expected = normal(seed, rows, columns);
   return z.reduce((most, value, i) => Math.max(most, Math.abs(value - temperature * expected[i])), 0);

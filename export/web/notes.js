@@ -1,10 +1,10 @@
-/** What the page says of a model in words. */
+/** Sentences of the page about a model. */
 
 import { isPicture } from "./picture.js";
 
 const counted = (count, one) => `${count} ${count === 1 ? one : `${one}s`}`;
 
-/** What one example is, by its shape. */
+/** Describes one example by its shape. */
 export function shapeNote({ event_shape: shape, vocabulary }) {
   if (vocabulary) return `texts of up to ${counted(shape[0], "token")}`;
   if (isPicture(shape)) return `${shape[0]} x ${shape[1]} pixels, ${counted(shape[2], "channel")}`;
@@ -12,7 +12,7 @@ export function shapeNote({ event_shape: shape, vocabulary }) {
   return shape.length === 1 ? `vectors of ${counted(shape[0], "value")}` : `examples of ${shape.join(" x ")} values`;
 }
 
-/** How a value of z is called: z[3], or z[0, 2, 1] if z has several axes. */
+/** Returns the name of a value of z: z[3], or z[0, 2, 1] if z has several axes. */
 export function nameOf(index, latentShape) {
   const place = [];
   for (const size of [...latentShape].reverse()) {
@@ -22,10 +22,10 @@ export function nameOf(index, latentShape) {
   return `z[${place.join(", ")}]`;
 }
 
-/** Whether the model draws a picture pixel by pixel, which takes as long as some hundred others; older cards say nothing. */
+/** Whether pixels or tokens are drawn one after the other, which takes much longer; older cards do not say so. */
 export const isDrawnInTurn = (card) => card.is_factorized === false;
 
-/** What is to be known of how texts are shown. */
+/** Explains how texts are shown. */
 export function textNote(vocabulary, hasEncoder) {
   const without = vocabulary.splits ? "Without encoder.tflite, the" : "The page cannot split a text into pieces. The";
   return (
@@ -34,12 +34,12 @@ export function textNote(vocabulary, hasEncoder) {
   );
 }
 
-/** What is to be known of how the examples are shown, with `range` shown from darkest to brightest; often nothing. */
+/** Explains how examples are shown, with `range` from darkest to brightest; often there is nothing to explain. */
 export function viewNote(card, range) {
   const { event_shape: shape, value_range: bounds } = card;
   const [low, high] = range.map((value) => value.toPrecision(3));
   if (!isPicture(shape)) return `Each plot shows values from ${low} to ${high}, over the index of the value.`;
-  const channels = [1, 3].includes(shape[2]) ? "" : `Of ${shape[2]} channels the first is shown, as gray.`;
+  const channels = [1, 3].includes(shape[2]) ? "" : `Only the first of ${shape[2]} channels is shown, as gray.`;
   const unbounded =
     `The values have no bounds. The lowest value of these pictures, ${low}, is shown darkest and the highest, ${high}, ` +
     "brightest; values beyond them, in the other views, look the same as these.";

@@ -1,20 +1,20 @@
-/** Means of p(x|z) as pictures, or as plots where they are no pictures: canvases, PNG files. */
+/** Shows means of p(x|z) on canvases, as pictures or else as plots, and saves them as PNG files. */
 
-// Sides of saved pictures: small ones are enlarged by whole pixels until the longer side has this many.
+// Saved pictures are enlarged by a whole number, so that the longer side has at least so many pixels.
 const SAVED_SIDE = 256;
-// Height and width of a plot, in pixels.
+// A plot has this height and width, in pixels.
 const PLOT = [168, 240];
-// As in keras_vae.plotting: a vector of more values is a line, and of a series at most so many channels are drawn.
+// As in keras_vae.plotting, a vector of more values is a line, and at most so many channels of a series are drawn.
 const [MOST_BARS, MOST_CHANNELS] = [64, 10];
 const COLORS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"];
 
 /** Whether examples of a shape are pictures (height, width, channels); all others are plotted. */
 export const isPicture = (shape) => shape.length === 3;
 
-/** Height and width of one example on a canvas, in pixels. */
+/** Returns height and width of one example on a canvas, in pixels. */
 const sizeOf = (shape) => (isPicture(shape) ? shape : PLOT);
 
-/** Smallest and largest of some arrays. */
+/** Returns the smallest and the largest value of some arrays. */
 function extremes(arrays) {
   let [low, high] = [Infinity, -Infinity];
   for (const values of arrays) {
@@ -26,14 +26,14 @@ function extremes(arrays) {
   return [low, high];
 }
 
-/** The range that is shown of unbounded examples; bars also begin at 0, unless 0 is far from all of them. */
+/** Returns the range that is shown of unbounded examples; for bars it holds 0, unless all values are far from 0. */
 export function rangeOf(arrays, shape) {
   const [low, high] = extremes(arrays);
   const isFar = Math.max(low, -high) > high - low;
   return isPicture(shape) || shape.length === 2 || isFar ? [low, high] : [Math.min(low, 0), Math.max(high, 0)];
 }
 
-/** A picture's values (h, w, c) as ImageData: three channels as color, else the first as gray. */
+/** Returns a picture (height, width, channels) as ImageData: three channels in color, else the first in gray. */
 function toImageData(mean, [height, width, channels], [low, high]) {
   const image = new ImageData(width, height);
   const factor = high > low ? 255 / (high - low) : 0;
@@ -75,7 +75,7 @@ function plot(context, mean, shape, [low, high]) {
   }
 }
 
-/** Paints one example on a canvas, a picture one pixel a pixel; CSS makes it larger. */
+/** Paints one example on a canvas. A picture has its own number of pixels there, and CSS makes it larger. */
 export function paint(canvas, mean, shape, range) {
   [canvas.height, canvas.width] = sizeOf(shape);
   canvas.classList.toggle("plot", !isPicture(shape));
@@ -84,7 +84,7 @@ export function paint(canvas, mean, shape, range) {
   else plot(context, mean, shape, range);
 }
 
-/** Pictures on one canvas, `columns` in a row, each pixel `scale` wide, with a gap between them. */
+/** Paints examples on one canvas, `columns` in a row, each pixel `scale` pixels wide, with a gap between them. */
 export function paintGrid(canvas, means, shape, range, columns, scale = 1, gap = 1) {
   const [tall, wide] = sizeOf(shape);
   const [height, width] = [tall * scale + gap, wide * scale + gap];
@@ -107,11 +107,11 @@ export function saveFile(name, blob) {
   link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
-  // The download has begun by then; a revoked address would stop it in some browsers.
+  // Some browsers stop a download if its address is revoked before it has begun.
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-/** Offers pictures as one PNG file: `columns` in a row, on a transparent ground. */
+/** Offers examples as one PNG file, with `columns` in a row on a transparent background. */
 export function savePng(name, means, shape, range, columns = 1) {
   const scale = Math.max(1, Math.ceil(SAVED_SIDE / (Math.max(...sizeOf(shape).slice(0, 2)) * columns)));
   const canvas = document.createElement("canvas");

@@ -1,4 +1,4 @@
-/** How the page shows a model of pictures, vectors or series: on canvases, which can be saved as PNG files. */
+/** Shows a model of pictures, vectors or series on canvases, which can be saved as PNG files. */
 
 import { $ } from "./events.js";
 import { viewNote } from "./notes.js";
@@ -10,14 +10,14 @@ export class Pictures {
   kind = "pictures";
   one = "picture";
   inTurn = "pixel by pixel";
-  range = [0, 1]; // values shown darkest and brightest
+  range = [0, 1]; // these values are shown darkest and brightest
 
   constructor(card, decoder) {
     this.card = card;
     this.decoder = decoder;
   }
 
-  /** What a button of the samples holds. */
+  /** Fills a button of the samples. */
   fill(button, index) {
     button.setAttribute("aria-label", `Picture ${index + 1}`);
     button.append(document.createElement("canvas"));
@@ -28,7 +28,7 @@ export class Pictures {
     return { x: mean, z };
   }
 
-  /** What is shown of a sample when it is chosen. */
+  /** Returns what is shown of a sample when it is chosen. */
   chosen = ({ x }) => x;
 
   showSamples(samples) {
@@ -53,7 +53,7 @@ export class Pictures {
     $("point").setAttribute("aria-label", `The picture at position ${position}`);
   }
 
-  /** Pictures are shown where they are; nothing else follows the ends of the path. */
+  /** Nothing has to be done here, because no field shows the ends of a path between pictures. */
   showEnds() {}
 
   #paint(canvas, x) {

@@ -1,4 +1,4 @@
-/** How the page shows a model of texts: sentences in words, and a path between two that a person types. */
+/** Shows a model of texts: sentences in words, and a path between two that a person types. */
 
 import { $ } from "./events.js";
 import { loadFile } from "./loading.js";
@@ -15,7 +15,7 @@ export class Texts {
   one = "sentence";
   edited = [false, false]; // whether a person has typed in the fields
 
-  /** Loads the vocabulary, and the encoder if the export has one; then a person may type the ends of a path. */
+  /** Loads the vocabulary, and the encoder if the export has one, so that a person may type the ends of a path. */
   static async load(card, decoder, litert) {
     const texts = new Texts();
     Object.assign(texts, { card, decoder, vocabulary: await Vocabulary.load(card) });
@@ -40,7 +40,7 @@ export class Texts {
     return { x: tokens, z };
   }
 
-  /** The sliders show the most probable sentence of a code from the start, so that a slider moves nothing else. */
+  /** Decodes the most probable sentence of the code instead of the drawn one, so that only a slider changes it. */
   chosen = ({ z }) => this.decoder.decode(z);
 
   showSamples(samples) {
@@ -71,7 +71,7 @@ export class Texts {
     });
   }
 
-  /** The ends that a person typed, each with its code; null if one of the fields holds no sentence. */
+  /** Returns the ends that a person typed, each with its code, or null if one of the fields holds no sentence. */
   async typedEnds() {
     const read = FIELDS.map((id, which) => this.#read($(id).value, which));
     if (read.includes(null)) return null;
@@ -91,7 +91,7 @@ export class Texts {
     const refused = this.vocabulary.unknown === null && unknown.length > 0;
     const messages = [
       count ? "" : "Type a sentence.",
-      unknown.length ? `Not in the vocabulary${refused ? "" : ", and read as unknown"}: ${said}.` : "",
+      unknown.length ? `The vocabulary lacks ${said}${refused ? "" : ", read as unknown"}.` : "",
       count > maxLength ? `The sentence has ${count} ${split}; the model reads the first ${maxLength}.` : "",
     ];
     this.#say(which, messages.filter(Boolean).join(" "), !count || refused);
@@ -105,7 +105,7 @@ export class Texts {
     $(`${id}-note`).hidden = !message;
   }
 
-  /** Texts go into the page as text, never as HTML. */
+  /** Shows a row of tokens as text, which the browser never reads as HTML. */
   #show(element, x) {
     const text = this.vocabulary.decode(x);
     element.textContent = text.trim() ? text : EMPTY;

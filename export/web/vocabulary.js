@@ -1,11 +1,11 @@
-/** vocabulary.json beside the page: tokens -> text and back, as keras_vae.data.Tokenizer does it. */
+/** Reads vocabulary.json beside the page, and maps tokens to text and back as keras_vae.data.Tokenizer does. */
 
 import { loadJson } from "./loading.js";
 
-// The white space of Python's `str.split`. JavaScript's \s lacks four of the controls and has the byte order mark.
+// This is the white space of Python's `str.split`. JavaScript's \s lacks five controls and has the byte order mark.
 const WHITE_SPACE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
 
-/** The strings of all tokens, and how texts are made of them. */
+/** The strings of all tokens, and the rules by which texts are made of them. */
 export class Vocabulary {
   #numbers;
 
@@ -13,7 +13,10 @@ export class Vocabulary {
     const { tokens, split, join, space, end, unknown, max_length: maxLength } = content ?? {};
     const known = ["characters", "words", "pieces"].includes(split);
     if (!(Array.isArray(tokens) && tokens.length > 1 && known && maxLength > 0)) {
-      throw new Error("vocabulary.json must hold the strings of the tokens, as keras_vae writes it.");
+      throw new Error(
+        "vocabulary.json must hold the strings of the tokens, as keras_vae writes it. " +
+          `Received: ${tokens?.length ?? "no"} tokens, split ${split}, max_length ${maxLength}.`,
+      );
     }
     Object.assign(this, { tokens, split, join, space, end, unknown, maxLength });
     this.#numbers = new Map(tokens.map((name, token) => [name, token]).filter(([, token]) => token !== end && token !== unknown));
@@ -23,7 +26,7 @@ export class Vocabulary {
     return new Vocabulary(await loadJson(card.vocabulary));
   }
 
-  /** The text of one row of tokens. */
+  /** Returns the text of one row of tokens. */
   decode(row) {
     const length = row.indexOf(this.end);
     const tokens = Array.from(length < 0 ? row : row.slice(0, length));
@@ -31,18 +34,18 @@ export class Vocabulary {
     return this.space ? text.replaceAll(this.space, " ").trim() : text;
   }
 
-  /** What one token is called. */
+  /** The name of one token, such as "word". */
   get one() {
     return this.split.slice(0, -1);
   }
 
-  /** Whether the page can split a text; pieces are those of a library. */
+  /** Whether the page can split a text, which for pieces takes a library. */
   get splits() {
     return this.split !== "pieces";
   }
 
   /**
-   * The tokens of one text.
+   * Returns the tokens of one text.
    *
    * @returns {{tokens: Int32Array, unknown: string[], count: number}} a row of maxLength tokens, the parts of the text
    *   that are not in the vocabulary, each once, and how many parts the text has

@@ -1,5 +1,5 @@
 // Drives the page in headless Chromium: `node browser.mjs < job.json > result.json`, with KERAS_VAE_CLIENTS set.
-// A job is {task, url, ...arguments of the task}; every result also holds what the console and the network said.
+// A job is {task, url, ...arguments of the task}; every result has errors of the console and requests to other hosts.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { join } from "node:path";
 const folder = process.env.KERAS_VAE_CLIENTS;
 const { chromium } = createRequire(join(folder, "package.json"))("playwright-core");
 const { task, url, ...job } = JSON.parse(readFileSync(0, "utf8"));
-// Chromium starts no sandbox as root, and must not look for anything in the network.
+// Chromium can start no sandbox as root, and must not look for anything in the network.
 const ARGUMENTS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -20,7 +20,7 @@ const ARGUMENTS = [
 const PHONE = { width: 360, height: 740 };
 const DESK = { width: 1280, height: 900 };
 
-/** Numbers of the model itself, as the page's scripts see them. */
+/** Returns numbers of the model as the page's scripts see them. */
 async function numbers(page) {
   await page.goto(url);
   return page.evaluate(async ({ samples = [], texts = [], codes = [], sentences = [], counters = [], normals = [] }) => {
@@ -63,7 +63,7 @@ async function download(page, button) {
   return { name: file.suggestedFilename(), png: readFileSync(await file.path()).toString("base64") };
 }
 
-/** Elements whose right edge is beyond the window's, and by how much the page is wider than the window. */
+/** Returns elements whose right edge is beyond the window's, and by how much the page is wider than the window. */
 const overflow = (page) =>
   page.evaluate(() => ({
     excess: document.documentElement.scrollWidth - window.innerWidth,
@@ -72,7 +72,7 @@ const overflow = (page) =>
       .map((element) => element.id || element.tagName),
   }));
 
-/** Controls that have no name for a screen reader, and buttons too small for a finger. */
+/** Returns controls that have no name for a screen reader, and buttons too small for a finger. */
 const unusable = (page) =>
   page.evaluate(() => {
     const shown = (selector) => Array.from(document.querySelectorAll(selector)).filter((e) => e.offsetParent !== null);
@@ -98,7 +98,7 @@ async function trySeeds(page, seeds) {
 const status = (page, text) => page.waitForFunction((t) => document.getElementById("status").textContent.includes(t), text);
 const label = (page, text) => page.waitForFunction((t) => document.getElementById("label").textContent.includes(t), text);
 
-/** What a person does on the page, at the width of a phone. */
+/** Does what a person does on the page, at the width of a phone. */
 async function visit(page) {
   // Scripts of the page run after this, so it sees every text of the status line.
   await page.addInitScript(() => {
@@ -128,7 +128,7 @@ async function visit(page) {
   await status(page, "seed 12,");
   result.seedAfterNext = await page.inputValue("#seed");
 
-  // By keyboard alone: to the third picture, and its first slider one step up.
+  // The keyboard alone chooses the third picture, and moves its first slider one step up.
   await page.focus("#grid button:nth-child(2)");
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
@@ -180,7 +180,7 @@ async function path(page, from, to) {
   return { notes: await notes(), ends: await page.textContent("#ends"), path: await texts(page, "#path li") };
 }
 
-/** What a person does on the page of a model of texts, at the width of a phone; `job.paths` are pairs to type. */
+/** Does what a person does on the page of a model of texts, on a phone; `job.paths` are pairs of sentences to type. */
 async function visitTexts(page) {
   await page.setViewportSize(PHONE);
   await page.goto(url);
@@ -218,7 +218,7 @@ async function visitTexts(page) {
   return result;
 }
 
-/** What the page shows where it cannot work. */
+/** Returns what the page shows if it cannot work. */
 async function failure(page) {
   await page.goto(url);
   await page.waitForSelector("#error:not([hidden])");

@@ -1,4 +1,4 @@
-"""The models that the client tests export, what Python says of them, and where the prepared clients are."""
+"""The models that the client tests export, their results in Python, and the folder of the prepared clients."""
 
 import atexit
 import functools
@@ -25,7 +25,7 @@ LOG = logging.getLogger(__name__)
 VARIABLE = "KERAS_VAE_CLIENTS"
 SEEDS = (*range(100), -1, -(2**31), 2**31 - 1)
 NUM_SAMPLES = 16
-# As in export.verification: log, sqrt and cos of the noise are approximated by each runtime in its own way.
+# As in export.verification, each runtime approximates log, sqrt and cos of the noise in its own way.
 TOLERANCE = 1e-4
 NAMES = ("dense", "conditional", "mixture", "autoregressive")
 COLORS = (5, 4, 3)
@@ -40,7 +40,7 @@ def prepared_folder() -> pathlib.Path:
 
 
 class Exported(NamedTuple):
-    """A model, its export, and the model in Python."""
+    """A model, the folder of its export, and its results in Python."""
 
     vae: kv.VAE
     folder: pathlib.Path
@@ -54,13 +54,13 @@ class Exported(NamedTuple):
         return self.vae.decoder.likelihood.has_lengths
 
     def class_of(self, number):
-        """Returns the class of the call `number`: all in turn, 0 without classes."""
+        """Returns the class of the call `number`; the classes come in turn, and without any it is 0."""
         return number % (self.condition_dim or 1)
 
     def samples(self, seeds, temperature=1.0):
-        """Returns means `(seeds, NUM_SAMPLES, *event_shape)` and codes of `vae.sample`, of the classes in turn.
+        """Returns means `(seeds, NUM_SAMPLES, *event_shape)` and codes of `vae.sample`, with the classes in turn.
 
-        Of a model of texts it is the drawn tokens in place of means.
+        For a model of texts the means are the drawn tokens.
         """
         output = "sample" if self.has_texts else "mean"
 
@@ -74,7 +74,7 @@ class Exported(NamedTuple):
         return tuple(np.stack([np.asarray(value) for value in values]) for values in zip(*drawn, strict=True))
 
     def decoded(self, codes):
-        """Returns the means of the codes, of the classes in turn."""
+        """Returns the means at the codes, with the classes in turn."""
         one_hot = np.stack([self.one_hot(self.class_of(i)) for i in range(len(codes))])
         return self.vae.decode(codes, None if self.condition_dim is None else one_hot).mean().numpy()
 
@@ -104,7 +104,7 @@ def make_conditional():
 
 
 def make_mixture():
-    """Color, no bounds of the values, and a learned prior: its codes are not the noise."""
+    """Returns a model of color pictures without bounds, and with a learned prior, whose codes are not the noise."""
     vae = make_vae(
         event_shape=COLORS,
         likelihood=kv.likelihoods.Gaussian(COLORS),
@@ -115,7 +115,7 @@ def make_mixture():
 
 
 def make_autoregressive():
-    """Pixels drawn one after the other; what Python and the clients show are conditional means."""
+    """Returns a model whose pixels are drawn one after the other; Python and the clients show conditional means."""
     vae = make_vae(
         likelihood=kv.likelihoods.Autoregressive(kv.likelihoods.Bernoulli(SHAPE), kv.networks.CausalConv(8, 2))
     )
@@ -138,10 +138,10 @@ def make_codes(vae, count=20):
 
 
 def relative_difference(actual, expected, other_pictures=0):
-    """Returns the largest difference, relative to the largest value where that is above 1, as the export does.
+    """Returns the largest difference, relative to the largest value if that is above 1, as the export does.
 
-    So many pictures (the last three axes are one) may be others, and are not compared. A pixel that was drawn from a
-    uniform number within rounding of its probability may be another, and so may all pixels after it.
+    As many as `other_pictures` pictures (the last three axes are one) may differ by more, and are not compared. A pixel
+    may flip if its uniform number is within rounding of its probability, and so may all pixels after it.
     """
     differences = relative_differences(actual, expected)
     if not other_pictures:
@@ -165,7 +165,7 @@ def count_others(actual, expected):
 
 
 def count_other_texts(actual, expected):
-    """Returns the number of texts, of which the last axis holds one each, that differ."""
+    """Returns the number of texts that differ, each of which is a row along the last axis."""
     assert np.shape(actual) == np.shape(expected)
     return int((np.asarray(actual) != np.asarray(expected)).any(axis=-1).sum())
 
@@ -176,7 +176,7 @@ def most_other_pictures(name, count):
 
 
 def run(command, **kwargs):
-    """Runs a command and returns its standard output; what it said is the message if it fails."""
+    """Runs a command and returns its standard output; if it fails, its standard error is the message."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, **kwargs)
     assert done.returncode == 0, done.stderr
     return done.stdout

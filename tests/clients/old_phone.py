@@ -1,8 +1,8 @@
 """Runs an exported decoder in tflite-runtime: `python old_phone.py DECODER INPUTS.npz OUTPUTS.npz [ENCODER]`.
 
-Runs in its own environment, which has neither TensorFlow nor this package. INPUTS holds `seeds`, `codes`, and for a
-conditional model `sample_condition` and `decode_condition`, one for each call. Of a model of texts `mean` and `decoded`
-are the tokens that `generate` and `decode` return, and the encoder encodes the `tokens` of INPUTS.
+It runs in its own environment, which has neither TensorFlow nor this package. INPUTS holds `seeds`, `codes`, and for a
+conditional model `sample_condition` and `decode_condition`, one for each call. With a model of texts, `mean` and
+`decoded` are the tokens that `generate` and `decode` return, and the encoder encodes the `tokens` of INPUTS.
 """
 
 import sys

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Prepares what the tests in this folder need: `bash tests/clients/prepare.sh FOLDER`, then
-# `KERAS_VAE_CLIENTS=FOLDER pytest -n 0 tests/clients`. Needs npm, PyPI, and a Python 3.11 (variable PYTHON).
+# `KERAS_VAE_CLIENTS=FOLDER pytest -n 0 tests/clients`. It needs npm, PyPI, and a Python 3.11 (variable PYTHON).
 #   FOLDER/node_modules   playwright-core and LiteRT.js, in the versions of package-lock.json
 #   FOLDER/chromium       a link to a Chromium or Chrome of this machine; installed from Debian if there is none
-#   FOLDER/old_runtime    a virtual environment with tflite-runtime 2.14, the last one, which wants numpy 1
+#   FOLDER/old_runtime    a virtual environment with tflite-runtime 2.14, the last version, which needs numpy 1
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 : "${1:?the folder to prepare must be given: bash tests/clients/prepare.sh FOLDER}"

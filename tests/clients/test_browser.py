@@ -33,7 +33,7 @@ def sites(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def numbers(sites):
-    """What the page computes: name -> samples, decoded codes, noise."""
+    """Returns name -> samples, decoded codes and noise that the page computes."""
     results = {}
     for name, (model, _, url) in sites.items():
         codes = make_codes(model.vae)
@@ -53,7 +53,7 @@ def numbers(sites):
 
 @pytest.fixture(scope="module")
 def visits(sites):
-    """What the page shows while somebody uses it."""
+    """Returns name -> everything that the page shows while somebody uses it."""
     return {name: drive("visit", site.url) for name, site in sites.items()}
 
 

@@ -11,7 +11,7 @@ from export import exporter, webpage
 
 prepared_folder()
 HEIGHT, WIDTH = 168, 240
-# Bars and lines have 0x1f of red, their edges more; the line at 0 has 0xcc.
+# Bars and lines have 0x1f of red, and their edges have more. The line at 0 has 0xcc.
 MOST_RED = 150
 
 

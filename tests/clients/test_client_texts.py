@@ -38,7 +38,7 @@ PATHS = [
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A model of texts of words, and its files."""
+    """A model of texts that are split into words, and its files."""
     vae = make_text_vae(tokenizer=kv.data.Tokenizer.of(TEXTS, "words"), latent_dim=3)
     vae.compile(keras.optimizers.Adam(1e-2))
     vae.fit(TEXTS * 8, batch_size=8, epochs=30, verbose=0)
@@ -56,7 +56,7 @@ def drawn(model):
 
 @pytest.fixture(scope="module")
 def phone(model, tmp_path_factory):
-    """What the old runtime makes of the model: arrays by name."""
+    """Returns arrays by name that the old runtime makes of the model."""
     folder = tmp_path_factory.mktemp("phone")
     tokens = model.vae.tokenizer.encode(SENTENCES)
     np.savez(folder / "inputs.npz", seeds=np.array(SEEDS), codes=make_codes(model.vae), tokens=tokens)
@@ -75,7 +75,7 @@ def url(model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(model, url):
-    """What the page computes."""
+    """Returns everything that the page computes."""
     texts = [{"seed": seed, "temperature": 1.0, "tokenTemperature": 1.0} for seed in SEEDS]
     texts.append({"seed": 3, "temperature": 0.5, "tokenTemperature": 0.7})
     codes = [{"z": z.tolist()} for z in make_codes(model.vae)]
@@ -84,7 +84,7 @@ def browser(model, url):
 
 @pytest.fixture(scope="module")
 def visit(url):
-    """What the page shows while somebody uses it."""
+    """Returns everything that the page shows while somebody uses it."""
     return drive("visitTexts", url, paths=PATHS)
 
 
@@ -118,7 +118,7 @@ def test_the_page_reads_texts_as_python_does(model, browser):
     np.testing.assert_array_equal([values["tokens"] for values in read], tokenizer.encode(SENTENCES))
     assert [values["text"] for values in read] == tokenizer.decode(tokenizer.encode(SENTENCES))
     assert [values["count"] for values in read] == tokenizer.lengths(SENTENCES).tolist()
-    # A word of the vocabulary's own name for unknown words is unknown too.
+    # The vocabulary's own name for unknown words is itself an unknown word.
     assert [values["unknown"] for values in read[:3]] == [[], [], ["zebra", "<unk>"]]
     z = np.array([values["z"] for values in read])
     np.testing.assert_allclose(z, model.vae.encode(SENTENCES).mean(), atol=TOLERANCE)
@@ -139,7 +139,7 @@ def test_it_can_be_used_on_a_phone(visit):
 
 
 def shown(texts):
-    """Returns what the page shows of texts: of one without words it says so."""
+    """Returns what the page shows for texts; if one has no words, it says so."""
     return [text or "(no words)" for text in texts]
 
 
@@ -174,7 +174,7 @@ def test_words_it_does_not_know_are_named(visit):
     fine, unknown, empty = visit["paths"]
     assert fine["notes"] == ["", ""]
     assert unknown["notes"] == [
-        "Not in the vocabulary, and read as unknown: \u201czebra\u201d.",
+        "The vocabulary lacks \u201czebra\u201d, read as unknown.",
         "The sentence has 7 words; the model reads the first 4.",
     ]
     assert empty == {"notes": ["Type a sentence.", ""], "same": True}

@@ -29,7 +29,7 @@ def exported():
 
 @pytest.fixture(scope="module")
 def phone(exported, tmp_path_factory):
-    """What the old runtime makes of each model: name -> arrays."""
+    """Returns name -> arrays that the old runtime makes of each model."""
     folder, arrays = tmp_path_factory.mktemp("phone"), {}
     for name, model in exported.items():
         codes, conditions = make_codes(model.vae), {}

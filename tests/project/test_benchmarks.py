@@ -195,8 +195,8 @@ def test_scaling_changes_one_size_at_a_time():
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--only=keras", "`only` must be of keras_vae, .* Received: keras"),
-        ("--sections=train", "`sections` must be of training, .* Received: train"),
+        ("--only=keras", "`only` must be one or more of keras_vae, .* Received: keras"),
+        ("--sections=train", "`sections` must be one or more of training, .* Received: train"),
         ("--rounds=0", "`rounds` must be a positive integer. Received: 0"),
     ],
 )

@@ -1,1 +1,1 @@
-"""The contestants, each a class that a worker process makes; nothing here imports a framework before it is needed."""
+"""The contestants, which worker processes make. A framework is only imported with the file of its contestant."""

@@ -1,4 +1,4 @@
-"""What all trainers have in common: data, weights, and the timing of a block."""
+"""`Trainer`, the base of all trainers, which reads data and weights and times blocks of epochs."""
 
 import time
 
@@ -16,7 +16,7 @@ class Trainer:
       workload: fields of a `Workload`.
       data: path of an .npy file with uint8 images `(count, 784)`.
       weights: path of an .npz file with the initial weights in the order of `initial_weights`.
-      cores: how many threads to use.
+      cores: number of threads.
     """
 
     packages: tuple[str, ...] = ()
@@ -31,11 +31,11 @@ class Trainer:
         self.num_parameters = self.build()
 
     def build(self) -> int:
-        """Makes the model with `self.weights`; returns how many trainable numbers it has."""
+        """Makes the model with `self.weights`; returns its number of trainable parameters."""
         raise NotImplementedError
 
     def probe(self, x: np.ndarray) -> float:
-        """Returns the mean over x `(100, 784)` of -ELBO at z = the mean of q(z|x): nothing random is in it."""
+        """Returns the mean of -ELBO over x `(100, 784)` at the mean of q(z|x), so that nothing in it is random."""
         raise NotImplementedError
 
     def epoch(self) -> float:
@@ -43,13 +43,13 @@ class Trainer:
         raise NotImplementedError
 
     def facts(self) -> dict:
-        """Returns what must be the same for all contestants."""
+        """Returns the numbers that must be the same for all contestants."""
         return {"parameters": self.num_parameters, "probe": float(self.probe(self.probe_x))}
 
     def block(self, warm_up: int, epochs: int) -> dict:
         """Trains `warm_up` epochs outside the clock and `epochs` inside it; returns seconds, CPU seconds and the loss.
 
-        A pipeline that prepares data ahead is after a warm-up as full as at the end: nobody starts with a lead.
+        After a warm-up, a pipeline that prepares data ahead is as full as at the end, so that no contestant has a lead.
         """
         for _ in range(warm_up):
             self.epoch()

@@ -1,4 +1,4 @@
-"""JAX: a whole epoch as one scan in one compiled function, data on the device, state donated, Adam from optax."""
+"""JAX with a whole epoch as one scan in a compiled function, data on the device, donated state, and optax's Adam."""
 
 import functools
 
@@ -52,7 +52,7 @@ def apply(kind: str, x, kernel, bias, stride: int):
 def masked(x, kernel, bias=0.0):
     """Returns a convolution that sees the pixels before its own, and its own too unless x has one channel.
 
-    Of kernels that are wider than a pixel XLA takes the shifted images in one product, of the others x itself.
+    All shifted images are multiplied in one product; for a kernel of one pixel there is only x itself.
     """
     height, width, channels, _ = kernel.shape
     reach, size = width // 2, x.shape[1]
@@ -63,7 +63,7 @@ def masked(x, kernel, bias=0.0):
 
 
 def causal_logits(x, features, weights, activation):
-    """Returns the logits of all pixels of x `(batch, 784)`; the weights are those from the head's bias on."""
+    """Returns the logits of all pixels of x `(batch, 784)`; `weights` are those from the head's bias on."""
     head_bias, head, first, first_bias, *blocks, to_maps, maps_bias, from_features = weights
     maps = (features @ to_maps + maps_bias).reshape(-1, 28, 28, MAPS)
     added = jnp.split(maps @ from_features[0, 0], BLOCKS + 1, axis=-1)
@@ -76,7 +76,7 @@ def causal_logits(x, features, weights, activation):
 
 
 class JaxTrainer(Trainer):
-    """The scanned epoch."""
+    """Trains with an epoch as one scan."""
 
     packages = ("jax", "jaxlib", "optax", "numpy")
 
@@ -88,7 +88,7 @@ class JaxTrainer(Trainer):
         self.layers, self.cut = layers, workload.num_encoder_layers
         self.activation = ACTIVATIONS[workload.activation]
         self.optimizer = optax.adam(LEARNING_RATE, eps=EPSILON)
-        # The default generator: on CPU it is faster than "rbg" and "unsafe_rbg".
+        # On CPU the default generator is faster than "rbg" and "unsafe_rbg".
         key = jax.random.key(0)
         self.state = jax.device_put((pairs, self.optimizer.init(pairs), key))
         self.images = jax.device_put(self.data)

@@ -1,4 +1,4 @@
-"""A VAE as the examples of keras.io write it: a `keras.Model` with a custom `train_step`, arrays given to `fit`."""
+"""A VAE in the style of keras.io's examples: a `keras.Model` with a custom `train_step`, and `fit` on arrays."""
 
 import keras
 import numpy as np
@@ -71,7 +71,7 @@ class VAE(keras.Model):
         return list(self.trackers.values())
 
     def losses_of(self, x, mean, scale, z):
-        """Returns loss, reconstruction and KL, means over the batch."""
+        """Returns loss, reconstruction error and KL as means over the batch."""
         reconstruction = keras.losses.binary_crossentropy(x, self.decoder(z))
         reconstruction = ops.mean(ops.sum(reconstruction, axis=(1, 2)))
         kl = -0.5 * (1 + 2 * ops.log(scale) - ops.square(mean) - ops.square(scale))

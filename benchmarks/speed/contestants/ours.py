@@ -1,4 +1,4 @@
-"""keras_vae as its README says: `Examples`, `compile(Adam)`, `fit`, `log_prob`."""
+"""keras_vae as in its README: `Examples`, `compile(Adam)`, `fit`, `log_prob`."""
 
 import time
 
@@ -46,7 +46,7 @@ def set_weights(variables, weights) -> None:
 
 
 class OurTrainer(Trainer):
-    """`vae.fit` on `Examples` with dynamic binarization."""
+    """Trains with `vae.fit` on `Examples` with dynamic binarization."""
 
     packages = ("keras", "tensorflow", "tensorflow-probability", "numpy")
 
@@ -70,18 +70,18 @@ class OurTrainer(Trainer):
         return self._fit.epoch()
 
     def save_weights(self, path: str) -> None:
-        """Writes the weights as they are now."""
+        """Writes the current weights."""
         np.savez(path, *(variable.numpy() for variable in self.vae.trainable_variables))
 
 
 class OurEvaluator:
-    """`vae.log_prob`: the importance-weighted log likelihood.
+    """Evaluates with `vae.log_prob`, the importance-weighted log likelihood.
 
     Args:
       workload: fields of a `Workload`.
       data: path of an .npy file with binary images `(count, 784)`.
       weights: path of an .npz file with the weights.
-      cores: how many threads to use; TensorFlow takes all of them.
+      cores: not used, because TensorFlow takes all cores.
     """
 
     packages = OurTrainer.packages

@@ -1,4 +1,4 @@
-"""Our training step in parts, from the matrix products alone to the whole of `fit`."""
+"""Runs parts of our training step, from the matrix products alone to the whole of `fit`."""
 
 import functools
 import time
@@ -13,7 +13,7 @@ from benchmarks.speed.profile import PARTS
 from benchmarks.speed.workloads import DATA_DIM, LEARNING_RATE, Workload, initial_weights
 from keras_vae.data.examples import Examples
 
-STEPS = 64  # an epoch, and one block
+STEPS = 64  # an epoch has so many steps, which `fit` runs as one block
 
 
 class Profile:
@@ -21,8 +21,8 @@ class Profile:
 
     Args:
       workload: fields of a `Workload`.
-      data: uint8 images `(count, 784)` in an .npy file.
-      cores: how many threads to use; TensorFlow takes all of them.
+      data: path of an .npy file with uint8 images `(count, 784)`.
+      cores: not used, because TensorFlow takes all cores.
     """
 
     packages = ("keras", "tensorflow", "tensorflow-probability", "numpy")
@@ -64,9 +64,9 @@ class Profile:
         return tf.Variable(tf.cast(x > 0.5, tf.float32))
 
     def _products(self):
-        """Returns the steps of a network without activations, loss and biases: what is left are the products.
+        """Returns the steps of a network without activations, loss and biases, so that only products are left.
 
-        They depend on one another as those of a training do, and on the weights, which each step changes.
+        As in training, the products depend on one another and on the weights, which each step changes.
         """
         weights = [tf.constant(weight) for weight in initial_weights(self._workload)[::2]]
         latent_dim, middle = self._workload.latent_dim, self._workload.num_encoder_layers

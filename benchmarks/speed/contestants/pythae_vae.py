@@ -1,4 +1,4 @@
-"""pythae: its VAE, its trainer's loop over an epoch, its importance-weighted likelihood."""
+"""pythae with its VAE, its trainer's loop over an epoch, and its importance-weighted likelihood."""
 
 import tempfile
 import time
@@ -50,7 +50,7 @@ def make_model(workload: Workload, weights) -> VAE:
 
 
 class Binarized(Dataset):
-    """Gray images, all binarized at once at the start of an epoch: cheaper than one by one."""
+    """Gray images that are binarized at once at the start of an epoch, which is cheaper than one by one."""
 
     def __init__(self, images: np.ndarray):
         self.p = torch.from_numpy(images.astype(np.float32) / 255.0)
@@ -68,7 +68,7 @@ class Binarized(Dataset):
 
 
 class PythaeTrainer(Trainer):
-    """`BaseTrainer.train_step`, an epoch: no progress bar, no log, no copy of the best model, no files."""
+    """Trains with `BaseTrainer.train_step`, an epoch without progress bar, log, copy of the best model or files."""
 
     packages = ("pythae", "torch", "numpy")
 
@@ -103,13 +103,13 @@ class PythaeTrainer(Trainer):
 
 
 class PythaeEvaluator:
-    """`VAE.get_nll`, all samples of an image in one batch.
+    """Evaluates with `VAE.get_nll`, with all samples of an image in one batch.
 
     Args:
       workload: fields of a `Workload`.
       data: path of an .npy file with binary images `(count, 784)`.
       weights: path of an .npz file with the weights.
-      cores: how many threads to use.
+      cores: number of threads.
     """
 
     packages = PythaeTrainer.packages
@@ -125,8 +125,8 @@ class PythaeEvaluator:
     def block(self, num_samples: int, count: int) -> dict:
         """Estimates log p(x) of `count` images; returns seconds, CPU seconds and the estimates."""
         start, cpu = time.perf_counter(), time.process_time()
-        # One image a call: it works image by image in any case, and returns only a mean; of log p(x), not of its
-        # negative, whatever its name says.
+        # Each call gets one image, because `get_nll` works image by image in any case and only returns their mean. In
+        # spite of its name that is the mean of log p(x), and not of its negative.
         values = [
             float(self.model.get_nll(self.x[i : i + 1], n_samples=num_samples, batch_size=num_samples))
             for i in range(count)

@@ -1,4 +1,4 @@
-"""PyTorch, a plain training loop: data in memory, batches by index, fused Adam, all cores."""
+"""PyTorch with a plain training loop: data in memory, batches by index, fused Adam, all cores."""
 
 import math
 
@@ -16,8 +16,9 @@ ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiL
 def make_layer(kind: str, kernel: np.ndarray, bias: np.ndarray, padding: int, stride: int) -> nn.Module:
     """Returns a layer with weights in Keras's layout, (height, width, in, out) or (in, out).
 
-    Keras pads an image of even size at its end only, PyTorch at its start only if told `padding=1`. Kernels are
-    therefore turned by 180 degrees, and so are the images: the function is the same, and no layer pads extra.
+    At a stride of 2 Keras pads an image of even size only at its end, and PyTorch with `padding=1` only uses the
+    padding at its start. Kernels and images are therefore turned by 180 degrees, which gives the same function without
+    extra padding.
     """
     if kind == "dense":
         layer = nn.Linear(*kernel.shape)
@@ -35,7 +36,7 @@ def make_layer(kind: str, kernel: np.ndarray, bias: np.ndarray, padding: int, st
 
 
 def _turned_maps(weights):
-    """Weights whose dense layers read and write maps of 7 x 7 x 64 turned and with the channels first."""
+    """Returns weights whose dense layers read and write maps of 7 x 7 x 64 turned and with the channels first."""
     weights = list(weights)
     index = np.arange(7 * 7 * 64).reshape(7, 7, 64)[::-1, ::-1].transpose(2, 0, 1).reshape(-1)
     weights[4] = weights[4][index]
@@ -134,7 +135,7 @@ class CausalModel(Model):
 
 
 class TorchTrainer(Trainer):
-    """The eager loop."""
+    """Trains with an eager loop."""
 
     packages = ("torch", "numpy")
 
@@ -167,7 +168,7 @@ class TorchTrainer(Trainer):
         total = torch.zeros(())
         for start in range(0, len(order), batch_size):
             p = self.images.index_select(0, order[start : start + batch_size])
-            # Faster than torch.bernoulli(p), which draws one value after the other.
+            # This is faster than `torch.bernoulli(p)`, which draws one value after the other.
             loss = self.step(torch.rand_like(p).lt_(p))
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -177,7 +178,7 @@ class TorchTrainer(Trainer):
 
 
 class CompiledTorchTrainer(TorchTrainer):
-    """The same loop with `torch.compile` of the model; needs a C++ compiler."""
+    """Trains with the same loop and `torch.compile` of the model, which needs a C++ compiler."""
 
     def build(self):
         parameters = super().build()

@@ -1,4 +1,4 @@
-"""The time of our training step as a function of its sizes."""
+"""Times our training step as a function of its sizes."""
 
 import time
 
@@ -11,14 +11,14 @@ from benchmarks.speed.contestants.stepwise import Stepwise
 from benchmarks.speed.workloads import Workload
 from keras_vae.data.examples import Examples
 
-STEPS = 64  # an epoch, and one block
+STEPS = 64  # an epoch has so many steps, which `fit` runs as one block
 
 
 class Scaling:
     """Measures one size after the other.
 
     Args:
-      cores: how many threads to use; TensorFlow takes all of them.
+      cores: not used, because TensorFlow takes all cores.
     """
 
     packages = ("keras", "tensorflow", "tensorflow-probability", "numpy")
@@ -27,13 +27,13 @@ class Scaling:
         self._random = np.random.default_rng(0)
 
     def block(self, workload: dict, event_shape: list, num_samples: int, seconds: float) -> dict:
-        """Trains for about `seconds` after a warm-up; returns seconds a step and CPU seconds a step, medians.
+        """Trains for about `seconds` after a warm-up; returns the medians of seconds and CPU seconds a step.
 
         Args:
           workload: fields of a `Workload`.
           event_shape: (height, width, channels) of the images.
-          num_samples: importance samples of the objective IWAE; 0 is the ELBO.
-          seconds: for how long.
+          num_samples: number of importance samples of the objective IWAE; 0 takes the ELBO.
+          seconds: duration of the measurement.
         """
         keras.backend.clear_session()
         workload, event_shape = Workload(**workload), tuple(event_shape)

@@ -7,12 +7,12 @@ import keras
 
 
 class Stepwise(keras.callbacks.Callback):
-    """Holds a `fit` that runs in a thread of its own between two epochs.
+    """Runs a `fit` in a thread of its own, and holds it between two epochs.
 
-    So one long `fit` is measured, as a user would run it, and not the set-up of many short ones.
+    This measures one long `fit`, as a user would run it, and not the set-up of many short ones.
 
     Args:
-      fit: function of a list of callbacks.
+      fit: function that calls `fit` with a list of callbacks.
     """
 
     def __init__(self, fit):

@@ -28,7 +28,7 @@ class Decoder(context: Context) : Closeable {
         interpreter = Interpreter(model, Interpreter.Options().setNumThreads(2))
     }
 
-    /** Draws what `vae.sample(16, seed)` draws in Python; values from 0 to 1, a picture after the other. */
+    /** Draws what `vae.sample(16, seed)` draws in Python; values from 0 to 1, one picture after the other. */
     fun sample(seed: Int, temperature: Float = 1.0f): Samples {
         val mean = FloatBuffer.allocate(COUNT * HEIGHT * WIDTH)
         val z = FloatBuffer.allocate(COUNT * LATENT_DIM)
@@ -42,7 +42,7 @@ class Decoder(context: Context) : Closeable {
 
     /** Returns the picture of one code. */
     fun decode(z: FloatArray): FloatArray {
-        require(z.size == LATENT_DIM) { "z must have $LATENT_DIM values, not ${z.size}" }
+        require(z.size == LATENT_DIM) { "z must have $LATENT_DIM values. Received: ${z.size}" }
         val mean = FloatBuffer.allocate(HEIGHT * WIDTH)
         interpreter.runSignature(
             mapOf<String, Any>("z" to arrayOf(z)),

@@ -34,7 +34,7 @@ class Sentences(context: Context) : Closeable {
         end = vocabulary.getInt("end")
     }
 
-    /** Returns what `vae.generate(16, seed)` says in Python; at a tokenTemperature of 0 each word is the most probable one. */
+    /** Returns the texts of `vae.generate(16, seed)` in Python; a tokenTemperature of 0 takes the most probable words. */
     fun generate(seed: Int, temperature: Float = 1.0f, tokenTemperature: Float = 1.0f): List<String> {
         val (count, length) = interpreter.getOutputTensorFromSignature("tokens", "generate").shape()
         val tokens = IntBuffer.allocate(count * length)

@@ -26,7 +26,7 @@ class SentencesActivity : Activity() {
             setOnClickListener {
                 val number = seed.text.toString().toIntOrNull()
                 if (number == null) {
-                    seed.error = "A seed is an integer from -2147483648 to 2147483647"
+                    seed.error = "The seed must be an integer from -2147483648 to 2147483647"
                 } else {
                     text.text = sentences.generate(number).joinToString("\n")
                 }

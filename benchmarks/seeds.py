@@ -85,7 +85,7 @@ def _on_an_old_phone(path, clients):
         from ai_edge_litert.interpreter import Interpreter
 
         z = Interpreter(model_path=str(path)).get_signature_runner("decode").get_input_details()["z"]["shape"]
-        np.savez(inputs, seeds=np.array(SEEDS), codes=np.zeros((1, z[-1]), np.float32))
+        np.savez(inputs, seeds=np.array(SEEDS), codes=np.zeros((1, *z[1:]), np.float32))
         script = ROOT / "tests/clients/old_phone.py"
         run([clients / "old_runtime/bin/python", script, path, inputs, outputs])
         return np.load(outputs)["mean"]

@@ -75,19 +75,21 @@ def parse(arguments) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def make_settings(flags) -> Settings:
     """Returns the settings of the flags.
 
     Raises:
       ValueError: for a contestant, network or section that does not exist, or less than one round.
     """
-    only, networks = (
-        tuple(name.strip() for name in text.split(",") if name.strip()) for text in (flags.only, flags.networks)
-    )
+    only, networks = _names(flags.only), _names(flags.networks)
     for flag, given, known in (
         ("only", only, [c.name for c in TRAINERS]),
         ("networks", networks, NETWORKS),
-        ("sections", flags.sections.split(","), SECTIONS),
+        ("sections", _names(flags.sections), SECTIONS),
     ):
         unknown = [name for name in given if name not in known]
         if unknown:
@@ -171,7 +173,7 @@ def main(arguments=None) -> None:
         save(flags.output, "scaling", {"machine": machine.describe(), "points": points}, plots.scaling(points))
         return
     try:
-        result = measure(settings, flags.sections.split(","))
+        result = measure(settings, _names(flags.sections))
     except NotTheSameWorkError as error:
         sys.exit(f"error: {error}")
     rows = result.get("training")

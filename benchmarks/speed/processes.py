@@ -1,5 +1,6 @@
 """Worker processes, of which only one works at a time, and the load of other processes meanwhile."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -67,7 +68,8 @@ class Worker:
 
     def close(self) -> None:
         """Ends the process."""
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # what a process that has ended did not read is written once more
+            self._process.stdin.close()
         try:
             self._process.wait(timeout=20)
         except subprocess.TimeoutExpired:

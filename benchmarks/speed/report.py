@@ -81,8 +81,12 @@ def evaluation_table(rows: list[dict]) -> str:
         results = [row["contestants"].get(name) for row in rows]
         table.append([name, *map(_evaluation_cell, results)])
     if any(row.get("bound_us_each") for row in rows):
-        table.append(["bound: products of the decoder", *(f"{row['bound_us_each']:.3f}" for row in rows)])
+        table.append(["bound: products of the decoder", *(_bound(row.get("bound_us_each")) for row in rows)])
     return markdown(["us an image and sample", *(row["key"] for row in rows)], table)
+
+
+def _bound(microseconds):
+    return "" if microseconds is None else f"{microseconds:.3f}"
 
 
 def _evaluation_cell(result):

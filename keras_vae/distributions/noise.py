@@ -205,9 +205,16 @@ class Nucleus(NoiseSource):
     Args:
       noise: the source, without a temperature.
       top_p: p, a number or scalar tensor in [0, 1]; 0 leaves the most probable token.
+
+    Raises:
+      ValueError: if the source has a temperature.
     """
 
     def __init__(self, noise: NoiseSource, top_p: tf.Tensor | float) -> None:
+        if noise.untempered()[1] is not None:
+            raise ValueError(
+                f"`noise` must have no temperature, which belongs around a Nucleus. Received: {type(noise).__name__}"
+            )
         self._noise, self.top_p = noise, top_p
 
     def normal(self, shape: Sequence, axis: int | None = None) -> tf.Tensor:

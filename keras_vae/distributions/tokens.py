@@ -91,8 +91,10 @@ def _(distribution: _Tokens, noise: Any, sample_shape: Any = ()) -> tf.Tensor:
     probabilities = tf.nn.softmax(logits)
     if source.top_p is not None:
         probabilities = _nucleus(probabilities, tf.cast(source.top_p, tf.float32))
-    cumulative = tf.cumsum(probabilities, axis=-1)[..., :-1]
-    return complete(tf.reduce_sum(tf.cast(cumulative <= u[..., None], tf.int32), axis=-1))
+    cumulative = tf.cumsum(probabilities, axis=-1)
+    # The last sum is 1 up to rounding. Without it a u close to 1 would be a token of probability 0.
+    below = cumulative[..., :-1] <= u[..., None] * cumulative[..., -1:]
+    return complete(tf.reduce_sum(tf.cast(below, tf.int32), axis=-1))
 
 
 def _nucleus(probabilities, top_p):

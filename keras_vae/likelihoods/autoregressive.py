@@ -63,6 +63,7 @@ class Autoregressive(Likelihood):
         return self.head.num_parameters
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self._check_fits()
         x = keras.KerasTensor((None, *self.event_shape), dtype=self.event_dtype)
         outputs = self.network(x, keras.KerasTensor(input_shape))
         self.head.build(outputs.shape)
@@ -74,6 +75,21 @@ class Autoregressive(Likelihood):
             except TypeError as error:
                 raise ValueError(f"`head` must have a distribution that can be drawn: {error}") from error
         keras.layers.Layer.build(self, input_shape)
+
+    def _check_fits(self):
+        """Raises `ValueError` if the network does not take the x of the head."""
+        name, head = type(self.network).__name__, type(self.head).__name__
+        if self.network.x_dtype != self.event_dtype:
+            raise ValueError(
+                f"`network` must take x of {self.event_dtype}, that of {head}. Received: {name}, which takes "
+                f"{self.network.x_dtype}"
+            )
+        given, expected = self.network.num_categories, self._num_categories()
+        if given is not None and given != expected:
+            raise ValueError(
+                f"`network` must be for the {expected} values that x of {head} may have. Received: {name}, which is "
+                f"for {given}"
+            )
 
     def _num_categories(self):
         return int(self.support[1]) + 1 if self.event_dtype == "int32" and self.support[1] < 2**31 else None

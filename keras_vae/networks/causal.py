@@ -1,5 +1,6 @@
 """`CausalNetwork`, the base of the networks that know of each value of x only the values before it."""
 
+import contextlib
 import math
 from collections.abc import Callable
 from typing import Any, Literal
@@ -27,9 +28,12 @@ class CausalNetwork(Part):
     Attributes:
       event_shape: shape of one x, known once the network is built.
       x_dtype: the type of x as the network sees it, "float32" or "int32".
+      num_categories: number of values that x may have, the integers from 0 on; None for real x, and for a network that
+        takes any integers.
     """
 
     x_dtype: Literal["float32", "int32"] = "float32"
+    num_categories: int | None = None
 
     def build(self, x_shape: Shape, features_shape: Shape) -> None:
         self.event_shape = tuple(x_shape[1:])
@@ -88,7 +92,8 @@ def check_causal(
     """Raises `ValueError` if an output of the network at value i changes with x from value i on.
 
     x is changed from value j on, for all j, or for `MAX_CHECKS` of them if x has more values, and the outputs up to j
-    must stay what they are. Weights that are zero hide what would pass through them later.
+    must stay what they are. Weights that are zero, as those at the end of a residual block may be, would hide what
+    passes through them later, so all weights have random numbers added to them meanwhile.
 
     Args:
       network: the network, built.
@@ -103,20 +108,34 @@ def check_causal(
         other = (first + random.integers(1, num_categories, size=size, dtype=np.int32)) % num_categories
     features = random.normal(size=(1, *features_shape)).astype(np.float32)
     starts = np.unique(np.linspace(0, size - 1, min(size, MAX_CHECKS)).astype(int))
-    expected = _outputs(network, first[None], features, event_shape)
-    # Kernels differ in the last digits with the size of a batch.
-    tolerance = 1e-4 * (1.0 + np.abs(expected).max())
-    for chunk in np.split(starts, range(_CHUNK, len(starts), _CHUNK)):
-        changed = np.where(np.arange(size) >= chunk[:, None], other, first)
-        difference = np.abs(_outputs(network, changed, features, event_shape) - expected).max(axis=-1)
-        ahead = np.argwhere((np.arange(size) <= chunk[:, None]) & ~(difference <= tolerance))
-        if len(ahead):
-            row, value = ahead[0]
-            raise ValueError(
-                "`network` must be causal: its outputs at a value of x may depend on the values before it alone. "
-                f"Received: {type(network).__name__}, whose outputs at value {value} change with x from value "
-                f"{chunk[row]} on"
-            )
+    with _stirred(network, random):
+        expected = _outputs(network, first[None], features, event_shape)
+        # Kernels differ in the last digits with the size of a batch.
+        tolerance = 1e-4 * (1.0 + np.abs(expected).max())
+        for chunk in np.split(starts, range(_CHUNK, len(starts), _CHUNK)):
+            changed = np.where(np.arange(size) >= chunk[:, None], other, first)
+            difference = np.abs(_outputs(network, changed, features, event_shape) - expected).max(axis=-1)
+            ahead = np.argwhere((np.arange(size) <= chunk[:, None]) & ~(difference <= tolerance))
+            if len(ahead):
+                row, value = ahead[0]
+                raise ValueError(
+                    "`network` must be causal: its outputs at a value of x may depend on the values before it alone. "
+                    f"Received: {type(network).__name__}, whose outputs at value {value} change with x from value "
+                    f"{chunk[row]} on"
+                )
+
+
+@contextlib.contextmanager
+def _stirred(network, random):
+    """Within this context random numbers are added to all weights that are trained."""
+    before = [(weight, keras.ops.convert_to_numpy(weight)) for weight in network.trainable_weights]
+    try:
+        for weight, value in before:
+            weight.assign(value + 0.3 * random.normal(size=value.shape))
+        yield
+    finally:
+        for weight, value in before:
+            weight.assign(value)
 
 
 def _outputs(network, x, features, event_shape):

@@ -109,7 +109,7 @@ class CausalTransformer(CausalTokens):
         def turn(state, number, draw):
             caches, before = state
             here, after = tf.one_hot(number, length, dtype=empty.dtype)[:, None], []
-            h = self.embedded(before[:, None]) + tf.convert_to_tensor(self._positions)[number] + from_features
+            h = self.embedded(before[:, None]) + tf.cast(self._positions, from_features.dtype)[number] + from_features
             for block, cache in zip(self._layers_of_blocks, caches, strict=True):
                 queries, *new = tf.split(block["queries_keys_values"](block["norm"](h)), 3, axis=-1)
                 keys, values = (old + here * one for old, one in zip(cache, new, strict=True))

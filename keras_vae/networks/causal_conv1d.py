@@ -47,6 +47,10 @@ class CausalConv1D(CausalTokens):
         super().__init__(vocabulary_size, embedding_dim, word_dropout, seed, **kwargs)
         self.filters, self.kernel_size = int(filters), int(kernel_size)
         self.dilation_rates = tuple(int(rate) for rate in dilation_rates)
+        if not self.dilation_rates:
+            raise ValueError(
+                "`dilation_rates` must have at least one number, because z takes part in the convolutions. Received: ()"
+            )
 
     def build(self, x_shape: Shape, features_shape: Shape) -> None:
         options: Any = {"dtype": self.dtype_policy}

@@ -31,11 +31,14 @@ class CausalTokens(CausalNetwork):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.vocabulary_size, self.embedding_dim = int(vocabulary_size), int(embedding_dim)
+        self.num_categories = self.vocabulary_size = int(vocabulary_size)
+        self.embedding_dim = int(embedding_dim)
         self.word_dropout = float(word_dropout)
         self.seed = random.getrandbits(31) if seed is None else int(seed)
 
     def build(self, x_shape: Shape, features_shape: Shape) -> None:
+        if len(x_shape) != 2:
+            raise ValueError(f"`event_shape` must be (length,), that of tokens. Received: {tuple(x_shape[1:])}")
         # After the tokens come two marks: what stands before the first token, and a token that is hidden.
         self._embedding = keras.layers.Embedding(
             self.vocabulary_size + 2, self.embedding_dim, dtype=self.dtype_policy, name="embedding"

@@ -1,6 +1,7 @@
 """`likelihoods.Autoregressive`: exact probabilities, draws that have them, and everything that a likelihood can do."""
 
 import itertools
+import re
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ from helpers import make_binary, slow_from
 from tensorflow_probability import distributions as tfd
 
 import keras_vae as kv
+from keras_vae.networks.causal import check_causal
 
 HEADS = {
     "bernoulli": (kv.likelihoods.Bernoulli, (0.0, 1.0)),
@@ -198,3 +200,55 @@ class SeesItself(kv.networks.CausalNetwork):
 def test_a_network_that_looks_ahead_is_one_error():
     with pytest.raises(ValueError, match=r"`network` must be causal: .*SeesItself"):
         make((2, 2, 1), network=SeesItself())
+
+
+class LeaksThroughZeros(kv.networks.CausalNetwork):
+    """Sees its own value through a layer whose weights are zero until it is trained."""
+
+    def build(self, x_shape, features_shape):
+        self.dense = keras.layers.Dense(2, kernel_initializer="zeros")
+        self.dense.build((*x_shape, 1))
+        super().build(x_shape, features_shape)
+
+    def call(self, x, features):
+        return self.dense(x[..., None])
+
+
+def test_weights_that_are_zero_do_not_hide_that_a_network_looks_ahead():
+    with pytest.raises(ValueError, match=r"`network` must be causal: .*LeaksThroughZeros"):
+        make((2, 2, 1), network=LeaksThroughZeros())
+
+
+def test_the_check_leaves_the_weights_as_they_are():
+    network = kv.networks.CausalConv(4, 1, kernel_size=3)
+    network.build((None, 2, 2, 1), (None, 3))
+    before = network.get_weights()
+    check_causal(network, (2, 2, 1), (3,))
+    for weight, expected in zip(network.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+@pytest.mark.parametrize(
+    ("head", "network", "message"),
+    [
+        (
+            lambda: kv.likelihoods.Tokens(5, 10),
+            lambda: kv.networks.CausalGRU(8),
+            "`network` must be for the 10 values that x of Tokens may have. Received: CausalGRU, which is for 8",
+        ),
+        (
+            lambda: kv.likelihoods.Bernoulli((5, 1)),
+            lambda: kv.networks.CausalTransformer(8, 4, 2),
+            "`network` must take x of float32, that of Bernoulli. Received: CausalTransformer, which takes int32",
+        ),
+        (
+            lambda: kv.likelihoods.Tokens(5, 10),
+            lambda: kv.networks.CausalConv(),
+            "`network` must take x of int32, that of Tokens. Received: CausalConv, which takes float32",
+        ),
+    ],
+)
+def test_a_network_for_another_head_is_one_error(head, network, message):
+    likelihood = kv.likelihoods.Autoregressive(head(), network())
+    with pytest.raises(ValueError, match=re.escape(message)):
+        likelihood.build((None, 3))

@@ -89,6 +89,26 @@ def test_temperature_is_that_of_the_softmax_and_zero_takes_the_most_probable_tok
     assert (coldest == 1).all()
 
 
+def test_a_number_next_to_one_draws_no_token_of_probability_zero():
+    class AlmostOne(kv.noise.NoiseSource):
+        def normal(self, shape, axis=None):
+            raise NotImplementedError
+
+        def uniform(self, shape, axis=None):
+            return tf.fill(shape, np.float32(1 - 2**-24))
+
+    # The float32 probabilities of the first tokens add up to less than this number.
+    logits = np.r_[np.random.default_rng(0).normal(size=999), -200.0].astype(np.float32)
+    assert np.cumsum(tf.nn.softmax(logits).numpy(), dtype=np.float32)[-1] <= np.float32(1 - 2**-24)
+    drawn = kv.sampling.draw(_Tokens(tf.constant(logits)[None, None]), AlmostOne())
+    assert drawn.numpy().item() != 999
+
+
+def test_a_temperature_inside_of_a_nucleus_is_one_error():
+    with pytest.raises(ValueError, match=r"`noise` must have no temperature, .* Received: Tempered"):
+        kv.noise.Nucleus(kv.noise.Tempered(kv.noise.Noise(1), 0.5), 0.9)
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_place_of_a_mean_is_taken_by_greedy_decoding(network):
     vae = make_text_vae(4, 5, network)

@@ -1,5 +1,6 @@
 """The causal networks over texts."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -77,3 +78,28 @@ def test_the_trunk_of_texts_reads_no_place_after_the_end():
     x = np.array([[1, 5, 2], [3, 0, 0]])
     np.testing.assert_allclose(trunk(np.pad(x, [(0, 0), (0, 4)])), trunk(x), rtol=1e-5, atol=1e-6)
     assert trunk(x).shape == (2, 8)
+
+
+def test_a_network_over_tokens_takes_no_pictures():
+    with pytest.raises(ValueError, match=r"`event_shape` must be \(length,\), that of tokens\. Received: \(2, 2, 1\)"):
+        kv.networks.CausalGRU(7).build((None, 2, 2, 1), (None, 3))
+
+
+def test_convolutions_without_a_rate_are_one_error():
+    with pytest.raises(ValueError, match=r"`dilation_rates` must have at least one number, .* Received: \(\)"):
+        kv.networks.CausalConv1D(7, dilation_rates=())
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_in_half_precision_texts_are_drawn_and_have_a_density_in_float32(network, policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        vae = make_text_vae(7, 5, network)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    x = vae.sample(4, seed=0, output="sample")
+    assert x.dtype == tf.int32
+    log_prob = vae.log_prob(x, num_samples=3, seed=0)
+    assert np.isfinite(log_prob).all()
+    assert np.asarray(log_prob).dtype == np.float32

@@ -7,7 +7,13 @@ from keras_vae.utils import lazy
 if TYPE_CHECKING:
     from keras_vae.measure import disentanglement, evaluation, frechet, information, latent
     from keras_vae.measure.disentanglement import disentanglement_scores
-    from keras_vae.measure.evaluation import active_units, evaluate, mean_kl_per_dimension, reconstruction_error
+    from keras_vae.measure.evaluation import (
+        active_units,
+        evaluate,
+        mean_kl,
+        mean_kl_per_dimension,
+        reconstruction_error,
+    )
     from keras_vae.measure.frechet import ClassifierFeatures, frechet_distance, sample_quality
     from keras_vae.measure.information import split_kl
     from keras_vae.measure.texts import text_measures
@@ -24,6 +30,7 @@ __all__ = [
     "frechet_distance",
     "information",
     "latent",
+    "mean_kl",
     "mean_kl_per_dimension",
     "posterior_centers",
     "reconstruction_error",
@@ -35,7 +42,13 @@ __all__ = [
 # Module -> its functions and classes that are also reached without the module's name: `keras_vae.measure.evaluate`.
 _FUNCTIONS = {
     "keras_vae.measure.disentanglement": ["disentanglement_scores"],
-    "keras_vae.measure.evaluation": ["active_units", "evaluate", "mean_kl_per_dimension", "reconstruction_error"],
+    "keras_vae.measure.evaluation": [
+        "active_units",
+        "evaluate",
+        "mean_kl",
+        "mean_kl_per_dimension",
+        "reconstruction_error",
+    ],
     "keras_vae.measure.frechet": ["ClassifierFeatures", "frechet_distance", "sample_quality"],
     "keras_vae.measure.information": ["split_kl"],
     "keras_vae.measure.texts": ["text_measures"],

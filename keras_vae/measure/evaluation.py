@@ -7,11 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.data.examples import Examples
+from keras_vae.distributions.noise import EVALUATION_STREAM, Noise
+from keras_vae.distributions.sampling import draw
 from keras_vae.engine.inputs import as_examples, checked_examples, encoded
 from keras_vae.measure.texts import rates, text_measures
 from keras_vae.models.codes import batches, posterior_centers
 from keras_vae.models.vae import VAE
-from keras_vae.objectives.terms import kl_per_dimension
+from keras_vae.objectives.terms import kl_divergence, kl_per_dimension
 from keras_vae.utils.arguments import ArrayLike, NoiseSeed, PositiveInt, Texts, checked
 from keras_vae.utils.statistics import ACTIVE_VARIANCE, standard_error
 
@@ -39,6 +41,7 @@ def evaluate(
         `measure`, which says what they are the logarithm of (`describe_measure`);
         `bits_per_dimension`, the same in bits for each value of x, None if they are of no probability;
         for texts the entries of `keras_vae.measure.texts.rates`, which are per character and word;
+        `kl`, see `mean_kl`;
         `kl_per_dimension`, None if posterior or prior do not factorize;
         `reconstruction_error`, the squared distance summed over the values of x, or for texts the entries of
         `keras_vae.measure.text_measures`;
@@ -58,6 +61,7 @@ def evaluate(
         "active_units": active_units(centers),
         **active_units_per_layer(vae, centers),
         "variance_per_dimension": np.var(centers, axis=0).reshape(-1).tolist(),
+        "kl": mean_kl(vae, examples, seed),
         "kl_per_dimension": mean_kl_per_dimension(vae, examples),
         **_reconstruction(vae, examples),
     }
@@ -138,6 +142,27 @@ def _is_whole(examples):
 
 def _is_binary(examples):
     return bool(np.isin(examples.values, (0, examples.divisor)).all())
+
+
+@checked
+def mean_kl(vae: VAE, data: Examples | ArrayLike | Texts, seed: NoiseSeed = 0) -> float | None:
+    """Returns KL(q(z|x) || p(z)) in nats, mean over examples, or None for a posterior without a density.
+
+    Where TFP knows no closed form it is the mean of `log q(z|x) - log p(z)` at one z for each example.
+
+    Args:
+      vae: the model.
+      data: array `(count, *event_shape)` or `keras_vae.data.Examples`.
+      seed: seed of z.
+    """
+    if not vae.encoder.posterior.has_density:
+        return None
+    parts = []
+    for i, (x, c) in enumerate(batches(vae, as_examples(encoded(vae, data), names=("data", "y")))):
+        posterior = vae.encode(x, c)
+        z = draw(posterior, Noise(seed, EVALUATION_STREAM + i))
+        parts.append(kl_divergence(posterior, vae.prior_distribution(c), z).numpy())
+    return float(np.concatenate(parts).mean(dtype=np.float64))
 
 
 @checked

@@ -160,7 +160,7 @@ def _end(vae, config, dataset, run_dir):
     logging.info(message, config.num_importance_samples, len(dataset.test), dataset.kind)
     measured = evaluation.evaluate(vae, dataset.test, config.num_importance_samples, config.seed)
     report = {
-        **{f"test_{key}" if key.startswith(MEASURES) else key: value for key, value in measured.items()},
+        **{f"test_{key}" if key == "kl" or key.startswith(MEASURES) else key: v for key, v in measured.items()},
         **without_z,
         "train_seconds": train_seconds,
         "images_per_second": len(history["loss"]) * len(dataset.train) / train_seconds,

@@ -28,7 +28,21 @@ def test_kl_per_dimension_sums_to_the_kl(vae, binary, monkeypatch):
     posterior = vae.encode(binary)
     expected = reference.standard_normal_kl(posterior.mean(), posterior.stddev()).mean()
     np.testing.assert_allclose(sum(evaluation.mean_kl_per_dimension(vae, binary)), expected, rtol=1e-5)
+    assert evaluation.mean_kl(vae, binary) == pytest.approx(expected, rel=1e-5)
     np.testing.assert_allclose(codes.posterior_centers(vae, binary), posterior.mean(), rtol=1e-5, atol=1e-6)
+
+
+def test_without_a_closed_form_the_kl_is_estimated_at_one_z_for_each_example(binary, monkeypatch):
+    monkeypatch.setattr(codes, "BATCH_SIZE", 30)
+    vae = make_vae(prior=kv.priors.MixtureOfGaussians(3, 5))
+    seen = [evaluation.mean_kl(vae, binary, seed) for seed in range(200)]
+    # The ELBO is the mean of log p(x|z) less the KL, at other draws of z.
+    posterior, prior = vae.encode(binary), vae.prior_distribution()
+    z = posterior.sample(2000, seed=0)
+    many = (posterior.log_prob(z) - prior.log_prob(z)).numpy().mean(axis=1)
+    difference = np.mean(seen) - many.mean()
+    assert abs(difference) < 4 * np.sqrt(np.var(seen) / len(seen) + np.var(many) / len(many))
+    assert evaluation.evaluate(vae, binary, 2, seed=3)["kl"] == evaluation.mean_kl(vae, binary, seed=3)
 
 
 def test_reconstruction_error_is_the_mean_squared_distance(vae, binary):

@@ -21,24 +21,19 @@ class DensityFirst(tfb.Bijector):
     def __init__(self, forward: Callable, inverse: Callable, name: str = "density_first") -> None:
         parameters = dict(locals())
         self._forward_function, self._inverse_function = forward, inverse
-        self._kept: tuple[Any, Any, Any] = (None, None, None)
+        self._last: tuple[Any, Any] = (None, None)
         super().__init__(forward_min_event_ndims=1, parameters=parameters, name=name)
 
     def _forward(self, u):
         return self._forward_function(u)
 
     def _inverse(self, z):
-        return self._inverse_of(z, 0)
+        return self._inverse_of(z)[0]
 
     def _inverse_log_det_jacobian(self, z):
-        return self._inverse_of(z, 1)
+        return self._inverse_of(z)[1]
 
-    def _inverse_of(self, z: tf.Tensor, part: int) -> tf.Tensor:
-        kept, other, value = self._kept
-        # A result is kept for the one call that follows, because a later one may be inside of another gradient tape.
-        self._kept = (None, None, None)
-        if kept is z and other == part:
-            return value
-        both = self._inverse_function(z)
-        self._kept = (z, 1 - part, both[1 - part])
-        return both[part]
+    def _inverse_of(self, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if self._last[0] is not z:
+            self._last = (z, self._inverse_function(z))
+        return self._last[1]

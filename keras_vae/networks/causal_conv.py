@@ -125,24 +125,26 @@ class CausalConv(CausalNetwork):
         wavefront = self._wavefront()
         added = tf.cast(self._from_features(self._maps(features)), tf.float32)
         added = tf.reshape(added, (-1, height * width, (self.num_blocks + 1) * channels * self.filters))
-        added = tf.gather(added, np.maximum(wavefront.pixels, 0), axis=1)
+        # The turns come first, because that is how a turn is found without a copy of the others.
+        added = tf.transpose(tf.gather(added, np.maximum(wavefront.pixels, 0), axis=1), (1, 0, 2, 3))
         drawn = tf.constant((wavefront.pixels >= 0)[..., None].astype(np.float32))
         batch = keras.ops.shape(features)[0]
         first = TurnBuffer(self._first, wavefront, batch)
         wides, ends = ([TurnBuffer(pair[i], wavefront, batch) for pair in self._blocks] for i in range(2))
 
         def turn(buffers, number, draw):
-            here = tf.reshape(added[:, number], (-1, self.num_blocks + 1, channels, self.filters))
+            here = tf.reshape(tf.gather(added, number), (-1, added.shape[-1]))
+            here = tf.split(here, (self.num_blocks + 1) * channels, axis=-1)
             is_drawn = drawn[number]
             # The inputs of the convolutions at these pixels, channel by channel.
             x, of_wides, of_ends = [], [[] for _ in wides], [[] for _ in ends]
             after = list(buffers)
             for c in range(channels):
-                h = first.outputs(first.with_turn(buffers[0], x, is_drawn), c) + here[:, 0, c]
+                h = first.outputs(first.with_turn(buffers[0], x, is_drawn), c) + here[c]
                 for i, (wide, end) in enumerate(zip(wides, ends, strict=True)):
                     of_wides[i].append(self.activation(h))
                     after[i + 1] = wide.with_turn(buffers[i + 1], of_wides[i], is_drawn)
-                    of_ends[i].append(self.activation(wide.outputs(after[i + 1], c) + here[:, i + 1, c]))
+                    of_ends[i].append(self.activation(wide.outputs(after[i + 1], c) + here[(i + 1) * channels + c]))
                     h += end.outputs(end.with_turn(buffers[i + 1], of_ends[i], is_drawn), c)
                 x.append(draw(c, self.activation(h))[:, None])
             after[0] = first.with_turn(buffers[0], x, is_drawn)

@@ -97,4 +97,5 @@ class TurnBuffer:
 
     def after(self, with_turn: tf.Tensor) -> tf.Tensor:
         """Returns the buffer after a turn whose inputs are all known."""
-        return with_turn[:, self._lanes :]
+        # TensorFlow Lite copies a part of `split` whole, and a slice number by number.
+        return tf.split(with_turn, [self._lanes, self._turns * self._lanes], axis=1)[1]

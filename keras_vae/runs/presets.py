@@ -56,7 +56,8 @@ PRESETS = {
     ),
     "sentences": Preset(
         "texts: characters, of which convolutions of 128 channels see the last seven, z = 16 with a flow as its prior, "
-        "of which 5.2 nats are free, 20 epochs, and the same model without z to compare with",
+        "of which 5.2 nats are free, 20 epochs, and the same model without z to compare with. sentences: 30 and 21 "
+        "minutes on one core; test log likelihood -53.0, and -52.5 without z",
         {
             "latent_dim": 16,
             "prior": "flow",

@@ -47,21 +47,6 @@ def points(latent_dim, *leading):
 
 
 @cases
-def test_a_density_has_its_gradient_after_one_outside_of_the_tape(kind, latent_dim):
-    z = tf.constant(points(latent_dim))
-    normal = tfd.MultivariateNormalDiag(tf.zeros(latent_dim), tf.ones(latent_dim))
-    distribution = tfd.TransformedDistribution(normal, bijector_of(kind, make_flow(kind, latent_dim)))
-    gradients = []
-    for _ in range(2):
-        with tf.GradientTape() as tape:
-            tape.watch(z)
-            value = distribution.log_prob(z)
-        gradients.append(tape.gradient(value, z))
-        distribution.log_prob(z)
-    np.testing.assert_array_equal(*gradients)
-
-
-@cases
 def test_a_new_flow_is_the_identity(kind, latent_dim):
     sizes = latent_dim, 3, 8, 2
     flow = DeepCouplingFlow(*sizes) if kind == "coupling" else AutoregressiveFlow(*sizes)

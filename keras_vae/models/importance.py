@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_vae.data.examples import Examples
 from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, as_word
 from keras_vae.engine.block_steps import gains_from_xla
+from keras_vae.engine.custom_gradients import forgets_custom_gradients
 from keras_vae.objectives import log_weight
 from keras_vae.utils import checks
 
@@ -61,10 +62,12 @@ class ImportanceSampler:
             self._functions[jit_compile] = tf.function(compute, jit_compile=jit_compile, autograph=False)
         return self._functions[jit_compile]
 
+    @forgets_custom_gradients
     def _compute(self, x, condition, seed, batch_number, num_chunks, chunk, trims):
         x = self._vae.decoder.likelihood.trimmed(x) if trims else x
         batch = self._vae.encode_batch(x, condition)
 
+        @forgets_custom_gradients
         def step(i, mean, log_sum):
             stream = EVALUATION_STREAM + tf.cast(batch_number, tf.int64) * num_chunks + tf.cast(i, tf.int64)
             batch.noise = Noise(seed, stream)

@@ -10,6 +10,7 @@ from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, NoiseSource
 from keras_vae.engine import strategies
 from keras_vae.engine.array_model import ArrayModel
 from keras_vae.engine.block_steps import returns_metrics
+from keras_vae.engine.custom_gradients import forgets_custom_gradients
 from keras_vae.engine.keras_compat import loss_tracker
 from keras_vae.objectives.objective import LatentBatch
 
@@ -18,6 +19,7 @@ class Steps(ArrayModel):
     """Mixin of a model with `encoder`, `decoder`, `prior_distribution`, `objective`, `kl_weight_at` and `seed`."""
 
     @returns_metrics
+    @forgets_custom_gradients
     def train_step(self, data: tuple) -> dict[str, tf.Tensor]:
         noise = Noise(self.seed, self.train_steps + 1, strategies.replica())
         if strategies.replica()[1] > 1 and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
@@ -53,6 +55,7 @@ class Steps(ArrayModel):
         self.optimizer.apply(strategies.clipped(shares, self.optimizer.global_clipnorm), left)
 
     @returns_metrics
+    @forgets_custom_gradients
     def test_step(self, data: tuple) -> dict[str, tf.Tensor]:
         noise = Noise(self.seed, EVALUATION_STREAM + self._test_steps, strategies.replica())
         self._test_steps.assign_add(1)
@@ -60,6 +63,7 @@ class Steps(ArrayModel):
         update()
         return self.get_metrics_result()
 
+    @forgets_custom_gradients
     def predict_step(self, data: tuple) -> tf.Tensor:
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
         return self(x, y if self.condition_dim is not None else None, training=False)

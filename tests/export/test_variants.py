@@ -15,6 +15,7 @@ from exporting import (
     make_deterministic_vae,
     model_of,
     one_hot,
+    skip_saved_model,
     stirred,
 )
 from helpers import make_vae
@@ -200,7 +201,8 @@ def test_a_batch_size_above_the_number_of_images_is_measured(tmp_path):
     ]
 
 
-def test_a_file_whose_cost_cannot_be_seen_has_no_variants(tmp_path):
+def test_a_file_whose_cost_cannot_be_seen_has_no_variants(tmp_path, monkeypatch):
+    skip_saved_model(monkeypatch)
     exported = export(make_deterministic_vae(), tmp_path / "export", files=("encoder",), variants=("float16",))
     assert sorted(path.name for path in exported.folder.glob("*.tflite")) == ["encoder.tflite"]
     listed = exported.card["files"]["encoder_float16.tflite (float16, not written)"]
@@ -228,6 +230,7 @@ def export_with_costs(tmp_path, monkeypatch):
 
         monkeypatch.setattr(exporter, "Cost", FakeCost)
         monkeypatch.setattr(exporter.measuring, "measure", lambda *_: {"latency_ms": {"1": 1.0, "4": 1.0}})
+        skip_saved_model(monkeypatch)
         folder = tmp_path / "export"
         exported = export(make_vae(), folder, num_samples=2, files=("autoencoder",), **options)
         return exported.card["files"], sorted(path.name for path in folder.glob("*.tflite")), len(asked) - 1

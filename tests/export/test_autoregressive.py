@@ -31,10 +31,22 @@ def trained():
     return vae
 
 
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    """The folder of an export of the decoder with its variants, of four pictures and one row in a call."""
+    options = exporter.Options(
+        num_samples=4, files=("decoder",), variants=("float32", "float16", "full_int8", "weight_int8")
+    )
+    return exporter.export_model(trained, tmp_path_factory.mktemp("autoregressive") / "export", options)
+
+
 @pytest.mark.parametrize("batch_size", slow_from(1, [1, None]))
-def test_seeds_draw_the_pictures_of_python(trained, tmp_path, batch_size):
-    options = exporter.Options(num_samples=4, files=("decoder",), batch_size=batch_size)
-    folder = exporter.export_model(trained, tmp_path / "export", options)
+def test_seeds_draw_the_pictures_of_python(trained, tmp_path, request, batch_size):
+    if batch_size == 1:
+        folder = request.getfixturevalue("exported")
+    else:
+        options = exporter.Options(num_samples=4, files=("decoder",), batch_size=batch_size)
+        folder = exporter.export_model(trained, tmp_path / "export", options)
     for make, file in ((runtimes.saved_model_runner, "saved_model"), (runtimes.litert_runner, "decoder.tflite")):
         run, other = make(folder / file), 0
         for seed in range(25):
@@ -58,31 +70,26 @@ def altered(run, count):
     return other
 
 
-def test_few_pictures_may_be_others_and_are_counted(trained, tmp_path, monkeypatch):
+def test_few_pictures_may_be_others_and_are_counted(trained, exported, monkeypatch):
     monkeypatch.setattr(verification, "NUM_CHECKS", 100)
-    options = exporter.Options(num_samples=2, files=())
-    run = runtimes.saved_model_runner(exporter.export_model(trained, tmp_path / "export", options) / "saved_model")
-    check = lambda count: verification.Parity(altered(run, count), trained, 2, 100).check("decode")  # noqa: E731
+    run = runtimes.saved_model_runner(exported / "saved_model")
+    check = lambda count: verification.Parity(altered(run, count), trained, 4, 100).check("decode")  # noqa: E731
     assert check(0)["other_pictures"] == 0
     assert check(2)["other_pictures"] == 2
     with pytest.raises(exporter.ExportError, match="`decode` differs from Keras by"):
         check(3)
 
 
-def test_variants_draw_the_codes_of_python_and_say_what_they_cost(trained, tmp_path):
-    options = exporter.Options(
-        num_samples=2, files=("decoder",), variants=("float32", "float16", "full_int8", "weight_int8")
-    )
-    folder = exporter.export_model(trained, tmp_path / "export", options)
-    card = json.loads((folder / "model_card.json").read_text(encoding="utf-8"))
+def test_variants_draw_the_codes_of_python_and_say_what_they_cost(trained, exported):
+    card = json.loads((exported / "model_card.json").read_text(encoding="utf-8"))
     reason = card["files"]["decoder_full_int8.tflite (full_int8, not written)"]["not_written"]
     assert "cannot be calibrated inside of a loop" in reason
     for variant in ("float16", "weight_int8"):
         assert abs(card["files"][f"decoder_{variant}.tflite"]["log_likelihood_change"]) < 0.05
-        z = runtimes.litert_runner(folder / f"decoder_{variant}.tflite")(
+        z = runtimes.litert_runner(exported / f"decoder_{variant}.tflite")(
             "sample_pixels", seed=np.int32(3), temperature=np.float32(1.0)
         )["z"]
-        np.testing.assert_allclose(z, trained.sample_latent(2, 3)[0], atol=1e-5)
+        np.testing.assert_allclose(z, trained.sample_latent(4, 3)[0], atol=1e-5)
 
 
 @pytest.mark.slow

@@ -385,12 +385,18 @@ MISTAKES = {
 ERRORS = (ValueError, RuntimeError, TypeError, KeyError, tf.errors.OpError)
 
 
+@pytest.fixture(scope="module")
+def loaded(dense):
+    """The SavedModel of the dense model as TensorFlow loads it."""
+    return tf.saved_model.load(str(dense.folder / "saved_model"))
+
+
 @files
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_an_error_and_the_next_call_is_right(dense, file, mistake):
+def test_a_mistake_is_an_error_and_the_next_call_is_right(dense, loaded, file, mistake):
     signature, inputs = MISTAKES[mistake]
     if file == "saved_model":
-        function = tf.saved_model.load(str(dense.folder / "saved_model")).signatures[signature]
+        function = loaded.signatures[signature]
 
         def call(**inputs):
             return function(**{name: tf.constant(value) for name, value in inputs.items()})

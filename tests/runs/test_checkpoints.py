@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+import commands
 import keras
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from export import exporter
 from keras_vae.data.sources import folder
 from keras_vae.engine import compiled_steps
 from keras_vae.engine.keras_compat import averages_of
-from keras_vae.runs import build, checkpoints, evaluate, optimizer, tables, training
+from keras_vae.runs import build, checkpoints, evaluate, figures, optimizer, tables, training
 from keras_vae.runs.config import Config
 from keras_vae.runs.run_dir import RunDir, make_run_dir
 from keras_vae.runs.safe_loading import load_vae
@@ -51,12 +52,37 @@ def here(data, tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_figures():
+    """Has the runs of this process write an empty figure, as drawing takes a second and no test here looks at it."""
+
+    def draw_figures(vae, dataset, history, folder):
+        folder.mkdir(exist_ok=True)
+        atomic_files.mark(folder)
+        (folder / "samples.png").touch()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "draw_figures", draw_figures)
+        yield
+
+
 @pytest.fixture(scope="module")
 def whole(data):
     """A run that nobody interrupted."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(data)
         return data / training.run(SETTINGS)
+
+
+AVERAGED = dataclasses.replace(SETTINGS, epochs=3, ema=0.99)
+
+
+@pytest.fixture(scope="module")
+def whole_with_averages(data):
+    """A short run with averages of the weights that nobody interrupted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(data)
+        return data / training.run(dataclasses.replace(AVERAGED, run_dir="averages"))
 
 
 def read(path):
@@ -171,18 +197,18 @@ def test_a_run_killed_after_training_is_only_measured(here, whole, monkeypatch):
 
 
 @pytest.mark.parametrize("seconds", [0, 1e6])
-def test_a_run_killed_when_its_averages_were_no_weights_yet_ends_with_the_averages(here, monkeypatch, seconds):
-    settings = dataclasses.replace(SETTINGS, epochs=3, ema=0.99)
-    whole = training.run(dataclasses.replace(settings, run_dir="whole"))
+def test_a_run_killed_when_its_averages_were_no_weights_yet_ends_with_the_averages(
+    here, whole_with_averages, monkeypatch, seconds
+):
     with monkeypatch.context() as patch:
         patch.setattr(training, "draw_figures", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            training.run(settings, checkpoint_seconds=seconds)
+            training.run(AVERAGED, checkpoint_seconds=seconds)
     # After its last epoch a run has a checkpoint from before or after `fit` has put the averages in place.
     model = load_vae(checkpoints.path_of(pathlib.Path("run/checkpoints"), 3))
     pairs = [(weight.numpy(), average.numpy()) for weight, average in averages_of(model.optimizer)]
     assert any((weight != average).any() for weight, average in pairs) == (seconds == 0)
-    assert_same_run(training.run(settings, resume=True), whole)
+    assert_same_run(training.run(AVERAGED, resume=True), whole_with_averages)
 
 
 @pytest.mark.parametrize(
@@ -414,15 +440,15 @@ def test_kill_at_a_random_moment_and_the_same_command_again(here):
 
 @pytest.mark.parametrize("number", slow_from(1, [signal.SIGTERM, signal.SIGINT]))
 def test_a_signal_ends_the_run_with_one_line(here, number):
-    process = start("--epochs=20000")
+    process = commands.Command(command("--epochs=20000")[1:])
     wait_for_rows(here / "run" / "metrics.csv", 3)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
+    result = process.result(timeout=60)
+    assert result.returncode == 128 + number
     advice = "The same command with --run_dir=run goes on from the last checkpoint, if there is one"
     message = f"stopped by {number.name}. {advice}"
-    assert errors.splitlines()[-1] == message
-    assert "Traceback" not in errors
+    assert result.stderr.splitlines()[-1] == message
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.slow
@@ -460,8 +486,7 @@ sys.argv = {argv}
 with mock.patch("{module}.{name}", strike):
     {main}
 """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True, timeout=200)
+    result = commands.run(("-c", text), timeout=200)
     assert "Traceback" not in result.stderr, result.stderr
     return result
 
@@ -470,11 +495,12 @@ def flags(*more):
     return command("--epochs=12", "--hidden_units=8", *more)[1:]
 
 
-def test_a_signal_in_the_test_likelihood_leaves_a_model_and_the_same_command_ends_the_run(here, whole):
+def test_a_signal_in_the_test_likelihood_leaves_a_model_and_the_same_command_ends_the_run(here, whole, monkeypatch):
     result = struck("keras_vae.measure.evaluation:evaluate", signal.SIGTERM, flags(), "import train; train.cli()")
     assert result.returncode == 128 + signal.SIGTERM, result.stderr
     assert checkpoints.epochs_saved(here / "run" / "checkpoints")[0] == 12
     assert RunDir(here / "run").model().latent_dim == 2
+    monkeypatch.setattr(training, "draw_figures", figures.draw_figures)  # those of the command are drawn again
     assert_same_run(training.run(SETTINGS, resume=True), whole)
 
 
@@ -500,8 +526,7 @@ with mock.patch.object(exporter, "export_run", once), mock.patch.object(training
     import train
     train.cli()
 """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True, timeout=300)
+    result = commands.run(("-c", text))
     assert result.returncode == 0, result.stderr
     assert result.stderr.splitlines()[-1].endswith("done: see run")
     assert before == {path: path.read_bytes() for path in run_dir.iterdir() if path.is_file()}

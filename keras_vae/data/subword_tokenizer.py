@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 import pathlib
 from typing import Any
 
@@ -20,8 +21,9 @@ class SubwordTokenizer(Tokenizer):
     """Turns texts into rows of the tokens of a trained tokenizer of the library `tokenizers` or of SentencePiece.
 
     Token 0 ends a text and fills the row; token i + 2 is token i of the library. The unknown token of the library is
-    its own, so that token 1 does not occur. The tokens that the library would put around a text are left out. Texts of
-    more than `max_length` tokens are cut.
+    its own, so that token 1 does not occur, and its text stands in what `decode` returns. The tokens that the library
+    would put around a text are left out, and so is the text of its other special tokens. Texts of more than
+    `max_length` tokens are cut.
 
     Args:
       model: what the file of the tokenizer holds: the JSON text of `tokenizers`, or a model of SentencePiece in Base64.
@@ -63,6 +65,10 @@ class SubwordTokenizer(Tokenizer):
                 f"{path} ({error})"
             ) from error
 
+    @property
+    def unknown(self) -> frozenset[int]:
+        return frozenset((UNKNOWN, *(number + UNKNOWN + 1 for number in self._library.unknown)))
+
     def _numbers_of(self, text: str) -> list[int]:
         return [number + UNKNOWN + 1 for number in self._library.encode(text)]
 
@@ -86,6 +92,12 @@ class _Tokenizers:
         # What a file says of a length is for other models.
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        # A model names its unknown token by its string, and Unigram by its number.
+        inner = json.loads(model)["model"]
+        number = inner["unk_id"] if "unk_id" in inner else self._tokenizer.token_to_id(inner.get("unk_token") or "")
+        self.unknown = set() if number is None else {number}
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._left_out = {number for number, token in added.items() if token.special} - self.unknown
 
     def pieces(self) -> list[str]:
         # A number without a piece of its own gets a name that no text has.
@@ -96,7 +108,9 @@ class _Tokenizers:
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def decode(self, numbers: list[int]) -> str:
-        return self._tokenizer.decode(numbers)
+        # The library would leave out the unknown token with the other special ones.
+        kept = [number for number in numbers if number not in self._left_out]
+        return self._tokenizer.decode(kept, skip_special_tokens=False)
 
 
 class _SentencePiece:
@@ -109,6 +123,7 @@ class _SentencePiece:
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=proto)
         except (RuntimeError, binascii.Error, TypeError) as error:
             raise ValueError(f"`model` must be a model of SentencePiece. Received: {error}") from None
+        self.unknown = {self._processor.unk_id()}
 
     def pieces(self) -> list[str]:
         return [self._processor.id_to_piece(i) for i in range(self._processor.get_piece_size())]

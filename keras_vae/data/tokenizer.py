@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.utils.arguments import ArrayLike, PositiveInt, Texts, checked
+from keras_vae.utils.arguments import Numbers, PositiveInt, Texts, checked
 from keras_vae.utils.tokens import END, UNKNOWN
 
 SEPARATORS = {"characters": "", "words": " ", "pieces": ""}
@@ -72,7 +72,7 @@ class Tokenizer:
         Raises:
           ValueError: if the texts hold nothing.
         """
-        rows = [split(text, tokens) for text in _strings(texts)]
+        rows = [split(text, tokens) for text in strings_of(texts)]
         counts = collections.Counter(itertools.chain.from_iterable(rows))
         if not counts:
             raise ValueError(f"`texts` must hold {tokens}. Received: {len(rows)} texts without any")
@@ -90,10 +90,19 @@ class Tokenizer:
         """Number of different tokens, the end and the unknown among them."""
         return len(self._names)
 
+    @property
+    def unknown(self) -> frozenset[int]:
+        """The tokens that stand for what is not in the vocabulary."""
+        return frozenset((UNKNOWN,))
+
     @checked
     def encode(self, texts: Texts) -> np.ndarray:
-        """Returns tokens int32 `(count, max_length)` of a list of strings; a single string is a list of one."""
-        strings = _strings(texts)
+        """Returns tokens int32 `(count, max_length)` of a list of strings; a single string is a list of one.
+
+        Raises:
+          ValueError: if the texts are bytes that are not UTF-8.
+        """
+        strings = strings_of(texts)
         rows = np.full((len(strings), self.max_length), END, np.int32)
         for row, text in zip(rows, strings, strict=True):
             numbers = self._numbers_of(text)[: self.max_length]
@@ -103,14 +112,16 @@ class Tokenizer:
     @checked
     def lengths(self, texts: Texts) -> np.ndarray:
         """Returns the number of tokens of each text, uncut, `(count,)`."""
-        return np.array([len(self._numbers_of(text)) for text in _strings(texts)])
+        return np.array([len(self._numbers_of(text)) for text in strings_of(texts)])
 
     @checked
-    def decode(self, tokens: ArrayLike) -> list[str]:
-        """Returns the texts of tokens `(count, length)`."""
+    def decode(self, tokens: Numbers) -> list[str]:
+        """Returns the texts of tokens `(count, length)`; `count` may be 0."""
         rows = np.asarray(tokens)
         if rows.ndim != 2:
             raise ValueError(f"`tokens` must have shape (count, length). Received: tokens with shape {rows.shape}")
+        if not rows.size:
+            return [""] * len(rows)
         if rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= self.size:
             raise ValueError(
                 f"`tokens` must be integers from 0 to {self.size - 1}. Received: tokens from {rows.min()} to "
@@ -140,8 +151,18 @@ def split(text: str, tokens: str) -> Sequence[str]:
     return text.split() if tokens == "words" else text
 
 
-def _strings(texts):
-    """Returns the texts as a list of `str`."""
+def strings_of(texts: Any) -> list[str]:
+    """Returns texts as a list of `str`; a single text is a list of one."""
     texts = texts.numpy() if isinstance(texts, tf.Tensor) else texts
     texts = [texts] if isinstance(texts, str | bytes) else list(texts)
-    return [text.decode() if isinstance(text, bytes) else str(text) for text in texts]
+    return [_decoded(text, number) if isinstance(text, bytes) else str(text) for number, text in enumerate(texts)]
+
+
+def _decoded(raw, number):
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"`texts` must be strings, or bytes that are UTF-8. Received: byte 0x{raw[error.start]:02x} at place "
+            f"{error.start} of text {number}"
+        ) from None

@@ -79,16 +79,22 @@ def is_array(value: Any) -> bool:
     return is_numeric(value) and getattr(value, "shape", None) != ()
 
 
+def are_numbers(value: Any) -> bool:
+    """Whether a value is as `is_array` asks, or an array of numbers without an entry."""
+    empty = isinstance(value, np.ndarray) and not value.size and value.dtype.kind in "biuf"
+    return empty or is_array(value)
+
+
 def is_text(value: Any) -> bool:
     """Whether a value is a text or several: a string, or a list, an array, a column or a tensor of strings."""
     if isinstance(value, str | bytes):
         return True
     if isinstance(value, list | tuple):
         return bool(value) and all(isinstance(text, str | bytes) for text in value)
-    dtype = getattr(value, "dtype", None)
+    dtype, rank = getattr(value, "dtype", None), getattr(value, "ndim", 0)
     if getattr(dtype, "kind", "") == "O":
-        return getattr(value, "ndim", 0) == 1 and bool(len(value)) and all(isinstance(text, str) for text in value)
-    return str(getattr(dtype, "name", "")).startswith("str")
+        return rank == 1 and bool(len(value)) and all(isinstance(text, str) for text in value)
+    return rank <= 1 and str(getattr(dtype, "name", "")).startswith(("str", "bytes"))
 
 
 def is_path(value: Any) -> bool:
@@ -189,6 +195,7 @@ NoiseSeed = Annotated[
     int, Kind("an integer in [-2**31, 2**32)", "seeds", lambda v: is_int(v) and -(2**31) <= v < 2**32)
 ]
 ArrayLike = Annotated[Any, Kind("an array of at least one number", "arrays of numbers", is_array)]
+Numbers = Annotated[Any, Kind("an array of numbers", "arrays of numbers", are_numbers)]
 Texts = Annotated[Any, Kind("a list of strings", "lists of strings", is_text)]
 # An argument of this kind is one number for all examples, or an array with a number for each.
 NumberOrArray = Annotated[

@@ -9,6 +9,7 @@ import pytest
 import sentencepiece
 import tokenizers
 from texts import NETWORKS, make_text_vae
+from trained_tokenizers import TRAINED
 
 import keras_vae as kv
 from keras_vae.runs import build
@@ -106,3 +107,29 @@ def test_without_the_library_the_extra_is_named(files, monkeypatch, name, librar
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(ImportError, match=rf'needs {library}: pip install "keras_vae\[text\]"'):
         kv.data.SubwordTokenizer.of_file(files[name][0])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "unknown"),
+    [
+        ("word_piece", "the [UNK] dog", {1, 3}),
+        ("bpe_metaspace", "the <unk>ebra dog", {1, 2}),
+        ("unigram", "the <unk>ebra dog", {1, 2}),
+        ("sentencepiece", "the  \u2047 ebra dog", {1, 2}),
+        ("byte_level", " the zebra dog", {1}),
+        ("sentencepiece_bytes", "the zebra dog", {1, 2}),
+    ],
+)
+def test_unknown_parts_keep_their_place_in_the_text(name, text, unknown):
+    tokenizer = kv.data.SubwordTokenizer(TRAINED[name](), max_length=24)
+    assert tokenizer.unknown == unknown
+    rows = tokenizer.encode("the zebra dog")
+    assert tokenizer.decode(rows) == [text]
+    assert np.isin(rows, sorted(unknown)).any() == ("z" not in text)
+
+
+def test_other_special_tokens_are_left_out():
+    tokenizer = kv.data.SubwordTokenizer(TRAINED["word_piece"](), max_length=24)
+    (row,) = tokenizer.encode("a cat")
+    padding = tokenizer.names.index("[PAD]")
+    assert tokenizer.decode([[padding, *row[:8]], [*row[:5], padding, 1, 0, 0]]) == ["a cat", "a cat"]

@@ -43,10 +43,14 @@ def test_long_texts_are_cut_and_their_length_is_known():
     assert tokenizer.encode("abab").tolist() == [[2, 3, 2]]
     assert tokenizer.lengths(["abab", "", "a"]).tolist() == [4, 0, 1]
     assert tokenizer.decode([[2, 3, 2], [2, 0, 3]]) == ["aba", "a"]
+    assert tokenizer.decode(np.zeros((0, 4), int)) == []
+    assert tokenizer.decode(np.zeros((2, 0), int)) == ["", ""]
+    assert tokenizer.unknown == {1}
 
 
 @pytest.mark.parametrize("texts", [("a b", "b"), np.array(["a b", "b"]),
-                                   tf.constant(["a b", "b"]), [b"a b", b"b"], np.array(["a b", "b"], object)],
+                                   tf.constant(["a b", "b"]), [b"a b", b"b"], np.array([b"a b", b"b"]),
+                                   np.array(["a b", "b"], object)],
                          ids=lambda t: type(t).__name__)  # fmt: skip
 def test_every_container_of_strings_is_a_list_of_texts(texts):
     tokenizer = Tokenizer.of(texts)
@@ -72,6 +76,11 @@ def test_it_is_kept_in_a_config():
         (lambda: Tokenizer([]), "`vocabulary` must hold at least one"),
         (lambda: Tokenizer(["a", "a"]), "`vocabulary` must hold each character or word once"),
         (lambda: Tokenizer(["a"]).decode([1, 2]), r"`tokens` must have shape \(count, length\)"),
+        (lambda: Tokenizer(["a"]).decode(np.zeros((0,), int)), r"`tokens` must have shape \(count, length\)"),
+        (lambda: Tokenizer(["a"]).decode(np.array([], str)), "`tokens` must be an array of numbers"),
+        (lambda: Tokenizer(["a"]).encode(np.array([["a", "b"]])), "`texts` must be a list of strings"),
+        (lambda: Tokenizer(["a"]).encode([b"a", b"na\xefve"]), "`texts` must be strings, or bytes that are UTF-8. "
+         "Received: byte 0xef at place 2 of text 1"),
         (lambda: Tokenizer(["a"]).decode([[1, 3]]), "`tokens` must be integers from 0 to 2"),
     ],
 )  # fmt: skip

@@ -1,5 +1,7 @@
 """Files of texts: one text a line, or a column of a table."""
 
+import codecs
+import contextlib
 import csv
 import gzip
 import io
@@ -19,6 +21,14 @@ _NAMES = {
     "validation": ("validation", "valid", "val", "dev"),
     "test": ("test",),
 }
+# The byte order marks of other encodings. That of UTF-32 begins with that of UTF-16.
+_OTHER_MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+_LONGEST_FIELD = 2**31 - 1  # of a table, in characters: as much as a C long holds everywhere
 
 
 class Texts(NamedTuple):
@@ -129,7 +139,13 @@ def read_file(path: pathlib.Path, text_column: str = "") -> list[str]:
 
 def read_lines(path: pathlib.Path) -> list[str]:
     """Returns the lines of a file that are not empty."""
-    return _not_empty(_content(path).splitlines(), path)
+    return _not_empty(_lines(path), path)
+
+
+def _lines(path):
+    """Returns the lines of a file. Other characters at which `str.splitlines` splits, as U+2028, may be in a text."""
+    lines = _content(path).split("\n")
+    return [line.rstrip("\r") for line in (lines if lines[-1] else lines[:-1])]
 
 
 def _not_empty(texts, path):
@@ -148,6 +164,11 @@ def _content(path):
         raw = gzip.decompress(raw) if path.name.lower().endswith(".gz") else raw
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path} cannot be read: {reason(error)}") from error
+    if encoding := next((name for mark, name in _OTHER_MARKS.items() if raw.startswith(mark)), None):
+        raise ValueError(
+            f"A file of texts must be UTF-8. Received: {path}, which is {encoding}. `iconv -f {encoding} -t UTF-8` "
+            "converts it"
+        )
     if b"\0" in raw[: 2**20]:
         raise ValueError(f"A file of texts must be UTF-8. Received: {path}, which holds binary data")
     try:
@@ -161,14 +182,49 @@ def _content(path):
 
 
 def _of_csv(path, column):
-    table = csv.DictReader(io.StringIO(_content(path), newline=""))
-    _check_column(column, table.fieldnames or (), path)
-    return [row[column] or "" for row in table]
+    with _fields_of_any_length():
+        rows = _rows_of_csv(_content(path), path)
+        _, names = next(rows, (1, []))
+        _check_column(column, names, path)
+        texts = []
+        for number, row in rows:
+            if len(row) != len(names):
+                raise ValueError(
+                    f"Line {number} of {path} must have a field for each of the {len(names)} columns, and quotes "
+                    f"around one that holds a comma. Received: {len(row)} fields"
+                )
+            texts.append(row[names.index(column)])
+        return texts
+
+
+def _rows_of_csv(content, path):
+    """Yields the number of the first line of each row that is not empty, and its fields."""
+    reader, number = csv.reader(io.StringIO(content, newline=""), strict=True), 1
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            raise ValueError(f"Line {number} of {path} is no CSV, or begins a row that is none: {error}") from error
+        if row is None:
+            return
+        if row:
+            yield number, row
+        number = reader.line_num + 1
+
+
+@contextlib.contextmanager
+def _fields_of_any_length():
+    """Sets the limit of Python's reader, which is 131,072 characters a field, and sets it back."""
+    before = csv.field_size_limit(_LONGEST_FIELD)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _of_jsonl(path, column):
     texts = []
-    for number, line in enumerate(_content(path).splitlines(), 1):
+    for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
         try:

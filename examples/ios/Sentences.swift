@@ -11,7 +11,10 @@ final class Sentences {
 
     private struct Vocabulary: Decodable {
         let tokens: [String]
+        let first: [String: String]
         let join: String
+        let bytes: Bool
+        let trim: Bool
         let end: Int32
     }
 
@@ -43,7 +46,12 @@ final class Sentences {
 
     /// Returns the text of a row of tokens, which holds `end` after its last one.
     func decode(_ tokens: ArraySlice<Int32>) -> String {
-        tokens.prefix { $0 != vocabulary.end }.map { vocabulary.tokens[Int($0)] }.joined(separator: vocabulary.join)
+        let told = tokens.prefix { $0 != vocabulary.end }.filter { !vocabulary.tokens[Int($0)].isEmpty }
+        var strings = told.map { vocabulary.tokens[Int($0)] }
+        if let token = told.first, let string = vocabulary.first[String(token)] { strings[0] = string }
+        var text = strings.joined(separator: vocabulary.join)
+        if vocabulary.bytes { text = String(decoding: text.unicodeScalars.map { UInt8($0.value) }, as: UTF8.self) }
+        return vocabulary.trim ? text.trimmingCharacters(in: CharacterSet(charactersIn: " ")) : text
     }
 
     private func bytes<T>(of values: [T]) -> Data { values.withUnsafeBufferPointer { Data(buffer: $0) } }

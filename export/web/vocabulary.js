@@ -4,13 +4,14 @@ import { loadJson } from "./loading.js";
 
 // This is the white space of Python's `str.split`. JavaScript's \s lacks five controls and has the byte order mark.
 const WHITE_SPACE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
+const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The strings of all tokens, and the rules by which texts are made of them. */
 export class Vocabulary {
   #numbers;
 
   constructor(content) {
-    const { tokens, split, join, space, end, unknown, max_length: maxLength } = content ?? {};
+    const { tokens, first, split, join, bytes, trim, end, unknown, max_length: maxLength } = content ?? {};
     const known = ["characters", "words", "pieces"].includes(split);
     if (!(Array.isArray(tokens) && tokens.length > 1 && known && maxLength > 0)) {
       throw new Error(
@@ -18,7 +19,7 @@ export class Vocabulary {
           `Received: ${tokens?.length ?? "no"} tokens, split ${split}, max_length ${maxLength}.`,
       );
     }
-    Object.assign(this, { tokens, split, join, space, end, unknown, maxLength });
+    Object.assign(this, { tokens, first, split, join, bytes, trim, end, unknown, maxLength });
     this.#numbers = new Map(tokens.map((name, token) => [name, token]).filter(([, token]) => token !== end && token !== unknown));
   }
 
@@ -26,12 +27,14 @@ export class Vocabulary {
     return new Vocabulary(await loadJson(card.vocabulary));
   }
 
-  /** Returns the text of one row of tokens. */
+  /** Returns the text of one row of tokens, as `text_of` of export/vocabulary.py does. */
   decode(row) {
     const length = row.indexOf(this.end);
-    const tokens = Array.from(length < 0 ? row : row.slice(0, length));
-    const text = tokens.map((token) => this.tokens[token]).join(this.join);
-    return this.space ? text.replaceAll(this.space, " ").trim() : text;
+    const tokens = Array.from(length < 0 ? row : row.slice(0, length)).filter((token) => this.tokens[token]);
+    const strings = tokens.map((token, place) => (place ? null : this.first[token]) ?? this.tokens[token]);
+    const joined = strings.join(this.join);
+    const text = this.bytes ? UTF8.decode(Uint8Array.from(joined, (byte) => byte.charCodeAt(0))) : joined;
+    return this.trim ? text.replace(/^ +| +$/g, "") : text;
   }
 
   /** The name of one token, such as "word". */

@@ -1,7 +1,9 @@
 """Exported models of texts in tflite-runtime 2.14 and in headless Chromium: both draw and encode what Python does."""
 
+import json
 import logging
 import pathlib
+import shutil
 
 import keras
 import numpy as np
@@ -20,9 +22,10 @@ from client_models import (
 )
 from client_pages import drive, served
 from texts import make_text_vae
+from trained_tokenizers import PIECES, TRAINED
 
 import keras_vae as kv
-from export import exporter, verification, webpage
+from export import exporter, verification, vocabulary, webpage
 
 LOG = logging.getLogger(__name__)
 CLIENTS = prepared_folder()
@@ -122,6 +125,33 @@ def test_the_page_reads_texts_as_python_does(model, browser):
     assert [values["unknown"] for values in read[:3]] == [[], [], ["zebra", "<unk>"]]
     z = np.array([values["z"] for values in read])
     np.testing.assert_allclose(z, model.vae.encode(SENTENCES).mean(), atol=TOLERANCE)
+
+
+def test_the_page_joins_the_pieces_of_trained_tokenizers_as_their_libraries_do(tmp_path):
+    folder, jobs, expected = tmp_path / "web", {}, {}
+    shutil.copytree(pathlib.Path(webpage.__file__).with_name("web"), folder)
+    (folder / "package.json").write_text('{"type": "module"}')
+    for name, make in TRAINED.items():
+        tokenizer = kv.data.SubwordTokenizer(make(), max_length=40)
+        rows = tokenizer.encode([*PIECES[:4], "the zebra \N{UMBRELLA} sees it"]).tolist()
+        content = vocabulary.vocabulary(make_text_vae(network=None, tokenizer=tokenizer))
+        jobs[name] = {"content": content, "rows": rows}
+        # Where no rule gives the texts of the library, the page shows the names of the pieces.
+        names = [" ".join(tokenizer.names[token] for token in row if token) for row in rows]
+        expected[name] = [text.strip(" ") for text in tokenizer.decode(rows)] if content["exact"] else names
+    assert [name for name in jobs if not jobs[name]["content"]["exact"]] == ["without_a_rule"]
+    script = """
+        import { readFileSync } from "node:fs";
+        import { Vocabulary } from "./vocabulary.js";
+        const told = ([name, { content, rows }]) => {
+          const vocabulary = new Vocabulary(content);
+          return [name, rows.map((row) => vocabulary.decode(row))];
+        };
+        const jobs = JSON.parse(readFileSync(0, "utf-8"));
+        console.log(JSON.stringify(Object.fromEntries(Object.entries(jobs).map(told))));
+    """
+    (folder / "told.js").write_text(script)
+    assert json.loads(run(["node", folder / "told.js"], input=json.dumps(jobs))) == expected
 
 
 def test_console_has_no_errors_and_nothing_is_asked_of_another_host(browser, visit):

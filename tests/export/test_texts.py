@@ -6,10 +6,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import tokenizers
+from absl import logging
 from ai_edge_litert.interpreter import Interpreter
 from helpers import make_vae, slow_from
 from texts import NETWORKS, make_text_vae
+from trained_tokenizers import PIECES, TRAINED
 
 import keras_vae as kv
 from export import exporter, onnx_format, runtimes, verification, vocabulary
@@ -82,14 +83,6 @@ def test_the_card_has_the_vocabulary(exported):
     assert card["vocabulary"] == "vocabulary.json"
 
 
-def read_by_a_client(content, row):
-    """Returns the text of a row of tokens as vocabulary.json tells it."""
-    row = list(row)
-    tokens = row[: row.index(content["end"])] if content["end"] in row else row
-    text = content["join"].join(content["tokens"][token] for token in tokens)
-    return text if content["space"] is None else text.replace(content["space"], " ").strip()
-
-
 def test_the_vocabulary_has_a_file_of_its_own(exported):
     vae, folder = exported
     content = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
@@ -97,28 +90,54 @@ def test_the_vocabulary_has_a_file_of_its_own(exported):
     assert (content["split"], content["join"]) == ("characters", "")
     assert (content["end"], content["unknown"], content["max_length"]) == (0, 1, 7)
     tokens = vae.sample(50, seed=0, output="sample").numpy()
-    assert [read_by_a_client(content, row) for row in tokens] == vae.tokenizer.decode(tokens)
+    assert [vocabulary.text_of(content, row) for row in tokens] == vae.tokenizer.decode(tokens)
 
 
 def test_the_vocabulary_of_words_and_of_numbers():
     words = kv.data.Tokenizer(["a", "b"], "words", 3)
     content = vocabulary.vocabulary(make_text_vae(network=None, tokenizer=words))
     assert (content["tokens"], content["split"], content["join"]) == (["", "<unk>", "a", "b"], "words", " ")
-    assert read_by_a_client(content, [3, 1, 2]) == words.decode([[3, 1, 2]])[0] == "b <unk> a"
+    assert vocabulary.text_of(content, [3, 1, 2]) == words.decode([[3, 1, 2]])[0] == "b <unk> a"
     # A model of tokens alone writes their numbers, all of which are known.
     content = vocabulary.vocabulary(make_text_vae(3, 4, network=None))
     assert (content["tokens"], content["unknown"]) == (["", "1", "2", "3"], None)
     assert vocabulary.file_of(make_vae()) is None
 
 
-def test_the_vocabulary_of_pieces_has_a_mark_of_spaces():
-    library = tokenizers.Tokenizer(tokenizers.models.BPE())
-    library.pre_tokenizer, library.decoder = tokenizers.pre_tokenizers.Metaspace(), tokenizers.decoders.Metaspace()
-    library.train_from_iterator(TEXTS, tokenizers.trainers.BpeTrainer(vocab_size=30, show_progress=False))
-    pieces = kv.data.SubwordTokenizer(library.to_str(), max_length=7)
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_client_makes_the_texts_of_a_trained_tokenizer(name, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(logging, "warning", lambda text, *values: said.append(text % values))
+    pieces = kv.data.SubwordTokenizer(TRAINED[name](), max_length=60)
+    vocabulary.write(make_text_vae(network=None, tokenizer=pieces), tmp_path)
+    content = json.loads((tmp_path / "vocabulary.json").read_text(encoding="utf-8"))
+    rows = pieces.encode([*PIECES[:4], "the zebra \N{UMBRELLA} sees it"]).tolist()
+    texts = [vocabulary.text_of(content, row) for row in rows]
+    if name == "without_a_rule":
+        assert not content["exact"]
+        assert texts[0] == " ".join(pieces.names[token] for token in rows[0] if token)
+        assert said == [
+            "vocabulary.json has no rule that makes the texts of the tokenizer: the page and apps show its pieces apart"
+        ]
+        return
+    assert (content["exact"], said) == (True, [])
+    assert texts == [text.strip(" ") for text in pieces.decode(rows)]
+    if name != "bpe_no_decoder":  # its library puts spaces between the pieces
+        assert texts[2] == PIECES[2]
+    assert content["bytes"] == (name in ("byte_level", "sentencepiece_bytes"))
+    random = np.random.default_rng(1).integers(1, pieces.size, (50, 9)).tolist()
+    expected = pieces.decode(random)
+    whole = [(row, text) for row, text in zip(random, expected, strict=True) if "\N{REPLACEMENT CHARACTER}" not in text]
+    assert [vocabulary.text_of(content, row) for row, _ in whole] == [text.strip(" ") for _, text in whole]
+
+
+def test_what_continues_a_word_has_no_space_and_keeps_its_mark_at_the_beginning():
+    pieces = kv.data.SubwordTokenizer(TRAINED["word_piece"](), max_length=60)
     content = vocabulary.vocabulary(make_text_vae(network=None, tokenizer=pieces))
-    assert (content["split"], content["join"], content["space"]) == ("pieces", "", "\N{LOWER ONE EIGHTH BLOCK}")
-    assert [read_by_a_client(content, row) for row in pieces.encode(TEXTS)] == TEXTS
+    number = {name: token for token, name in enumerate(pieces.names)}
+    row = [number[name] for name in ("##a", "[PAD]", "the", "c", "##a", "##t", ".")]
+    assert vocabulary.text_of(content, row) == "##a the cat." == pieces.decode([row])[0]
+    assert vocabulary.text_of(content, [1, number["[UNK]"], 0, number["the"]]) == "[UNK]"
 
 
 def test_inputs_and_outputs_of_texts_are_called_tokens(exported):

@@ -94,7 +94,7 @@ def test_code_of_texts_uses_the_names_of_an_exported_file(name):
     entries = vocabulary.vocabulary(make_text_vae())
     assert quoted - set(entries) == {"generate", "seed", "temperature", "token_temperature"}
     assert "tokens" in quoted
-    assert all(re.search(rf"\b{entry}\b", code) for entry in ("tokens", "join", "end"))
+    assert all(re.search(rf"\b{entry}\b", code) for entry in ("tokens", "first", "join", "bytes", "trim", "end"))
 
 
 def test_every_script_has_a_test():

@@ -15,8 +15,11 @@ import org.tensorflow.lite.Interpreter
  */
 class Sentences(context: Context) : Closeable {
     private val interpreter: Interpreter
-    private val words: List<String>
+    private val strings: List<String>
+    private val first: JSONObject
     private val join: String
+    private val areBytes: Boolean
+    private val trim: Boolean
     private val end: Int
 
     init {
@@ -29,8 +32,11 @@ class Sentences(context: Context) : Closeable {
         val text = context.assets.open("vocabulary.json").bufferedReader().use { it.readText() }
         val vocabulary = JSONObject(text)
         val tokens = vocabulary.getJSONArray("tokens")
-        words = List(tokens.length()) { tokens.getString(it) }
+        strings = List(tokens.length()) { tokens.getString(it) }
+        first = vocabulary.getJSONObject("first")
         join = vocabulary.getString("join")
+        areBytes = vocabulary.getBoolean("bytes")
+        trim = vocabulary.getBoolean("trim")
         end = vocabulary.getInt("end")
     }
 
@@ -47,7 +53,15 @@ class Sentences(context: Context) : Closeable {
     }
 
     /** Returns the text of a row of tokens, which holds `end` after its last one. */
-    fun decode(tokens: List<Int>): String = tokens.takeWhile { it != end }.joinToString(join) { words[it] }
+    fun decode(tokens: List<Int>): String {
+        val told = tokens.takeWhile { it != end }.filter { strings[it].isNotEmpty() }
+        val parts = told.mapIndexed { place, token ->
+            if (place == 0) first.optString(token.toString(), strings[token]) else strings[token]
+        }
+        val joined = parts.joinToString(join)
+        val text = if (areBytes) String(joined.toByteArray(Charsets.ISO_8859_1), Charsets.UTF_8) else joined
+        return if (trim) text.trim(' ') else text
+    }
 
     override fun close() = interpreter.close()
 }

@@ -3,22 +3,25 @@
 import math
 
 import numpy as np
+from absl import logging
 
 from keras_vae.data.examples import Examples
 from keras_vae.engine.inputs import as_examples, encoded
 from keras_vae.models.codes import batches
 from keras_vae.models.vae import VAE
 from keras_vae.utils.arguments import ArrayLike, Texts, checked
+from keras_vae.utils.tokens import END
 
 
 @checked
 def rates(vae: VAE, examples: Examples, log_likelihood: float) -> dict[str, float]:
-    """Returns a mean log likelihood of texts for each of their characters and words, the end counted as one more.
+    """Returns a mean log likelihood of texts for each of their characters and words, an end counted as one more.
 
-        -log_likelihood / (characters + 1),   exp(-log_likelihood / (words + 1))
+        -log_likelihood / (characters + end),   exp(-log_likelihood / (words + end))
 
-    Words are what white space separates. A word that is not in the vocabulary counts as `<unk>`, so that a small
-    vocabulary gives lower numbers; compare models of the same tokens.
+    A text that fills its row, as one that was cut does, has no end, so that 0 is added for it, and 1 for any other. The
+    log says how many such texts there are. Words are what white space separates. A word that is not in the vocabulary
+    counts as `<unk>`, so that a small vocabulary gives lower numbers; compare models of the same tokens.
 
     Args:
       vae: a model of texts with a tokenizer; for any other the result is empty.
@@ -30,9 +33,13 @@ def rates(vae: VAE, examples: Examples, log_likelihood: float) -> dict[str, floa
     """
     if vae.tokenizer is None:
         return {}
-    texts = vae.tokenizer.decode(examples.numpy())
-    nats = -log_likelihood / np.mean([len(text) + 1 for text in texts])
-    words = np.mean([len(text.split()) + 1 for text in texts])
+    rows = examples.numpy()
+    texts, ends = vae.tokenizer.decode(rows), (rows == END).any(axis=1)
+    if not ends.all():
+        message = "%d of %d texts fill their row of %d %s: they are cut or just as long, and have no end that counts"
+        logging.info(message, int((~ends).sum()), len(rows), rows.shape[1], vae.tokenizer.tokens)
+    nats = -log_likelihood / np.mean([len(text) for text in texts] + ends)
+    words = np.mean([len(text.split()) for text in texts] + ends)
     return {
         "nats_per_character": float(nats),
         "bits_per_character": float(nats / math.log(2.0)),
@@ -53,7 +60,7 @@ def text_measures(vae: VAE, data: Examples | ArrayLike | Texts) -> dict[str, flo
         `token_accuracy`, the share of the places up to the end of each text, that included, which have the right token;
         `exact_match`, the share of the texts that are reconstructed as a whole.
     """
-    examples = as_examples(encoded(vae, data), names=("data", "y"))
+    examples = as_examples(encoded(vae, data, "data"), names=("data", "y"))
     lengths = vae.lengths_of(examples)
     if lengths is None:
         raise ValueError("`vae` must have a likelihood of texts, Tokens. Received: a model of data of one length")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from absl import logging
 from helpers import make_vae
 from texts import all_texts, make_text_vae
 
@@ -31,6 +32,23 @@ def test_a_report_of_texts_has_them_and_bits_for_each_token():
     tokens = np.minimum((X > 0).sum(axis=1) + 1, 4).mean()
     assert report["bits_per_dimension"] == pytest.approx(-report["log_likelihood"] / np.log(2) / tokens)
     assert {name: report[name] for name in ("token_accuracy", "exact_match")} == kv.measure.text_measures(vae, X)
+
+
+def test_a_text_without_an_end_is_charged_none(monkeypatch):
+    said = []
+    monkeypatch.setattr(logging, "info", lambda text, *values: said.append(text % values))
+    tokenizer = kv.data.Tokenizer(["to", "be", "or"], "words", max_length=3)
+    vae = make_text_vae(tokenizer=tokenizer)
+    # The first two texts have an end, and the other two, of which one was cut, have none.
+    x = tokenizer.encode(["to be", "or", "to be or", "be or to be to"])
+    rates = kv.measure.texts.rates(vae, kv.data.Examples(x), -6.0)
+    assert rates["nats_per_character"] == pytest.approx(4 * 6.0 / (5 + 1 + 2 + 1 + 8 + 8))
+    assert rates["bits_per_character"] == pytest.approx(rates["nats_per_character"] / np.log(2.0))
+    assert rates["perplexity_per_word"] == pytest.approx(np.exp(4 * 6.0 / (2 + 1 + 1 + 1 + 3 + 3)))
+    assert said == ["2 of 4 texts fill their row of 3 words: they are cut or just as long, and have no end that counts"]
+    said.clear()
+    kv.measure.texts.rates(vae, kv.data.Examples(x[:2]), -6.0)
+    assert said == []
 
 
 def test_other_data_are_one_error(binary):

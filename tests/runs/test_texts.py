@@ -181,11 +181,12 @@ def test_the_report_has_the_same_model_without_z(tmp_path):
 
 def test_rates_are_those_of_the_characters_and_words(finished):
     run, _ = finished
-    report, texts = run.report, run.dataset().tokenizer.decode(run.dataset().test.values)
+    report, dataset = run.report, run.dataset()
+    texts, ends = dataset.tokenizer.decode(dataset.test.values), (dataset.test.values == 0).any(axis=1)
     nats = -report["test_log_likelihood"] * len(texts)
-    assert report["test_nats_per_character"] == pytest.approx(nats / sum(len(text) + 1 for text in texts))
+    assert report["test_nats_per_character"] == pytest.approx(nats / (sum(map(len, texts)) + ends.sum()))
     assert report["test_bits_per_character"] == pytest.approx(report["test_nats_per_character"] / np.log(2))
-    words = sum(len(text.split()) + 1 for text in texts)
+    words = sum(len(text.split()) for text in texts) + ends.sum()
     assert report["test_perplexity_per_word"] == pytest.approx(np.exp(nats / words))
 
 

@@ -12,9 +12,9 @@ from keras_vae.data.examples import Examples
 from keras_vae.data.sources import prepared, sentences, texts
 from keras_vae.data.splits import Splits, divide
 from keras_vae.data.subword_tokenizer import SubwordTokenizer
+from keras_vae.data.text_counts import check_known, log_cut, log_unknown
 from keras_vae.data.tokenizer import Tokenizer
 from keras_vae.utils.arguments import Fraction, NonNegativeInt, Path, PositiveInt, checked
-from keras_vae.utils.tokens import END, UNKNOWN
 
 
 @checked
@@ -64,17 +64,21 @@ def load_texts(
     parts = _divided(read, test_fraction, validation_fraction, seed, name)
     counter = trained or Tokenizer(["?"], tokens)  # the vocabulary does not matter for lengths
     lengths = [counter.lengths(part) for part in parts]
-    longest = max_length or int(max(map(max, lengths)))
+    longest = max_length or max(1, *(int(part.max()) for part in lengths))
     if on_long_text == "drop":
         parts = [_without_long(*pair, counter.tokens, longest) for pair in zip(parts, lengths, strict=True)]
     else:
-        _count_cut(np.concatenate(lengths), counter.tokens, longest)
+        together = np.concatenate(lengths)
+        log_cut(int((together > longest).sum()), len(together), longest, counter.tokens)
     if trained is None:
         tokenizer = Tokenizer.of(parts[0], tokens, longest, max_vocabulary)
     else:
         tokenizer = SubwordTokenizer(trained.model, longest)
     encoded = [tokenizer.encode(part) for part in parts]
-    _count_unknown(encoded, tokenizer)
+    check_known(encoded, tokenizer, tokens)
+    log_unknown(encoded, tokenizer)
+    if len(tokenizer.vocabulary) == 1:
+        logging.warning("the texts hold one of the %s alone: %r", tokenizer.tokens, tokenizer.vocabulary[0])
     train, validation, test = (Examples(rows, present_as="int32") for rows in encoded)
     return Dataset(name, train, validation, test, binarization="none", source=read.source, tokenizer=tokenizer)
 
@@ -131,20 +135,3 @@ def _without_long(part, lengths, tokens, longest):
         counts = len(part) - len(kept), len(part)
         logging.info("%d of %d texts have more than %d %s and are left out", *counts, longest, tokens)
     return kept
-
-
-def _count_cut(lengths, tokens, longest):
-    cut = int((lengths > longest).sum())
-    if cut:
-        logging.info("%d of %d texts have more than %d %s and are cut", cut, len(lengths), longest, tokens)
-
-
-def _count_unknown(encoded, tokenizer):
-    rows = np.concatenate([part.ravel() for part in encoded])
-    unknown, all_tokens = int((rows == UNKNOWN).sum()), int((rows != END).sum())
-    if unknown:
-        message = "%d of %d %s (%.2g%%) are not in the vocabulary of %d and become unknown"
-        values = unknown, all_tokens, tokenizer.tokens, 100 * unknown / all_tokens, len(tokenizer.vocabulary)
-        logging.info(message, *values)
-    if len(tokenizer.vocabulary) == 1:
-        logging.warning("the texts hold one of the %s alone: %r", tokenizer.tokens, tokenizer.vocabulary[0])

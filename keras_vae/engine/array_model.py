@@ -216,14 +216,14 @@ class ArrayModel(CompiledSteps):
         """Takes one step on a batch; the arguments are those of `keras.Model.train_on_batch`."""
         if class_weight is not None:
             raise ValueError("`class_weight` must not be given: there are no classes; use `sample_weight`")
-        examples = checked_examples(self, x, y, sample_weight)
+        examples = checked_examples(self, x, y, sample_weight, is_batch=True)
         x = examples.numpy(int(keras.ops.convert_to_numpy(self.train_steps)))
         return super().train_on_batch(x, examples.labels, examples.weights, return_dict=return_dict)
 
     @one_at_a_time
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Evaluates one batch; the arguments are those of `keras.Model.test_on_batch`."""
-        examples = checked_examples(self, x, y, sample_weight)
+        examples = checked_examples(self, x, y, sample_weight, is_batch=True)
         return super().test_on_batch(examples.numpy(), examples.labels, examples.weights, return_dict=return_dict)
 
     def predict(self, x: Any, **kwargs: Any) -> Any:

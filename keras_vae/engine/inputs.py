@@ -1,16 +1,20 @@
 """The arguments of `fit`, `evaluate` and `log_prob` -> `Examples` whose every value has been checked."""
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_vae.data.containers import as_numbers, is_real
 from keras_vae.data.examples import Examples
+from keras_vae.data.text_counts import encode_and_log
+from keras_vae.data.tokenizer import Tokenizer
 from keras_vae.engine.conditions import check_condition
-from keras_vae.utils.arguments import is_text
+from keras_vae.utils.arguments import is_text, shown
 
 
 def as_examples(x: Any, y: Any = None, sample_weight: Any = None, names: tuple[str, str] = ("x", "y")) -> Examples:
@@ -53,7 +57,14 @@ def as_examples(x: Any, y: Any = None, sample_weight: Any = None, names: tuple[s
     return Examples(x, **given)
 
 
-def checked_examples(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None, name: str = "y") -> Examples:
+def checked_examples(
+    model: keras.Model,
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    name: str = "y",
+    is_batch: bool = False,
+) -> Examples:
     """Returns what the user passed as `Examples` that fit a model.
 
     Args:
@@ -62,11 +73,13 @@ def checked_examples(model: keras.Model, x: Any, y: Any = None, sample_weight: A
       y: condition or None; beside such a pair it may be x again, as the target of the reconstruction.
       sample_weight: weights `(count,)` or None.
       name: what y is called in errors.
+      is_batch: whether x is one of many batches. How many texts are cut, and what of them is unknown, is logged
+        otherwise.
 
     Raises:
       ValueError: if something does not fit, with the name of the argument.
     """
-    x = encoded(model, x)
+    x = encoded(model, x, encode=Tokenizer.encode if is_batch else encode_and_log)
     if is_pair(model, x):
         x, y = separated(model, x, y)
     elif model.condition_dim is None:
@@ -79,9 +92,27 @@ def checked_examples(model: keras.Model, x: Any, y: Any = None, sample_weight: A
     return examples
 
 
-def encoded(model: keras.Model, x: Any) -> Any:
-    """Returns the tokens of x if it is a text or several and the model has a tokenizer, and x otherwise."""
-    return x if model.tokenizer is None or not is_text(x) else model.tokenizer.encode(x)
+def encoded(
+    model: keras.Model, x: Any, name: str = "x", encode: Callable[[Tokenizer, Any], np.ndarray] = Tokenizer.encode
+) -> Any:
+    """Returns the tokens of x if it is a text or several and the model has a tokenizer, and x otherwise.
+
+    Args:
+      model: a model.
+      x: what the user passed.
+      name: what x is called in errors.
+      encode: function of a tokenizer and texts that returns the tokens.
+
+    Raises:
+      ValueError: if x holds texts, and is no list of them.
+    """
+    if model.tokenizer is None:
+        return x
+    if is_text(x):
+        return encode(model.tokenizer, x)
+    if other := _other_texts(x):
+        raise ValueError(f"`{name}` must be a list of strings, one for each text. Received: {name} {other}")
+    return x
 
 
 def presented(examples: Examples, dtype: Literal["float32", "int32"]) -> Examples:
@@ -144,6 +175,22 @@ def separated(model: keras.Model, pair: Sequence, target: Any = None) -> tuple:
             "`y` must be x itself, or none, beside a pair [x, condition]: the model reconstructs x. Received: another y"
         )
     return x, condition
+
+
+def _other_texts(x):
+    """Returns what is wrong with something that holds texts and is no list of them, or None if it holds none."""
+    dtype = getattr(x, "dtype", None)
+    if getattr(dtype, "kind", "") in ("O", "S", "U", "T") or (isinstance(x, tf.Tensor) and dtype == tf.string):
+        entries = np.asarray(x, object).tolist()
+    else:
+        entries = x
+    if not isinstance(entries, list | tuple):
+        return None
+    within = itertools.chain.from_iterable(each if isinstance(each, list | tuple) else (each,) for each in entries)
+    if not any(isinstance(text, str | bytes) for text in within):
+        return None
+    number, wrong = next((i, each) for i, each in enumerate(entries) if not isinstance(each, str))
+    return f"whose entry {number} is {shown(wrong)}"
 
 
 def _rank(value):

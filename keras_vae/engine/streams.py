@@ -127,7 +127,7 @@ def encoded_stream(model: keras.Model, x: Any) -> Any:
         raise ValueError("`x` must be batches of texts, as `dataset.batch(128)` makes them. Received: single texts")
 
     def encode(texts):
-        return tokenizer.encode([text.decode() for text in texts])
+        return tokenizer.encode(list(texts))
 
     def tokens(texts, *others):
         rows = tf.numpy_function(encode, [texts], tf.int32, stateful=False)
@@ -151,7 +151,7 @@ class _BatchCheck:
         """Returns a batch made in Python as `(x,)`, `(x, y)` or `(x, y, weight)`, with `()` for no y."""
         try:
             x, y, weight = keras.utils.unpack_x_y_sample_weight(_present(batch))
-            examples = checked_examples(self._model, x, y, weight)
+            examples = checked_examples(self._model, x, y, weight, is_batch=True)
         except ValueError as error:
             raise ValueError(f"<bad batch: {self._prefix}{error} :bad batch>") from None
         x, y, weight = examples.numpy(), examples.labels, examples.weights

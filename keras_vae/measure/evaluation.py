@@ -173,7 +173,7 @@ def mean_kl_per_dimension(vae: VAE, data: Examples | ArrayLike | Texts) -> list[
     """
     if not vae.encoder.posterior.has_density:
         return None
-    examples = as_examples(encoded(vae, data), names=("data", "y"))
+    examples = as_examples(encoded(vae, data, "data"), names=("data", "y"))
     try:
         parts = [
             kl_per_dimension(vae.encode(x, c), vae.prior_distribution(c)).numpy() for x, c in batches(vae, examples)
@@ -186,7 +186,7 @@ def mean_kl_per_dimension(vae: VAE, data: Examples | ArrayLike | Texts) -> list[
 @checked
 def reconstruction_error(vae: VAE, data: Examples | ArrayLike | Texts) -> float:
     """Returns the squared distance of x from its reconstruction, summed over the values of x, mean over examples."""
-    examples = as_examples(encoded(vae, data), names=("data", "y"))
+    examples = as_examples(encoded(vae, data, "data"), names=("data", "y"))
     pairs = ((tf.cast(x, tf.float32), vae.reconstruct(x, c)) for x, c in batches(vae, examples))
     squares = [tf.math.squared_difference(x, tf.cast(mean, tf.float32)).numpy() for x, mean in pairs]
     return float(np.concatenate(squares).reshape(len(examples), -1).sum(axis=1).mean(dtype=np.float64))

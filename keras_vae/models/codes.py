@@ -27,5 +27,5 @@ def batches(vae: VAE, examples: Examples) -> Iterator[tuple]:
 @checked
 def posterior_centers(vae: VAE, data: Examples | ArrayLike | Texts) -> np.ndarray:
     """Returns the center of q(z|x) of each example, `(count, *latent_shape)`, which is the mean for a Gaussian."""
-    examples = as_examples(encoded(vae, data), names=("data", "y"))
+    examples = as_examples(encoded(vae, data, "data"), names=("data", "y"))
     return np.concatenate([center(vae.encode(x, c)).numpy() for x, c in batches(vae, examples)])

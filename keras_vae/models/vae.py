@@ -205,7 +205,7 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         """
         if is_stream(data):
             raise ValueError(f"`data` must be an array or `Examples`. Received: {type(data).__name__}")
-        examples = presented(as_examples(encoded(self, data), names=("data", "y")), self.event_dtype)
+        examples = presented(as_examples(encoded(self, data, "data"), names=("data", "y")), self.event_dtype)
         self._check_values(examples)
         if self.event_dtype == "float32":
             # A mean of integers, which may be names of categories, is nothing to subtract from them.

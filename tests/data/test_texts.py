@@ -1,5 +1,6 @@
 """Texts from files and folders, and as a `Dataset` of tokens."""
 
+import csv
 import gzip
 import hashlib
 import json
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from absl import logging
+from trained_tokenizers import PIECES, TRAINED
 
 from keras_vae import data
 from keras_vae.data.sources import texts
@@ -106,6 +108,19 @@ def test_one_word_is_said(tmp_path, monkeypatch):
         ("a.txt", b"one\n", "text", "`text_column` must be empty for a .txt file"),
         ("a.csv", b"text\none\n", "", "`text_column` must name the column of texts of a .csv file"),
         ("a.csv", b"text,n\none,1\n", "word", "must be a column of .*: 'text', 'n'. Received: 'word'"),
+        ("a.txt", "one\n".encode("utf-16"), "", "must be UTF-8. Received: .*, which is UTF-16. `iconv -f UTF-16 -t"),
+        ("a.csv", b"text\none\n".decode().encode("utf-16-be"), "text", "holds binary data"),
+        ("a.csv", "\ufefftext\none\n".encode("utf-16-be"), "text", "which is UTF-16"),
+        ("a.jsonl", "{}".encode("utf-32"), "text", "which is UTF-32"),
+        (
+            "a.csv",
+            b"n,text\n1,one\n2,two, three\n",
+            "text",
+            "Line 3 of .* a field for each of the 2 columns.*: 3 fields",
+        ),
+        ("a.csv", b"n,text\n1\n", "text", "Line 2 of .*a.csv must have a field for each .* Received: 1 fields"),
+        ("a.csv", b'text\none\n"two\nthree\n', "text", "Line 3 of .*a.csv is no CSV, .*: unexpected end of data"),
+        ("a.csv", b'text\n"one" two\n', "text", "Line 2 of .*a.csv is no CSV, .*: ',' expected after"),
         ("a.jsonl", b'{"text": 1}\n', "text", "Line 1 of .* must have a string as 'text'. Received: 1"),
         ("a.jsonl", b'{"text": "a"}\n{', "text", "Line 2 of .* is no JSON"),
         ("a.jsonl", b"[1]\n", "text", "Line 1 of .* must be a JSON object"),
@@ -114,6 +129,62 @@ def test_one_word_is_said(tmp_path, monkeypatch):
 def test_a_bad_file_is_one_error(tmp_path, name, content, column, words):
     with pytest.raises(ValueError, match=words):
         texts.read(write(tmp_path, name, content), column)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.txt"])
+def test_a_text_may_have_any_length(tmp_path, name):
+    long, limit = "x" * 200_000, csv.field_size_limit()
+    lines = {"a.csv": ["text", long], "a.jsonl": [json.dumps({"text": long})], "a.txt": [long]}[name]
+    assert texts.read_file(write(tmp_path, name, lines), "" if name == "a.txt" else "text") == [long]
+    assert csv.field_size_limit() == limit
+
+
+def test_line_feeds_alone_end_a_line(tmp_path):
+    inner = "one\u2028two\u0085three\x0cfour\x1cfive"
+    assert texts.read_file(write(tmp_path, "a.txt", f"{inner}\r\nsix\n".encode())) == [inner, "six"]
+    rows = "\r\n".join(json.dumps({"text": text}, ensure_ascii=False) for text in (inner, "six"))
+    assert texts.read_file(write(tmp_path, "a.jsonl", rows.encode()), "text") == [inner, "six"]
+    assert texts.read_file(write(tmp_path, "a.csv", f'text\r\n{inner}\r\n"a\nb"\r\n'.encode()), "text") == [
+        inner,
+        "a\nb",
+    ]
+
+
+def make_folder(folder, **parts):
+    """Writes a .txt file for each split and returns the folder."""
+    folder.mkdir()
+    for name, lines in parts.items():
+        write(folder, f"{name}.txt", lines)
+    return folder
+
+
+@pytest.mark.parametrize(("name", "what"), [("word_piece", "unknown"), ("no_unknown", "empty")])
+def test_texts_that_a_tokenizer_does_not_know_are_said(tmp_path, monkeypatch, name, what):
+    said, warned = [], []
+    monkeypatch.setattr(logging, "info", lambda text, *values: said.append(text % values))
+    monkeypatch.setattr(logging, "warning", lambda text, *values: warned.append(text % values))
+    model = json.loads(TRAINED["word_piece" if name == "word_piece" else "bpe_no_decoder"]())
+    if name == "no_unknown":  # such a model leaves out the characters that it does not know
+        model["model"]["unk_token"] = None
+    file, foreign = tmp_path / "tokenizer.json", ["\u0434\u0430", "\u043d\u0435\u0442"]
+    file.write_text(json.dumps(model))
+    bad = make_folder(tmp_path / "bad", train=foreign, dev=PIECES[:2], test=PIECES[:2])
+    for max_length in (None, 5):
+        words = rf"`tokens` must know something of the training texts. .*json', to which all of the 2 texts are {what}"
+        with pytest.raises(ValueError, match=words):
+            data.load_texts(bad, tokens=str(file), max_length=max_length)
+    assert warned == []
+    said.clear()
+    good = make_folder(tmp_path / "good", train=PIECES[:4], dev=foreign, test=[*foreign, "a cat"])
+    dataset = data.load_texts(good, tokens=str(file))
+    assert warned == [f"all of the 2 validation texts are {what} to the tokenizer of the training texts"]
+    if what == "unknown":
+        count = sum(int((part.values != 0).sum()) for part in (dataset.train, dataset.validation, dataset.test))
+        size = len(dataset.tokenizer.vocabulary)
+        share = f"{400 / count:.2g}"
+        assert said == [f"4 of {count} pieces ({share}%) are not in the vocabulary of {size} and become unknown"]
+    else:
+        assert said == ["4 of 9 texts have no pieces that the tokenizer knows and are empty"]
 
 
 def test_other_bad_input_is_one_error(tmp_path):

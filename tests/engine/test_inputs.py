@@ -4,7 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from absl import logging
 from helpers import make_binary, make_conditional, make_vae
+from texts import make_text_vae
 
 import keras_vae as kv
 
@@ -167,3 +170,65 @@ def test_validation_data_have_one_to_three_parts(data):
 def test_an_error_names_the_argument_of_its_method():
     with pytest.raises(ValueError, match="`data` must be an array"):
         make_vae().adapt(np.ma.masked_array(X, X > 0.5))
+
+
+# Texts.
+
+
+@pytest.fixture(scope="module")
+def speaking():
+    vae = make_text_vae(network=None, tokenizer=kv.data.Tokenizer(["a", "b"], max_length=3))
+    vae.compile("adam")
+    return vae
+
+
+def test_texts_that_are_cut_or_unknown_are_one_line_each(speaking, monkeypatch):
+    said = []
+    monkeypatch.setattr(logging, "info", lambda text, *values: said.append(text % values))
+    texts = ["ab", "abba", "bbb", "acdb"]
+    expected = [
+        "2 of 4 texts have more than 3 characters and are cut",
+        "2 of 11 characters (18%) are not in the vocabulary of 2 and become unknown",
+    ]
+    for call in (
+        lambda: speaking.fit(texts, epochs=2, verbose=0),
+        lambda: speaking.fit(["a"], validation_data=(texts,), verbose=0),
+        lambda: speaking.evaluate(texts, verbose=0),
+        lambda: speaking.log_prob(texts, 2),
+    ):
+        call()
+        assert said == expected
+        said.clear()
+    for x in ("abba", tf.constant(["abba"]), np.array(["abba"])):
+        speaking.evaluate(x, verbose=0)
+        assert said == ["1 of 1 texts have more than 3 characters and are cut"]
+        said.clear()
+    for call in (speaking.train_on_batch, speaking.test_on_batch, speaking.encode):
+        call(texts)
+    speaking.evaluate(["a", "bab"], verbose=0)
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    ("x", "received"),
+    [
+        ([["a", "b"], ["a"]], r"x whose entry 0 is \['a', 'b'\]"),
+        (["a", None], "x whose entry 1 is None"),
+        (np.array(["a", "b", np.nan], object), "x whose entry 2 is nan"),
+        (np.array([["a", "b"]]), r"x whose entry 0 is \['a', 'b'\]"),
+        (tf.constant([["a", "b"]]), r"x whose entry 0 is \[b'a', b'b'\]"),
+        ([3, "a"], "x whose entry 0 is 3"),
+    ],
+)
+def test_what_is_no_list_of_texts_is_one_error(speaking, x, received):
+    for method in (speaking.fit, speaking.evaluate, speaking.train_on_batch, speaking.predict):
+        with pytest.raises(
+            ValueError, match=f"^`x` must be a list of strings, one for each text. Received: {received}"
+        ):
+            method(x)
+
+
+def test_bytes_that_are_no_utf_8_are_one_error(speaking):
+    for method in (speaking.fit, speaking.evaluate, speaking.log_prob):
+        with pytest.raises(ValueError, match=r"^`texts` must be strings, or bytes that are UTF-8. .* of text 1"):
+            method([b"a", b"\xff"])

@@ -29,6 +29,5 @@ vae.fit(texts, batch_size=64, epochs=arguments.epochs, verbose=2)
 print(*vae.generate(5, seed=7, top_p=0.9), sep="\n")
 
 first, second = texts[:2]
-start, end = vae.encode([first, second]).mean().numpy()
 print(f"\nfrom {first!r} to {second!r}:")
-print(*vae.texts_of(kv.measure.latent.interpolate(start, end, 5)), sep="\n")
+print(*kv.latent.interpolate_between(vae, first, second, 5), sep="\n")

@@ -6,8 +6,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from keras_vae.data.examples import Examples
+from keras_vae.distributions.sampling import center
 from keras_vae.models.vae import VAE
-from keras_vae.utils.arguments import ArrayLike, Fraction, NoiseSeed, NonNegativeInt, PositiveInt, Seed, checked
+from keras_vae.utils.arguments import ArrayLike, Fraction, NoiseSeed, NonNegativeInt, PositiveInt, Seed, Texts, checked
 from keras_vae.utils.optional import scikit_learn
 from keras_vae.utils.split import held_out
 
@@ -68,6 +69,51 @@ def interpolate(
             direction = np.sin((1.0 - t) * angle) * start / radii[0] + np.sin(t * angle) * end / radii[1]
             path = ((1.0 - t) * radii[0] + t * radii[1]) * direction / np.sin(angle)
     return path.astype(np.float32)
+
+
+@checked
+def interpolate_between(
+    vae: VAE,
+    start: ArrayLike | Texts,
+    end: ArrayLike | Texts,
+    steps: PositiveInt = 10,
+    mode: Literal["linear", "spherical"] = "linear",
+    condition: NonNegativeInt | ArrayLike | None = None,
+) -> np.ndarray | list[str]:
+    """Returns what a model makes of the points between the codes of two examples.
+
+    The code of an example is the center of q(z|x). The ends are therefore the reconstructions of the two examples, and
+    not the examples.
+
+    Args:
+      vae: the model.
+      start: one example, an array of shape `event_shape` or a string.
+      end: another one.
+      steps: number of points, at least 1.
+      mode: "linear" or "spherical", see `interpolate`.
+      condition: for a conditional model, the condition of all points: a class number, or a vector `(condition_dim,)`.
+
+    Returns:
+      The mean of p(x|z) at each point, float32 `(steps, *event_shape)`; for a model with a tokenizer a list of strings.
+    """
+    one, all_points = (None if condition is None else np.stack([condition] * count) for count in (1, steps))
+    codes = (center(vae.encode(_one_example(vae, *pair), one))[0] for pair in (("start", start), ("end", end)))
+    path = interpolate(*codes, steps, mode)
+    if vae.tokenizer is not None:
+        return vae.texts_of(path, all_points)
+    return vae.decode(path, all_points).mean().numpy()
+
+
+def _one_example(vae, name, x):
+    """Returns one example as a batch of one."""
+    if vae.tokenizer is not None and isinstance(x, str):
+        return [x]
+    if np.shape(x) != tuple(vae.event_shape):
+        or_text = "" if vae.tokenizer is None else " or be a string"
+        raise ValueError(
+            f"`{name}` must have shape {tuple(vae.event_shape)}{or_text}. Received: {name} with shape {np.shape(x)}"
+        )
+    return np.asarray(x)[None]
 
 
 @checked

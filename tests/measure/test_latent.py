@@ -1,14 +1,17 @@
 import numpy as np
 import pytest
 import scipy.stats
+from helpers import make_binary, make_vae
+from texts import make_text_vae
 
-from keras_vae.data import Examples
+from keras_vae.data import Examples, Tokenizer
 from keras_vae.measure import latent
 from keras_vae.measure.latent import (
     anomaly_score,
     attribute_probe,
     attribute_vector,
     interpolate,
+    interpolate_between,
     nearest_neighbors,
     traverse,
 )
@@ -19,6 +22,36 @@ START, END = np.float32([1.0, -2.0, 0.5]), np.float32([3.0, 2.0, -0.5])
 def at_angle(degrees, radius=1.0):
     angle = np.radians(degrees)
     return radius * np.array([np.cos(angle), np.sin(angle)])
+
+
+def test_between_two_pictures_lie_the_means_at_the_points_between_their_codes():
+    vae, (start, end) = make_vae(), make_binary(2)
+    path = interpolate_between(vae, start, end, 5, "spherical")
+    codes = interpolate(*vae.encode(np.stack([start, end])).mean().numpy(), 5, "spherical")
+    np.testing.assert_allclose(path, vae.decode(codes).mean(), rtol=1e-5)
+    np.testing.assert_allclose(path[[0, -1]], vae.reconstruct(np.stack([start, end])), rtol=1e-4)
+
+
+def test_between_two_texts_lie_texts():
+    vae = make_text_vae(tokenizer=Tokenizer(list("abc"), "characters", 5))
+    path = interpolate_between(vae, "ab", "cab", 4)
+    assert path == vae.texts_of(interpolate(*vae.encode(["ab", "cab"]).mean().numpy(), 4))
+    assert [path[0], path[-1]] == vae.tokenizer.decode(vae.reconstruct(["ab", "cab"]))
+
+
+def test_a_conditional_model_has_one_condition_for_all_points():
+    from exporting import make_conditional_vae
+
+    vae = make_conditional_vae()
+    x = np.zeros((2, *vae.event_shape), np.float32)
+    x[1] = 1.0
+    path = interpolate_between(vae, *x, 3, condition=2)
+    np.testing.assert_allclose(path[[0, -1]], vae.reconstruct(x, np.array([2, 2])), rtol=1e-4)
+
+
+def test_an_end_of_another_shape_is_one_error():
+    with pytest.raises(ValueError, match=r"`end` must have shape \(.*\)\. Received: end with shape \(2, 3\)"):
+        interpolate_between(make_vae(), make_binary(1)[0], np.zeros((2, 3)))
 
 
 @pytest.mark.parametrize("steps", [2, 3, 10])

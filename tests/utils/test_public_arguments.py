@@ -133,6 +133,9 @@ EXAMPLES = {
     "weights": lambda: np.full(10, 0.1),
     "x": images,
     "z": numbers(1, 2),
+    "measure.latent.interpolate_between.condition": lambda: None,
+    "measure.latent.interpolate_between.end": lambda: images()[0],
+    "measure.latent.interpolate_between.start": lambda: images()[1],
     "measure.latent.traverse.values": numbers(3),
     "measure.latent.traverse.z": numbers(2),
 }

@@ -134,8 +134,8 @@ EXAMPLES = {
     "x": images,
     "z": numbers(1, 2),
     "measure.latent.interpolate_between.condition": lambda: None,
-    "measure.latent.interpolate_between.end": lambda: images()[0],
-    "measure.latent.interpolate_between.start": lambda: images()[1],
+    "measure.latent.interpolate_between.end": lambda: images().numpy()[0],
+    "measure.latent.interpolate_between.start": lambda: images().numpy()[1],
     "measure.latent.traverse.values": numbers(3),
     "measure.latent.traverse.z": numbers(2),
 }

@@ -80,10 +80,7 @@ def interpolate_between(
     mode: Literal["linear", "spherical"] = "linear",
     condition: NonNegativeInt | ArrayLike | None = None,
 ) -> np.ndarray | list[str]:
-    """Returns what a model makes of the points between the codes of two examples.
-
-    The code of an example is the center of q(z|x). The ends are therefore the reconstructions of the two examples, and
-    not the examples.
+    """Returns what a model makes of the points between the codes of two examples, whose reconstructions are the ends.
 
     Args:
       vae: the model.
@@ -108,11 +105,9 @@ def _one_example(vae, name, x):
     """Returns one example as a batch of one."""
     if vae.tokenizer is not None and isinstance(x, str):
         return [x]
-    if np.shape(x) != tuple(vae.event_shape):
-        or_text = "" if vae.tokenizer is None else " or be a string"
-        raise ValueError(
-            f"`{name}` must have shape {tuple(vae.event_shape)}{or_text}. Received: {name} with shape {np.shape(x)}"
-        )
+    if np.shape(x) != vae.event_shape:
+        expected = f"a string or of shape {vae.event_shape}" if vae.tokenizer else f"of shape {vae.event_shape}"
+        raise ValueError(f"`{name}` must be {expected}. Received: {name} with shape {np.shape(x)}")
     return np.asarray(x)[None]
 
 

@@ -50,7 +50,7 @@ def test_a_conditional_model_has_one_condition_for_all_points():
 
 
 def test_an_end_of_another_shape_is_one_error():
-    with pytest.raises(ValueError, match=r"`end` must have shape \(.*\)\. Received: end with shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"`end` must be of shape \(.*\)\. Received: end with shape \(2, 3\)"):
         interpolate_between(make_vae(), make_binary(1)[0], np.zeros((2, 3)))
 
 

@@ -88,7 +88,7 @@ def interpolate_between(
       end: another one.
       steps: number of points, at least 1.
       mode: "linear" or "spherical", see `interpolate`.
-      condition: for a conditional model, the condition of all points: a class number, or a vector `(condition_dim,)`.
+      condition: that of all points, a class number or a vector `(condition_dim,)`, for a conditional model.
 
     Returns:
       The mean of p(x|z) at each point, float32 `(steps, *event_shape)`; for a model with a tokenizer a list of strings.
@@ -96,9 +96,7 @@ def interpolate_between(
     one, all_points = (None if condition is None else np.stack([condition] * count) for count in (1, steps))
     codes = (center(vae.encode(_one_example(vae, *pair), one))[0] for pair in (("start", start), ("end", end)))
     path = interpolate(*codes, steps, mode)
-    if vae.tokenizer is not None:
-        return vae.texts_of(path, all_points)
-    return vae.decode(path, all_points).mean().numpy()
+    return vae.decode(path, all_points).mean().numpy() if vae.tokenizer is None else vae.texts_of(path, all_points)
 
 
 def _one_example(vae, name, x):

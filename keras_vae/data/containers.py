@@ -38,7 +38,7 @@ def as_numbers(name: str, value: Any) -> np.ndarray:
     Raises:
       ValueError: if it is no dense array of real numbers; the message says what to pass instead.
     """
-    if type(value) is np.ndarray and value.dtype.kind in _REAL:
+    if type(value) is np.ndarray and value.dtype.kind in _REAL and value.dtype != np.longdouble:
         return value
     _raise_if(name, _of_container(value))
     try:
@@ -50,6 +50,8 @@ def as_numbers(name: str, value: Any) -> np.ndarray:
         ) from None
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
+    if array.dtype == np.longdouble:  # which TensorFlow has not
+        array = array.astype(np.float64)
     if array.dtype.kind == "O" and array.ndim == 0:
         _raise_if(name, (_named(value), "pass an array, `Examples`, a tf.data.Dataset, a PyDataset or a generator"))
     if array.dtype.kind not in _REAL:

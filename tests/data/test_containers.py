@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow as tf
+from helpers import make_vae
 
 import keras_vae as kv
 from keras_vae.data.containers import as_numbers, as_tensor, check_spec, is_real
@@ -130,3 +131,12 @@ def test_specs_are_looked_at_as_values_are():
 )
 def test_what_can_enter_a_step(value, real):
     assert is_real(value) == real
+
+
+def test_long_doubles_are_numbers_of_64_bits():
+    x = np.array([[0.25, 1.0]], np.longdouble)
+    array = as_numbers("x", x)
+    assert array.dtype == np.float64
+    np.testing.assert_array_equal(array, x)
+    vae = make_vae((2,))
+    np.testing.assert_array_equal(vae.log_prob(x, 3, seed=0), vae.log_prob(x.astype(np.float32), 3, seed=0))

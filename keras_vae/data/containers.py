@@ -6,6 +6,7 @@ Each error says what to pass instead, for example how to make a sparse matrix de
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -60,14 +61,15 @@ def as_numbers(name: str, value: Any) -> np.ndarray:
 
 
 def as_tensor(name: str, value: Any) -> tf.Tensor:
-    """Returns a value as a tensor of real numbers; a tensor is returned unchanged, so that gradients flow through it.
+    """Returns a value as a tensor of real numbers; gradients flow through a tensor and through a variable.
 
     Raises:
       ValueError: as `as_numbers`.
     """
-    if isinstance(value, tf.Tensor):
-        _raise_if(name, _of_dtype(value.dtype))
-        return value
+    if isinstance(value, tf.Tensor | tf.Variable | keras.Variable):
+        tensor = tf.convert_to_tensor(value)
+        _raise_if(name, _of_dtype(tensor.dtype))
+        return tensor
     return tf.convert_to_tensor(as_numbers(name, value))
 
 

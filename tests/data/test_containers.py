@@ -1,6 +1,7 @@
 """What may come in as data, and the one error for everything else."""
 
 import h5py
+import keras
 import numpy as np
 import pytest
 import scipy.sparse
@@ -140,3 +141,13 @@ def test_long_doubles_are_numbers_of_64_bits():
     np.testing.assert_array_equal(array, x)
     vae = make_vae((2,))
     np.testing.assert_array_equal(vae.log_prob(x, 3, seed=0), vae.log_prob(x.astype(np.float32), 3, seed=0))
+
+
+@pytest.mark.parametrize("make", [tf.constant, tf.Variable, keras.Variable], ids=["tensor", "variable", "of keras"])
+def test_the_gradient_of_log_p_flows_to_x(make):
+    vae, x = make_vae((2,)), make(np.array([[0.25, 1.0], [0.5, 0.0]], np.float32))
+    watched = x.value if isinstance(x, keras.Variable) else x
+    with tf.GradientTape() as tape:
+        tape.watch(watched)
+        log_prob = vae.decode(vae.encode(x).mean()).log_prob(np.ones((2, 2), np.float32))
+    assert np.abs(tape.gradient(log_prob, watched)).min() > 0.0

@@ -209,20 +209,23 @@ function nudge() {
 
 // Between two pictures.
 
-const between = (t) => state.ends[0].z.map((value, index) => (1 - t) * value + t * state.ends[1].z[index]);
+const between = ([start, end], t) => start.z.map((value, index) => (1 - t) * value + t * end.z[index]);
 
 const showStrip = newestOnly(async () => {
+  // A person may set other ends, or another class, while the strip is drawn.
+  const { ends } = state;
+  const [index, note] = [classIndex(), classNote()];
   const strip = [];
   try {
     for (let i = 0; i < STRIP; i++) {
       if (isDrawnInTurn(card)) await sayNow(`Drawing the ${view.one}s between, ${i + 1} of ${STRIP}...`);
-      strip.push(await decoder.decode(between(i / (STRIP - 1)), classIndex()));
+      strip.push(await decoder.decode(between(ends, i / (STRIP - 1)), index));
     }
   } finally {
     if (isDrawnInTurn(card)) say(state.drawn);
   }
   state.strip = strip;
-  const text = `From ${state.ends[0].label} to ${state.ends[1].label}${classNote()}`;
+  const text = `From ${ends[0].label} to ${ends[1].label}${note}`;
   $("ends").textContent = `${text}.`;
   view.showStrip(strip, text);
   await showPoint();
@@ -231,12 +234,12 @@ const showStrip = newestOnly(async () => {
 const showPoint = newestOnly(async () => {
   const t = $("position").valueAsNumber;
   $("position-value").textContent = t.toFixed(2);
-  view.showPoint(await decoder.decode(between(t), classIndex()), t.toFixed(2));
+  view.showPoint(await decoder.decode(between(state.ends, t), classIndex()), t.toFixed(2));
 });
 
 function setEnd(which) {
   const { z, x, label } = state.picture;
-  state.ends[which] = { z, x, label };
+  state.ends = state.ends.map((end, i) => (i === which ? { z, x, label } : end));
   state.endsSet[which] = true;
   view.showEnds(state.ends, which);
   return showStrip();

@@ -167,17 +167,23 @@ async function visit(page) {
 
 const texts = (page, selector) => page.evaluate((s) => Array.from(document.querySelectorAll(s), (e) => e.textContent), selector);
 
-/** Types two sentences and returns what the page makes of them. */
+/** Types two sentences while the page draws another path, and returns what the page makes of them. */
 async function path(page, from, to) {
   await page.fill("#from", from);
   await page.fill("#to", to);
   const before = await page.textContent("#ends");
-  await page.click("#typed button");
+  await page.evaluate(() => {
+    const [path, ends] = ["path", "ends"].map((id) => document.getElementById(id));
+    window.paths = [];
+    const seen = () => ({ ends: ends.textContent, path: Array.from(path.children, (e) => e.textContent) });
+    new MutationObserver(() => window.paths.push(seen())).observe(path, { childList: true });
+    for (const selector of ["#grid button", "#typed button"]) document.querySelector(selector).click();
+  });
   const notes = () => page.evaluate(() => ["from-note", "to-note"].map((id) => document.getElementById(id).textContent));
   const wrong = await page.evaluate(() => Boolean(document.querySelector("#typed [aria-invalid=true]")));
   if (wrong) return { notes: await notes(), same: before === (await page.textContent("#ends")) };
   await page.waitForFunction((to) => document.getElementById("ends").textContent.includes(`\u201c${to}\u201d`), to);
-  return { notes: await notes(), ends: await page.textContent("#ends"), path: await texts(page, "#path li") };
+  return { notes: await notes(), paths: await page.evaluate(() => window.paths) };
 }
 
 /** Does what a person does on the page of a model of texts, on a phone; `job.paths` are pairs of sentences to type. */

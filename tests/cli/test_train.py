@@ -240,7 +240,7 @@ def runs(tmp_path_factory):
         "again": (*TRAIN, *TINY, "--latent_dim=2", "--run_dir=deep/again", "--noexport"),
         "other": (*TRAIN, "--preset=latent2d", *TINY, "--run_dir=other", "--noexport", "--seed=1"),
         "no_data": (*TRAIN, "--dataset=fashion_mnist", f"--data_dir={folder / 'no_data'}"),
-        "own_data": (*TRAIN, *TINY, *own, "--on_bad_image=skip", "--run_dir=own", "--noexport"),
+        "own_data": (*TRAIN, *TINY, *own, "--on_bad_image=skip", "--run_dir=own"),
         "bad_data": (*TRAIN, *TINY, *own, "--run_dir=bad"),
         "below_file": (*TRAIN, *TINY, "--run_dir=file/run"),
         **{name: (*EXPORT, name) for name in ("truncated", "garbage", "empty")},
@@ -428,6 +428,7 @@ def test_a_run_on_a_folder_of_images_says_what_it_read(runs):
     assert "1 of 25 images in pets cannot be read: pets/b/broken.png (" in result.stderr
     assert "16 of 24 images resized to 9x13" in result.stderr
     assert read_json(runs.folder / "own" / "config.json")["image_size"] == "9x13"
+    assert read_json(runs.folder / "own" / "export" / "model_card.json")["data"] == described
 
 
 def test_a_broken_image_is_one_line_and_leaves_no_run_directory(runs):

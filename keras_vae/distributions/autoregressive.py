@@ -18,8 +18,6 @@ class Factors(Protocol):
     Attributes:
       batch: size of the batch, an integer or a scalar tensor.
       event_shape: shape of one x.
-      order: numbers of the values that are drawn in each turn, `(turns, steps, values)`, see
-        `keras_vae.networks.CausalNetwork.order`.
       dtype: type of x.
       has_mean: whether the conditionals have means.
       has_end: whether the value 0 ends an x, so that all after it are 0.
@@ -27,10 +25,14 @@ class Factors(Protocol):
 
     batch: Any
     event_shape: tuple[int, ...]
-    order: np.ndarray
     dtype: Any
     has_mean: bool
     has_end: bool
+
+    @property
+    def order(self) -> np.ndarray:
+        """Numbers of the values drawn in each turn, `(turns, steps, values)`, as in `networks.CausalNetwork`."""
+        ...
 
     def conditional(self, x: tf.Tensor) -> tfd.Distribution:
         """Returns all p(x_i | x_<i) for x `(batch, *event_shape)`, as one factorized distribution over x."""
@@ -127,8 +129,9 @@ def draw_in_turn(factors: Factors, noise: Sequence[tf.Tensor], temperature: Any,
       top_p: its share of the probability of tokens, or None.
     """
     shape, ones, batch = factors.event_shape, [1] * len(factors.event_shape), factors.batch
-    turns, steps, values = factors.order.shape
-    order, several = factors.order.reshape(-1), steps * values
+    order = factors.order
+    turns, steps, values = order.shape
+    order, several = order.reshape(-1), steps * values
     noise = [
         tf.reshape(
             tf.gather(_flat(tensor, len(shape)), np.maximum(order, 0), axis=1),

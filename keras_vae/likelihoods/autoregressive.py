@@ -154,9 +154,12 @@ class _Factors:
         self._head, self._network = likelihood.head, likelihood.network
         self.batch = keras.ops.shape(features)[0]
         self.event_shape = likelihood.event_shape
-        self.order = likelihood.network.order
         self.dtype = tf.as_dtype(likelihood.event_dtype)
         self.has_mean, self.has_end = likelihood.has_mean, likelihood.has_lengths
+
+    @property
+    def order(self) -> np.ndarray:
+        return self._network.order
 
     def conditional(self, x: tf.Tensor) -> tfd.Distribution:
         return self._head(self._network(self._centered(x), self._features, training=self._training))

@@ -145,7 +145,7 @@ class CausalConv(CausalNetwork):
                     of_wides[i].append(self.activation(h))
                     after[i + 1] = wide.with_turn(buffers[i + 1], of_wides[i], is_drawn)
                     of_ends[i].append(self.activation(wide.outputs(after[i + 1], c) + here[(i + 1) * channels + c]))
-                    h += end.outputs(end.with_turn(buffers[i + 1], of_ends[i], is_drawn), c)
+                    h += end.outputs(end.with_turn(end.start, of_ends[i], is_drawn), c)
                 x.append(draw(c, self.activation(h))[:, None])
             after[0] = first.with_turn(buffers[0], x, is_drawn)
             return tuple(line.after(buffer) for line, buffer in zip((first, *wides), after, strict=True))

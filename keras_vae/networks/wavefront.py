@@ -79,7 +79,7 @@ class TurnBuffer:
         """Returns the buffer and, at its end, the inputs of one turn.
 
         Args:
-          buffer: the buffer before the turn; a 1x1 convolution has none, and takes any.
+          buffer: the buffer before the turn; that of a 1x1 convolution is empty.
           inputs: inputs of the groups that are known so far, each `(batch * lanes, channels of a group)`.
           drawn: 1 for the lanes that draw a pixel and 0 for those that rest, `(lanes, 1)`.
         """

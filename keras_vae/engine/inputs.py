@@ -115,6 +115,15 @@ def encoded(
     return x
 
 
+def data_examples(model: keras.Model, data: Any) -> Examples:
+    """Returns an argument called `data` as `Examples`, texts as their tokens.
+
+    Raises:
+      ValueError: if it is neither numbers nor texts that the model takes.
+    """
+    return as_examples(encoded(model, data, "data"), names=("data", "y"))
+
+
 def presented(examples: Examples, dtype: Literal["float32", "int32"]) -> Examples:
     """Returns examples that are presented in the type that a model takes.
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_vae.data.examples import Examples
 from keras_vae.distributions.noise import EVALUATION_STREAM, Noise
 from keras_vae.distributions.sampling import draw
-from keras_vae.engine.inputs import as_examples, checked_examples, encoded
+from keras_vae.engine.inputs import checked_examples, data_examples
 from keras_vae.measure.texts import rates, text_measures
 from keras_vae.models.codes import batches, posterior_centers
 from keras_vae.models.vae import VAE
@@ -158,7 +158,7 @@ def mean_kl(vae: VAE, data: Examples | ArrayLike | Texts, seed: NoiseSeed = 0) -
     if not vae.encoder.posterior.has_density:
         return None
     parts = []
-    for i, (x, c) in enumerate(batches(vae, as_examples(encoded(vae, data), names=("data", "y")))):
+    for i, (x, c) in enumerate(batches(vae, data_examples(vae, data))):
         posterior = vae.encode(x, c)
         z = draw(posterior, Noise(seed, EVALUATION_STREAM + i))
         parts.append(kl_divergence(posterior, vae.prior_distribution(c), z).numpy())
@@ -173,7 +173,7 @@ def mean_kl_per_dimension(vae: VAE, data: Examples | ArrayLike | Texts) -> list[
     """
     if not vae.encoder.posterior.has_density:
         return None
-    examples = as_examples(encoded(vae, data, "data"), names=("data", "y"))
+    examples = data_examples(vae, data)
     try:
         parts = [
             kl_per_dimension(vae.encode(x, c), vae.prior_distribution(c)).numpy() for x, c in batches(vae, examples)
@@ -186,7 +186,7 @@ def mean_kl_per_dimension(vae: VAE, data: Examples | ArrayLike | Texts) -> list[
 @checked
 def reconstruction_error(vae: VAE, data: Examples | ArrayLike | Texts) -> float:
     """Returns the squared distance of x from its reconstruction, summed over the values of x, mean over examples."""
-    examples = as_examples(encoded(vae, data, "data"), names=("data", "y"))
+    examples = data_examples(vae, data)
     pairs = ((tf.cast(x, tf.float32), vae.reconstruct(x, c)) for x, c in batches(vae, examples))
     squares = [tf.math.squared_difference(x, tf.cast(mean, tf.float32)).numpy() for x, mean in pairs]
     return float(np.concatenate(squares).reshape(len(examples), -1).sum(axis=1).mean(dtype=np.float64))

@@ -6,7 +6,7 @@ import numpy as np
 from absl import logging
 
 from keras_vae.data.examples import Examples
-from keras_vae.engine.inputs import as_examples, encoded
+from keras_vae.engine.inputs import data_examples
 from keras_vae.models.codes import batches
 from keras_vae.models.vae import VAE
 from keras_vae.utils.arguments import ArrayLike, Texts, checked
@@ -60,7 +60,7 @@ def text_measures(vae: VAE, data: Examples | ArrayLike | Texts) -> dict[str, flo
         `token_accuracy`, the share of the places up to the end of each text, that included, which have the right token;
         `exact_match`, the share of the texts that are reconstructed as a whole.
     """
-    examples = as_examples(encoded(vae, data, "data"), names=("data", "y"))
+    examples = data_examples(vae, data)
     lengths = vae.lengths_of(examples)
     if lengths is None:
         raise ValueError("`vae` must have a likelihood of texts, Tokens. Received: a model of data of one length")

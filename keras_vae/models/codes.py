@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_vae.data.examples import Examples
 from keras_vae.distributions.sampling import center
-from keras_vae.engine.inputs import as_examples, encoded, presented
+from keras_vae.engine.inputs import data_examples, presented
 from keras_vae.models.vae import VAE
 from keras_vae.utils.arguments import ArrayLike, Texts, checked
 
@@ -27,5 +27,5 @@ def batches(vae: VAE, examples: Examples) -> Iterator[tuple]:
 @checked
 def posterior_centers(vae: VAE, data: Examples | ArrayLike | Texts) -> np.ndarray:
     """Returns the center of q(z|x) of each example, `(count, *latent_shape)`, which is the mean for a Gaussian."""
-    examples = as_examples(encoded(vae, data, "data"), names=("data", "y"))
+    examples = data_examples(vae, data)
     return np.concatenate([center(vae.encode(x, c)).numpy() for x, c in batches(vae, examples)])

@@ -16,7 +16,7 @@ from keras_vae.distributions.sampling import center
 from keras_vae.engine.conditions import as_condition, check_condition
 from keras_vae.engine.finite import weights_are_finite
 from keras_vae.engine.frozen_layers import freeze_new_layers, frozen_layers, set_frozen_layers
-from keras_vae.engine.inputs import as_examples, encoded, presented
+from keras_vae.engine.inputs import data_examples, presented
 from keras_vae.engine.keras_compat import layers_of
 from keras_vae.engine.keras_files import KerasFiles
 from keras_vae.engine.streams import is_stream
@@ -205,7 +205,7 @@ class VAE(Settings, Inference, KerasFiles, Steps):
         """
         if is_stream(data):
             raise ValueError(f"`data` must be an array or `Examples`. Received: {type(data).__name__}")
-        examples = presented(as_examples(encoded(self, data, "data"), names=("data", "y")), self.event_dtype)
+        examples = presented(data_examples(self, data), self.event_dtype)
         self._check_values(examples)
         if self.event_dtype == "float32":
             # A mean of integers, which may be names of categories, is nothing to subtract from them.

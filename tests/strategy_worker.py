@@ -13,7 +13,12 @@ import keras_vae as kv
 from keras_vae.engine import strategies
 from keras_vae.engine.averages import AveragingAdam
 
-OBJECTIVES = {"elbo": kv.objectives.ELBO, "iwae": kv.objectives.IWAE, "free_bits": kv.objectives.FreeBits}
+OBJECTIVES = {
+    "elbo": kv.objectives.ELBO,
+    "iwae": kv.objectives.IWAE,
+    "free_bits": kv.objectives.FreeBits,
+    "stream": kv.objectives.ELBO,
+}
 
 
 def data():
@@ -38,6 +43,10 @@ def train(strategy, names=tuple(OBJECTIVES)):
                 vae.compile(AveragingAdam(1e-2, weight_decay=0.1, global_clipnorm=1.0))
         images, validation = data()
         options = dict(batch_size=18, epochs=2, verbose=0, callbacks=[kv.callbacks.AveragedWeights()])
+        if name == "stream":
+            # Its length is unknown before its end. For one machine only: workers would all take all rows.
+            images = tf.data.Dataset.from_tensor_slices(make_binary(54)).filter(lambda x: True).batch(18, True)
+            validation, options["batch_size"] = images, None
         history = vae.fit(images, validation_data=validation, **options).history
         results |= {f"{name} {key}": np.array(values) for key, values in history.items()}
         results |= {f"{name} weight {i}": variable.numpy() for i, variable in enumerate(vae.trainable_variables)}

@@ -51,6 +51,10 @@ def accept_blocks(
             return run_block(next(iterator))
         if isinstance(iterator, tf.distribute.DistributedIterator):
             return run_replicas(iterator)
+        if isinstance(iterator, tf.data.Iterator) and model.steps_per_execution == 1:
+            # Keras asks for the batch inside its graph, where the counters of a step and the weights of its averages
+            # wait for no batch: at the end of a stream of unknown length they would count a batch more.
+            return keras_function(iter([next(iterator)]))
         return keras_function(iterator)
 
     return function
@@ -79,10 +83,15 @@ def _block_runner(model, step_function, fuses_activations):
 def _replica_runner(model, step_function):
     strategy = model.distribute_strategy
 
+    def step(batch):
+        # Nothing of a step may run if there is no batch, not even that which does not need its values.
+        with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
+            return step_function(batch)
+
     @tf.autograph.experimental.do_not_convert
     def run(iterator):
         for _ in range(model.steps_per_execution):
-            logs = strategy.run(step_function, args=(next(iterator),))
+            logs = strategy.run(step, args=(next(iterator),))
         # With several workers Keras would average the logs over an axis, but scalars have none.
         return tf.nest.map_structure(
             lambda value: tf.reduce_mean(tf.stack(strategy.experimental_local_results(value)), axis=0), logs

@@ -183,6 +183,21 @@ def test_unknown_sizes_give_the_numbers_of_known_ones():
         vae.evaluate(unknown(X[:, :3], Y), verbose=0)
 
 
+@pytest.mark.parametrize("steps_per_execution", [1, 2])
+def test_a_stream_of_unknown_length_has_as_many_steps_as_one_of_known_length(steps_per_execution):
+    # Without a batch, Keras moves what waits for none: the clock, and the weight of the next batch in an average.
+    known = tf.data.Dataset.from_tensor_slices(X).batch(10, drop_remainder=True)
+    unknown = known.filter(lambda x: True)
+    assert unknown.cardinality() == tf.data.UNKNOWN_CARDINALITY
+    histories = []
+    for stream in (known, unknown):
+        vae = make_vae()
+        vae.compile(keras.optimizers.Adam(1e-2), steps_per_execution=steps_per_execution)
+        histories.append(vae.fit(stream, validation_data=stream, epochs=2, verbose=0).history)
+        assert int(vae.train_steps) == int(vae.optimizer.iterations) == 2 * len(X) // 10
+    assert histories[0] == histories[1]
+
+
 def test_batches_of_images_train_under_xla_and_a_bad_one_stops_there():
     vae = make_vae()
     vae.compile(keras.optimizers.Adam(1e-2), jit_compile=True)

@@ -1,7 +1,7 @@
-"""`fit` and `evaluate` on arrays, many steps for each call into one compiled graph.
+"""`fit` and `evaluate`, many steps for each call into one compiled graph.
 
 Keras's own loop dispatches each step from Python and takes each batch from `tf.data`, which for a small model takes
-longer than the arithmetic. Arrays are therefore fed in blocks of steps, each one loop inside one graph.
+longer than the arithmetic. Data are therefore fed in blocks of steps, each one loop inside one graph.
 """
 
 import functools
@@ -13,13 +13,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.engine.block_steps import block_size
+from keras_vae.engine.block_steps import block_size, block_size_without_padding
 from keras_vae.engine.compiled_steps import CompiledSteps
 from keras_vae.engine.feeds import make_feed, make_validation_feed
 from keras_vae.engine.fit_arguments import acts_on_batches, check_counts, check_fit, num_training_examples
 from keras_vae.engine.inputs import checked_examples, inputs_of
-from keras_vae.engine.keras_compat import EVALUATION_WITHIN_FIT, restored_epoch
+from keras_vae.engine.keras_compat import EVALUATION_WITHIN_FIT, adapter_of, restored_epoch
 from keras_vae.engine.losses_of_calls import adds_losses
+from keras_vae.engine.stream_blocks import in_blocks, stream_block_size
 from keras_vae.engine.streams import check_end, checked_stream, encoded_stream, is_stream, one_error
 from keras_vae.engine.threads import Turn, one_at_a_time
 from keras_vae.utils.arguments import checked
@@ -53,11 +54,12 @@ class ArrayModel(CompiledSteps):
 
         Args:
           optimizer: Keras optimizer or its name.
-          jit_compile: True, False or "auto". "auto" uses XLA for arrays if there are enough steps to pay for the
-            compilation and no convolutions, with which it compiles silu and gelu alone; for other data Keras chooses.
+          jit_compile: True, False or "auto". "auto" uses XLA if there are enough steps, those of earlier fits included,
+            to pay for the compilation and no convolutions, with which it compiles silu and gelu alone. A stream of
+            unknown length is taken to have enough.
           **kwargs: further arguments of `keras.Model.compile`, apart from `loss` and `metrics`, which the model has of
-            its own. Without `steps_per_execution`, `fit` on arrays takes up to 64 steps at once and then calls Keras's
-            callbacks. If one of your own callbacks has a method for batches, it takes each step by itself.
+            its own. Without `steps_per_execution`, `fit` takes up to 64 steps at once and then calls Keras's callbacks.
+            If one of your own callbacks has a method for batches, it takes each step by itself.
 
         Raises:
           ValueError: if `loss` or `metrics` are given.
@@ -132,27 +134,30 @@ class ArrayModel(CompiledSteps):
         return self._fit_examples(examples, validation_data, shuffle, sizes, options)
 
     def _fit_stream(self, stream, validation_data, shuffle, sizes, options):
-        check_end("steps_per_epoch", stream, options.get("steps_per_epoch"))
+        steps = options.get("steps_per_epoch")
+        check_end("steps_per_epoch", stream, steps)
+        stream = adapter_of(stream)
+        size = self._fixed_block_size(options) or stream_block_size(stream, self.event_shape, steps)
+        # Where steps are not stacked, an execution is what the user chose for it.
+        execution, length = max(size, self.steps_per_execution), steps or stream.num_batches
         if validation_data is not None:
-            steps = options.get("validation_steps")
+            limit = options.get("validation_steps")
             batch_size = sizes["validation_batch_size"] or sizes["batch_size"] or 32
-            validation_data, all_steps = make_validation_feed(self, validation_data, batch_size, 1, steps)
-            if all_steps != steps and not self.under_strategy:
+            validation_data, all_steps = make_validation_feed(self, validation_data, batch_size, size, limit)
+            if size == 1 and all_steps != limit and not self.under_strategy:
                 # The data set is cut to its length, because with `steps_per_execution` Keras would run past
                 # `validation_steps`.
                 validation_data, all_steps = validation_data.take(all_steps), None
             options = {**options, "validation_steps": all_steps}
-        return super().fit(stream, validation_data=validation_data, shuffle=shuffle, **sizes, **options)
+        feed = in_blocks(stream, size)
+        with self._blocks(execution, None if length is None else length * options["epochs"], trains=True):
+            return super().fit(feed, validation_data=validation_data, shuffle=shuffle, **sizes, **options)
 
     def _fit_examples(self, examples, validation_data, shuffle, sizes, options):
         batch_size = min(sizes["batch_size"] or 32, len(examples))
         all_steps = -(-len(examples) // batch_size)
         steps = options.get("steps_per_epoch") or all_steps
-        # Blocks divide a whole epoch. If another number of steps is asked for, the steps are taken one by one. They are
-        # too if a callback acts on batches, unless the user chose `steps_per_execution`.
-        whole = steps == all_steps and not options.get("validation_steps") and not keras.config.max_steps_per_epoch()
-        one_by_one = not whole or (self._auto_blocks and acts_on_batches(options["callbacks"]))
-        size = 1 if one_by_one else self._block_size(examples, batch_size, steps)
+        size = self._block_size(examples, batch_size, all_steps, steps, options)
 
         model = weakref.ref(self)  # TensorFlow never frees the function of a data set, nor what it refers to
 
@@ -171,7 +176,7 @@ class ArrayModel(CompiledSteps):
         options["steps_per_epoch"] = steps
         # All epochs count, not only those that are left, so that a training that continues after an interruption is
         # compiled like one that was not interrupted, and has the same numbers.
-        with self._blocks(size, steps * options["epochs"]):
+        with self._blocks(size, steps * options["epochs"], trains=True):
             return super().fit(train, validation_data=validation_data, shuffle=False, **options)
 
     @one_at_a_time
@@ -194,12 +199,14 @@ class ArrayModel(CompiledSteps):
         if is_stream(x):
             feed = checked_stream(self, x, y, sample_weight)
             check_end("steps", feed, steps)
-            return super().evaluate(feed, batch_size=batch_size, steps=steps, **options)
+            feed = adapter_of(feed)
+            size = self._fixed_block_size({}) or stream_block_size(feed, self.event_shape, steps)
+            with self._blocks(max(size, self.steps_per_execution), steps or feed.num_batches):
+                return super().evaluate(in_blocks(feed, size), batch_size=batch_size, steps=steps, **options)
         examples = checked_examples(self, x, y, sample_weight)
         batch_size = min(batch_size or 32, len(examples))
         all_steps = -(-len(examples) // batch_size)
-        whole = steps in (None, all_steps) and not keras.config.max_steps_per_epoch()
-        size = self._block_size(examples, batch_size, all_steps) if whole else 1
+        size = self._block_size(examples, batch_size, all_steps, steps or all_steps, {})
         feed, _ = make_feed(self, examples, batch_size, size, shuffle=False)
         with self._blocks(size, steps or all_steps):
             return super().evaluate(feed, steps=steps or all_steps, **options)
@@ -234,9 +241,19 @@ class ArrayModel(CompiledSteps):
         check_counts(batch_size=kwargs.get("batch_size"), steps=kwargs.get("steps"))
         return super().predict(encoded_stream(self, x) if is_stream(x) else inputs_of(self, x), **kwargs)
 
-    def _block_size(self, examples, batch_size, steps):
-        if self.run_eagerly or self.under_strategy or adds_losses(self):
+    def _block_size(self, examples, batch_size, all_steps, steps, options):
+        size = self._fixed_block_size(options)
+        batch_bytes = 4 * batch_size * int(np.prod(examples.event_shape))
+        if steps == all_steps:
+            return size or block_size(batch_bytes, steps)
+        # The last block before the end of the data is only filled up where an epoch ends too.
+        return 1 if size else block_size_without_padding(batch_bytes, steps, all_steps)
+
+    def _fixed_block_size(self, options):
+        """Returns the number of steps in an execution if it cannot be chosen freely, or None."""
+        one_by_one = self.run_eagerly or self.under_strategy or adds_losses(self)
+        if one_by_one or options.get("validation_steps") or keras.config.max_steps_per_epoch():
             return 1
         if not self._auto_blocks:
             return self.steps_per_execution
-        return block_size(4 * batch_size * int(np.prod(examples.event_shape)), steps)
+        return 1 if acts_on_batches(options.get("callbacks")) else None

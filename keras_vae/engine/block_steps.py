@@ -5,6 +5,7 @@ step. The logs of a block are those of its last step, as with Keras's `steps_per
 """
 
 import contextlib
+import math
 from collections.abc import Callable
 
 import keras
@@ -20,8 +21,18 @@ MAX_BLOCK_BYTES = 2**25
 
 def block_size(batch_bytes: int, num_steps: int) -> int:
     """Returns how many steps make a block: within limits of steps and bytes, the number with the least padding."""
-    most = max(1, min(MAX_BLOCK_STEPS, MAX_BLOCK_BYTES // batch_bytes, num_steps))
+    most = _most_steps(batch_bytes, num_steps)
     return min(range(max(1, most // 2), most + 1), key=lambda size: (-num_steps % size, -size))
+
+
+def block_size_without_padding(batch_bytes: int, *num_steps: int) -> int:
+    """Returns how many steps make a block: within limits of steps and bytes, the most that divide all `num_steps`."""
+    common = math.gcd(*num_steps)
+    return next(size for size in range(_most_steps(batch_bytes, common), 0, -1) if common % size == 0)
+
+
+def _most_steps(batch_bytes, num_steps):
+    return max(1, min(MAX_BLOCK_STEPS, MAX_BLOCK_BYTES // batch_bytes, num_steps))
 
 
 def returns_metrics(step_function: Callable) -> Callable:

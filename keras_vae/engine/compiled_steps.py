@@ -1,6 +1,7 @@
 """How the steps of a model are compiled: many in one graph, with XLA or without it, as their number makes it worth."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,6 +26,7 @@ class CompiledSteps(BuiltBefore):
         self._auto_jit = True
         self._fuses_activations = False
         self._functions: dict[tuple, tuple] = {}
+        self._steps_of_fits = 0
         self._first_epoch: Callable[[], int] | None = None
 
     def renew_steps(self) -> None:
@@ -56,16 +58,25 @@ class CompiledSteps(BuiltBefore):
         return self.test_function
 
     @contextlib.contextmanager
-    def _blocks(self, size: int, num_steps: int) -> Iterator[None]:
-        """Within this context an execution of Keras is `size` steps, and XLA is on if `num_steps` are worth it."""
+    def _blocks(self, size: int, num_steps: int | None, trains: bool = False) -> Iterator[None]:
+        """Within this context an execution of Keras is `size` steps, and XLA is on if the steps are worth it.
+
+        Args:
+          size: steps in an execution.
+          num_steps: number of all steps; None, if nobody knows it, is taken for many.
+          trains: whether they are steps of a `fit`. Those of the fits before count too: one of many short ones is
+            compiled like a long one.
+        """
         before = self._execution
         jit_compile, fuses_activations = self.jit_compile, False
         if self._auto_jit and not self.run_eagerly and not self.under_strategy:
-            jit_compile = num_steps >= MIN_STEPS_FOR_XLA and gains_from_xla(self)
-            fuses_activations = num_steps >= MIN_STEPS_FOR_FUSED_ACTIVATIONS and has_convolutions(self)
+            count = math.inf if num_steps is None else num_steps + trains * self._steps_of_fits
+            jit_compile = count >= MIN_STEPS_FOR_XLA and gains_from_xla(self)
+            fuses_activations = count >= MIN_STEPS_FOR_FUSED_ACTIVATIONS and has_convolutions(self)
         try:
             self._set_execution(size, jit_compile, fuses_activations)
             yield
+            self._steps_of_fits += trains * (num_steps or 0)
         finally:
             self._set_execution(*before)
 

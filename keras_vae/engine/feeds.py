@@ -9,7 +9,9 @@ import tensorflow as tf
 from keras_vae.data.examples import Examples
 from keras_vae.engine import strategies
 from keras_vae.engine.inputs import checked_examples
+from keras_vae.engine.keras_compat import adapter_of
 from keras_vae.engine.losses_of_calls import adds_losses, check_no_padding, without_padding
+from keras_vae.engine.stream_blocks import in_blocks
 from keras_vae.engine.streams import check_end, check_first_batch, checked_stream, is_stream, one_error
 
 
@@ -65,7 +67,7 @@ def make_validation_feed(
             y, weight = (*parts[1:], None, None)[:2]
             stream = checked_stream(model, parts[0], y, weight, prefix=prefix)
             check_end("validation_steps", stream, steps)
-            return stream, steps
+            return (stream if size == 1 else in_blocks(adapter_of(stream), size)), steps
         data = checked_examples(model, *parts)
     except ValueError as error:
         raise ValueError(error if prefix in str(error) else f"{prefix}{error}") from error

@@ -20,12 +20,13 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras.src.trainers.data_adapters import data_adapter, get_data_adapter
-from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
+import tensorflow as tf
 
-# The base class of what `fit` reads batches from. `fit` takes an object of it as it is, so that a stream that has been
-# wrapped once is not wrapped again (3.12.0, 3.15.1).
-DataAdapter = data_adapter.DataAdapter
+# `DataAdapter` is the base class of what `fit` reads batches from. `fit` takes an object of it as it is, so that a
+# stream that has been wrapped once is not wrapped again (3.12.0, 3.15.1).
+from keras.src.trainers.data_adapters import get_data_adapter
+from keras.src.trainers.data_adapters.data_adapter import DataAdapter
+from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
 # `fit` calls `evaluate` with this argument, and with an iterator that it keeps from epoch to epoch; a user's call has
 # none (3.12.0, 3.15.1).
@@ -148,6 +149,37 @@ class PassedPyDataset(PyDatasetAdapter):
 
     def _standardize_batch(self, batch):
         return self._function(batch)
+
+
+def adapter_of(stream: Any) -> DataAdapter:
+    """Returns what `fit` reads a stream with, `num_batches` among its attributes: None for an unknown number.
+
+    Only `fit` itself makes one. Seen as `get_data_adapter` in 3.12.0 and 3.15.1.
+    """
+    return get_data_adapter(stream)
+
+
+class ReplacedDataset(DataAdapter):
+    """What `fit` reads another stream with, whose `tf.data.Dataset` is replaced by one with fewer elements.
+
+    Keras still counts the batches of the stream. Seen as `DataAdapter` in 3.12.0 and 3.15.1.
+
+    Args:
+      adapter: what the stream is read with.
+      function: data set -> the one that takes its place.
+    """
+
+    def __init__(self, adapter: DataAdapter, function: Callable[[tf.data.Dataset], tf.data.Dataset]) -> None:
+        super().__init__()
+        self._adapter, self._function = adapter, function
+        self.on_epoch_begin, self.on_epoch_end = adapter.on_epoch_begin, adapter.on_epoch_end
+
+    def get_tf_dataset(self) -> tf.data.Dataset:
+        return self._function(self._adapter.get_tf_dataset())
+
+    @property
+    def num_batches(self) -> int | None:
+        return self._adapter.num_batches
 
 
 class BuiltBefore(keras.Model):

@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.data.containers import check_spec, is_real
+from keras_vae.data.examples import without_autotuning
 from keras_vae.engine.conditions import valid_condition
 from keras_vae.engine.inputs import checked_examples, separated
 from keras_vae.engine.keras_compat import DataAdapter, PassedPyDataset, as_dataset, drop_evaluation_iterator, has_no_end
@@ -168,7 +169,7 @@ class _BatchCheck:
         except ValueError as error:
             raise ValueError(f"{self._prefix}{error}") from None
         # Prefetching lets the check of the next batch run on another core while a step runs.
-        return dataset.map(tf.autograph.experimental.do_not_convert(self._passed)).prefetch(1)
+        return without_autotuning(dataset.map(tf.autograph.experimental.do_not_convert(self._passed)).prefetch(1))
 
     def _parts(self, element):
         """Returns x, y, weight and target of an element or of its spec; parts that are missing are None."""

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import SHAPE, make_binary, make_vae
+from helpers import SHAPE, make_binary, make_vae, slow_from
 
 import keras_vae as kv
 from keras_vae.engine.block_steps import block_size
@@ -23,7 +23,7 @@ def train(x, **options):
 
 
 @pytest.mark.parametrize(
-    "way", [{"jit_compile": True}, {"run_eagerly": True, "jit_compile": False}], ids=["xla", "eager"]
+    "way", slow_from(1, [{"run_eagerly": True, "jit_compile": False}, {"jit_compile": True}]), ids=["eager", "xla"]
 )
 def test_every_way_of_running_gives_the_same_history(way):
     images = kv.data.binarize(kv.data.Examples(GRAY, divisor=255.0), "dynamic")
@@ -160,7 +160,7 @@ def test_noise_counts_training_steps_and_not_those_of_the_optimizer(binary):
     assert len(set(seen)) == 4
 
 
-@pytest.mark.parametrize("steps", [2, 7])
+@pytest.mark.parametrize("steps", slow_from(1, [7, 2]))
 def test_numbers_of_steps_are_kept(binary, steps):
     vae = make_vae()
     vae.fit(binary, batch_size=10, steps_per_epoch=steps, epochs=2, verbose=0)

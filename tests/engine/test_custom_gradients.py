@@ -5,7 +5,7 @@ import gc
 import keras
 import pytest
 import tensorflow as tf
-from helpers import SHAPE, make_binary
+from helpers import SHAPE, make_binary, slow_from
 
 import keras_vae as kv
 from keras_vae.engine.custom_gradients import forgets_custom_gradients
@@ -42,7 +42,7 @@ def num_graphs_after(use):
     return sum(issubclass(type(thing), tf.Graph) for thing in gc.get_objects())
 
 
-@pytest.mark.parametrize("use", [on_arrays, on_batches, estimate, predict])
+@pytest.mark.parametrize("use", slow_from(3, [on_arrays, estimate, predict, on_batches]))
 def test_a_dropped_model_leaves_no_graph(use):
     assert num_graphs_after(use) == num_graphs_after(use)
 

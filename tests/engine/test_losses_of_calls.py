@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import SHAPE, make_binary
+from helpers import SHAPE, make_binary, slow_from
 
 import keras_vae as kv
 from keras_vae.engine.losses_of_calls import adds_losses
@@ -49,7 +49,9 @@ def test_the_penalty_is_the_mean_over_the_examples(kind, batch_size):
     np.testing.assert_allclose(metrics["loss"] + metrics["elbo"], expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("options", [{}, {"steps_per_execution": 2}], ids=["plain", "two steps an execution"])
+@pytest.mark.parametrize(
+    "options", slow_from(1, [{}, {"steps_per_execution": 2}]), ids=["plain", "two steps an execution"]
+)
 def test_arrays_train_to_the_weights_of_a_data_set(options):
     weights = []
     for x, batch_size in ((X, 10), (tf.data.Dataset.from_tensor_slices(X).batch(10), None)):

@@ -237,7 +237,7 @@ def test_every_part_is_exported():
     assert set().union(EXPORTED, *EVERY_PART) == {*POSTERIORS, *PRIORS, *LIKELIHOODS}
 
 
-@pytest.mark.parametrize(("posterior", "prior", "likelihood"), slow_from(2, EVERY_PART))
+@pytest.mark.parametrize(("posterior", "prior", "likelihood"), slow_from(1, EVERY_PART))
 def test_every_part_exports_with_all_signatures(posterior, prior, likelihood, tmp_path):
     vae = stirred(make_combination(posterior, prior, likelihood))
     signatures = Signatures(vae, 4)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import slow_from
 from texts import NETWORKS, make_text_vae
 
 import keras_vae as kv
@@ -90,7 +91,7 @@ def test_convolutions_without_a_rate_are_one_error():
         kv.networks.CausalConv1D(7, dilation_rates=())
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", slow_from(1, ["mixed_float16", "mixed_bfloat16"]))
 @pytest.mark.parametrize("network", NETWORKS)
 def test_in_half_precision_texts_are_drawn_and_have_a_density_in_float32(network, policy):
     keras.config.set_dtype_policy(policy)

@@ -6,7 +6,7 @@ import pytest
 import reference
 import tensorflow as tf
 import tensorflow_probability as tfp
-from helpers import shake
+from helpers import shake, slow_from
 
 import keras_vae as kv
 from keras_vae import objectives
@@ -660,7 +660,7 @@ def test_config_comes_back_through_keras_serialization(name):
     assert keras.saving.serialize_keras_object(copy) == config
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", slow_from(3, OBJECTIVES))
 def test_each_objective_trains_and_is_kept_in_a_saved_model(correlated, name, tmp_path):
     x = correlated.sample(40)
     vae = wrong_vae(correlated, OBJECTIVES[name]())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl import logging
-from helpers import make_vae
+from helpers import make_vae, slow_from
 
 from keras_vae import objectives
 from keras_vae.objectives import schedules
@@ -140,7 +140,9 @@ def test_fit_warns_when_the_warm_up_is_longer_than_the_run(binary, warnings):
     assert "kl_weight ends its warm-up after 100 steps, but training ended after 10, at kl_weight=0.1" in warnings[0]
 
 
-@pytest.mark.parametrize("kl_weight", [Linear(10), Cosine(3), 0.5], ids=["as long", "shorter", "constant"])
+@pytest.mark.parametrize(
+    "kl_weight", slow_from(1, [Linear(10), Cosine(3), 0.5]), ids=["as long", "shorter", "constant"]
+)
 def test_fit_does_not_warn_when_the_warm_up_ends(binary, warnings, kl_weight):
     make_vae(kl_weight=kl_weight).fit(binary, batch_size=25, epochs=5, verbose=0)
     assert warnings == []

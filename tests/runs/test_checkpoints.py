@@ -196,7 +196,7 @@ def test_a_run_killed_after_training_is_only_measured(here, whole, monkeypatch):
         assert_same_run(training.run(SETTINGS, resume=True), whole)
 
 
-@pytest.mark.parametrize("seconds", [0, 1e6])
+@pytest.mark.parametrize("seconds", slow_from(1, [1e6, 0]))
 def test_a_run_killed_when_its_averages_were_no_weights_yet_ends_with_the_averages(
     here, whole_with_averages, monkeypatch, seconds
 ):

@@ -153,6 +153,15 @@ def test_a_model_loads_with_keras_where_the_package_was_imported_after_keras(tmp
     loaded_by("import keras\nimport keras_vae\nkeras.saving.load_model('m.keras')", tmp_path)
 
 
+def test_every_class_that_a_file_may_name_is_known_after_the_import():
+    # A model that was trained with averaged weights, or on the tokens of a library, names more than the parts of a VAE.
+    modules = {name for name, source in SOURCES.items() if "@keras.saving.register_keras_serializable(" in source}
+    assert {"keras_vae.engine.averages", "keras_vae.data.subword_tokenizer", "keras_vae.models.vae"} <= modules
+    code = "import sys, keras, keras_vae; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert modules - set(loaded.split()) == set()
+
+
 def test_the_package_shows_its_public_names_and_nothing_else():
     assert dir(keras_vae) == sorted(keras_vae.__all__)
     for name in keras_vae.__all__:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.engine.block_steps import block_size, block_size_without_padding
+from keras_vae.engine.block_steps import block_size, block_size_without_padding, is_own_step
 from keras_vae.engine.compiled_steps import CompiledSteps
 from keras_vae.engine.feeds import make_feed, make_validation_feed
 from keras_vae.engine.fit_arguments import acts_on_batches, check_counts, check_fit, num_training_examples
@@ -21,7 +21,7 @@ from keras_vae.engine.inputs import checked_examples, inputs_of
 from keras_vae.engine.keras_compat import EVALUATION_WITHIN_FIT, adapter_of, restored_epoch
 from keras_vae.engine.losses_of_calls import adds_losses
 from keras_vae.engine.stream_blocks import in_blocks, stream_block_size
-from keras_vae.engine.streams import check_end, checked_stream, encoded_stream, is_stream, one_error
+from keras_vae.engine.streams import check_end, checked_stream, encoded_stream, is_endless, is_stream, one_error
 from keras_vae.engine.threads import Turn, one_at_a_time
 from keras_vae.utils.arguments import checked
 
@@ -136,8 +136,7 @@ class ArrayModel(CompiledSteps):
     def _fit_stream(self, stream, validation_data, shuffle, sizes, options):
         steps = options.get("steps_per_epoch")
         check_end("steps_per_epoch", stream, steps)
-        stream = adapter_of(stream)
-        size = self._fixed_block_size(options) or stream_block_size(stream, self.event_shape, steps)
+        stream, size = self._adapted_stream(stream, steps, options)
         # Where steps are not stacked, an execution is what the user chose for it.
         execution, length = max(size, self.steps_per_execution), steps or stream.num_batches
         if validation_data is not None:
@@ -149,7 +148,7 @@ class ArrayModel(CompiledSteps):
                 # `validation_steps`.
                 validation_data, all_steps = validation_data.take(all_steps), None
             options = {**options, "validation_steps": all_steps}
-        feed = in_blocks(stream, size)
+        feed = in_blocks(stream, size, self.condition_dim is not None)
         with self._blocks(execution, None if length is None else length * options["epochs"], trains=True):
             return super().fit(feed, validation_data=validation_data, shuffle=shuffle, **sizes, **options)
 
@@ -199,14 +198,14 @@ class ArrayModel(CompiledSteps):
         if is_stream(x):
             feed = checked_stream(self, x, y, sample_weight)
             check_end("steps", feed, steps)
-            feed = adapter_of(feed)
-            size = self._fixed_block_size({}) or stream_block_size(feed, self.event_shape, steps)
+            feed, size = self._adapted_stream(feed, steps, kwargs)
             with self._blocks(max(size, self.steps_per_execution), steps or feed.num_batches):
-                return super().evaluate(in_blocks(feed, size), batch_size=batch_size, steps=steps, **options)
+                feed = in_blocks(feed, size, self.condition_dim is not None)
+                return super().evaluate(feed, batch_size=batch_size, steps=steps, **options)
         examples = checked_examples(self, x, y, sample_weight)
         batch_size = min(batch_size or 32, len(examples))
         all_steps = -(-len(examples) // batch_size)
-        size = self._block_size(examples, batch_size, all_steps, steps or all_steps, {})
+        size = self._block_size(examples, batch_size, all_steps, steps or all_steps, kwargs)
         feed, _ = make_feed(self, examples, batch_size, size, shuffle=False)
         with self._blocks(size, steps or all_steps):
             return super().evaluate(feed, steps=steps or all_steps, **options)
@@ -248,6 +247,15 @@ class ArrayModel(CompiledSteps):
             return size or block_size(batch_bytes, steps)
         # The last block before the end of the data is only filled up where an epoch ends too.
         return 1 if size else block_size_without_padding(batch_bytes, steps, all_steps)
+
+    def _adapted_stream(self, stream, steps, options):
+        """Returns what Keras reads a stream with, and the number of its batches in a block."""
+        adapter = adapter_of(stream)
+        # A step of the user's own gets the batches as they come, whatever they are made of.
+        if not (is_own_step(self.train_step) and is_own_step(self.test_step)):
+            return adapter, 1
+        size = self._fixed_block_size(options)
+        return adapter, size or stream_block_size(adapter, self.event_shape, steps, is_endless(stream))
 
     def _fixed_block_size(self, options):
         """Returns the number of steps in an execution if it cannot be chosen freely, or None."""

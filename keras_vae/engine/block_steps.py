@@ -41,6 +41,11 @@ def returns_metrics(step_function: Callable) -> Callable:
     return step_function
 
 
+def is_own_step(step_function: Callable) -> bool:
+    """Whether a step is the package's own, which `returns_metrics` marks, and not one of a subclass."""
+    return getattr(step_function, "returns_metrics", False)
+
+
 def accept_blocks(
     model: keras.Model, keras_function: Callable, step_function: Callable, fuses_activations: bool = False
 ) -> Callable:
@@ -79,7 +84,7 @@ def _block_runner(model, step_function, fuses_activations):
             with fused_activations(model) if fuses_activations else contextlib.nullcontext():
                 return step_function((tf.cast(x, model.event_dtype), *rest))
 
-        if getattr(step_function, "returns_metrics", False):
+        if is_own_step(step_function):
             tf.while_loop(lambda i: i < block.count, lambda i: (step(i), i + 1)[1:], (tf.constant(0),))
             return model.get_metrics_result()
         # The loop carries the logs and must know their structure before it runs. Tracing the step tells it, and the

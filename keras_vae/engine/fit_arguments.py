@@ -12,7 +12,7 @@ import keras
 from keras_vae.engine.keras_compat import is_of_keras
 from keras_vae.utils import checks
 
-_FOR_BATCHES = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+_FOR_BATCHES = tuple(f"on_{kind}batch_{when}" for kind in ("", "train_", "test_") for when in ("begin", "end"))
 _COUNTS = ("batch_size", "validation_batch_size", "steps_per_epoch", "validation_steps")
 
 
@@ -29,7 +29,7 @@ def check_fit(validation_split: float, arguments: dict) -> None:
 
 
 def acts_on_batches(callbacks: Any) -> bool:
-    """Whether a callback that is neither Keras's nor the package's own has a method for training batches."""
+    """Whether a callback that is neither Keras's nor the package's own has a method for batches."""
     callbacks = getattr(callbacks, "callbacks", callbacks) or []
     return any(map(_acts_on_batches, callbacks if isinstance(callbacks, list | tuple) else [callbacks]))
 

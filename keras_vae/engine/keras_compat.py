@@ -112,9 +112,9 @@ def drop_evaluation_iterator(model: keras.Model) -> None:
 def as_dataset(loader: Any) -> Any:
     """Returns a loader of another library, such as PyTorch's, as the `tf.data.Dataset` that `fit` would make of it.
 
-    Only `fit` itself makes one. Seen as `get_data_adapter` in 3.12.0 and 3.15.1.
+    Only `fit` itself makes one.
     """
-    return get_data_adapter(loader).get_tf_dataset()
+    return adapter_of(loader).get_tf_dataset()
 
 
 def has_no_end(stream: Any) -> bool:
@@ -159,10 +159,10 @@ def adapter_of(stream: Any) -> DataAdapter:
     return get_data_adapter(stream)
 
 
-class ReplacedDataset(DataAdapter):
-    """What `fit` reads another stream with, whose `tf.data.Dataset` is replaced by one with fewer elements.
+class MappedAdapter(DataAdapter):
+    """A stream whose `tf.data.Dataset` goes through a function before `fit` reads it.
 
-    Keras still counts the batches of the stream. Seen as `DataAdapter` in 3.12.0 and 3.15.1.
+    Keras still counts the batches of the stream itself. Seen as `DataAdapter` in 3.12.0 and 3.15.1.
 
     Args:
       adapter: what the stream is read with.

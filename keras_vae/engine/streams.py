@@ -95,10 +95,15 @@ def checked_stream(
     return check.dataset(as_dataset(x))
 
 
+def is_endless(stream: Any) -> bool:
+    """Whether a stream is known to have no end."""
+    endless = isinstance(stream, tf.data.Dataset) and stream.cardinality() == tf.data.INFINITE_CARDINALITY
+    return endless or has_no_end(stream)
+
+
 def check_end(name: str, stream: Any, steps: int | None) -> None:
     """Raises `ValueError` if a stream is known to be endless and `steps`, the argument `name`, is None."""
-    endless = isinstance(stream, tf.data.Dataset) and stream.cardinality() == tf.data.INFINITE_CARDINALITY
-    if steps is None and (endless or has_no_end(stream)):
+    if steps is None and is_endless(stream):
         raise ValueError(f"`{name}` must be given for a data set without an end. Received: {name}=None")
 
 

@@ -94,7 +94,7 @@ def test_streams_train_to_the_numbers_of_arrays(kind):
 
 def test_a_short_batch_is_filled_up_with_rows_of_its_own():
     # A layer that looks at whole batches, such as BatchNormalization, then sees real examples.
-    (block,) = in_blocks(adapter_of(dataset(X)), 8).get_tf_dataset()
+    (block,) = in_blocks(adapter_of(dataset(X)), 8, False).get_tf_dataset()
     (x, y, weight), count = block
     assert (int(count), x.shape, y, weight.shape) == (5, (8, 10, *SHAPE), (), (8, 10))
     np.testing.assert_array_equal(np.concatenate(x[:4]), X[:40])
@@ -113,31 +113,66 @@ def test_each_batch_of_a_py_dataset_is_read_once_in_an_epoch():
 
 def test_a_number_of_steps_is_made_of_whole_blocks():
     endless = adapter_of(dataset(X).repeat())
-    assert stream_block_size(endless, SHAPE, 48) == 48
-    assert stream_block_size(endless, SHAPE, 101) == 1
-    assert stream_block_size(endless, SHAPE, 130) == 26
-    assert stream_block_size(adapter_of(dataset(X)), SHAPE, None) == 5
+    sizes = {steps: stream_block_size(endless, SHAPE, steps, True) for steps in (48, 101, 130)}
+    assert sizes == {48: 48, 101: 1, 130: 26}
+    assert stream_block_size(adapter_of(dataset(X)), SHAPE, None, False) == 5
     # A stream with an end must also end where a block ends.
-    assert stream_block_size(adapter_of(dataset(X).repeat(2)), SHAPE, 4) == 2
+    assert stream_block_size(adapter_of(dataset(X).repeat(2)), SHAPE, 4, False) == 2
     unknown = adapter_of(STREAMS["unknown length"](X))
-    assert stream_block_size(unknown, SHAPE, None) == MAX_BLOCK_STEPS
-    assert stream_block_size(unknown, (MAX_BLOCK_BYTES,), None) == 1
+    assert stream_block_size(unknown, SHAPE, 4, False) == 1
+    assert stream_block_size(unknown, SHAPE, None, False) == MAX_BLOCK_STEPS
+    assert stream_block_size(unknown, (MAX_BLOCK_BYTES,), None, False) == 1
 
 
-class LastBatch(kv.VAE):
-    """Its steps return the mean of x."""
+@pytest.mark.parametrize("kind", ["data set", "unknown length", "endless"])
+@pytest.mark.parametrize("steps", [2, 3, 7])
+def test_epochs_of_some_steps_are_those_of_single_steps(kind, steps):
+    # The stream has 5 batches: where it has an end, Keras says so, and the next epoch begins it anew.
+    def histories(callbacks):
+        stream = dataset(X).repeat() if kind == "endless" else STREAMS[kind](X)
+        vae = make_vae()
+        vae.batches_seen = []
+        vae.compile(keras.optimizers.Adam(1e-2))
+        options = dict(steps_per_epoch=steps, epochs=4, verbose=0, callbacks=callbacks)
+        return vae.fit(stream, **options).history["loss"], int(vae.train_steps)
+
+    (expected, steps_taken), (found, steps_found) = histories([EachBatch()]), histories([])
+    assert steps_found == steps_taken
+    assert 0.0 not in found
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+class Unpacks(kv.VAE):
+    """Its step takes the batches apart as they come."""
 
     def train_step(self, data):
-        super().train_step(data)
-        return {"loss": tf.reduce_mean(data[0])}
+        x, y = data
+        return {**super().train_step((x,)), "y": tf.reduce_mean(y), "rows": tf.shape(x)[0]}
 
 
-def test_an_epoch_of_some_steps_goes_on_where_the_one_before_ended():
+def test_a_step_of_a_subclass_gets_the_batches_as_they_come():
     plain = make_vae()
-    vae = LastBatch(plain.encoder, plain.decoder, seed=0)
+    vae = Unpacks(plain.encoder, plain.decoder, seed=0)
     vae.compile("adam")
-    seen = vae.fit(dataset(X[:40]).repeat(), steps_per_epoch=2, epochs=3, verbose=0).history["loss"]
-    np.testing.assert_allclose(seen, [X[10:20].mean(), X[30:40].mean(), X[10:20].mean()], rtol=1e-6)
+    y = np.arange(47, dtype=np.float32)
+    history = vae.fit(dataset(X, y), verbose=0, epochs=1).history
+    assert (history["rows"], history["y"]) == ([7], [pytest.approx(43.0)])
+
+
+@pytest.mark.parametrize(
+    "with_y",
+    [
+        lambda x: (x, tf.constant(1.0)),
+        lambda x: (x, tf.py_function(lambda a: a[:, 0, 0, 0], [x], tf.float32)),
+        lambda x: (x, tf.ones(3)),
+        lambda x: (x, tf.constant("a name")),
+    ],
+    ids=["a number", "unknown rank", "other rows", "text"],
+)
+def test_y_that_no_condition_takes_may_be_anything(with_y):
+    vae = make_vae()
+    vae.fit(dataset(X).map(lambda x: with_y(x)), verbose=0)
+    assert int(vae.train_steps) == 5
 
 
 @pytest.mark.parametrize("kind", ["data set", "unknown length"])

@@ -21,7 +21,15 @@ from keras_vae.engine.inputs import checked_examples, inputs_of
 from keras_vae.engine.keras_compat import EVALUATION_WITHIN_FIT, adapter_of, restored_epoch
 from keras_vae.engine.losses_of_calls import adds_losses
 from keras_vae.engine.stream_blocks import in_blocks, stream_block_size
-from keras_vae.engine.streams import check_end, checked_stream, encoded_stream, is_endless, is_stream, one_error
+from keras_vae.engine.streams import (
+    batch_rows,
+    check_end,
+    checked_stream,
+    encoded_stream,
+    is_endless,
+    is_stream,
+    one_error,
+)
 from keras_vae.engine.threads import Turn, one_at_a_time
 from keras_vae.utils.arguments import checked
 
@@ -126,17 +134,17 @@ class ArrayModel(CompiledSteps):
                     f"Received: validation_split={validation_split!r} and x of type {type(x).__name__}"
                 )
             stream = checked_stream(self, x, y, sample_weight, shuffle)
-            return self._fit_stream(stream, validation_data, shuffle, sizes, options)
+            return self._fit_stream(stream, batch_rows(x), validation_data, shuffle, sizes, options)
         examples = checked_examples(self, x, y, sample_weight)
         if validation_data is None and validation_split:
             cut = num_training_examples(len(examples), validation_split)
             examples, validation_data = examples[:cut], examples[cut:]
         return self._fit_examples(examples, validation_data, shuffle, sizes, options)
 
-    def _fit_stream(self, stream, validation_data, shuffle, sizes, options):
+    def _fit_stream(self, stream, rows, validation_data, shuffle, sizes, options):
         steps = options.get("steps_per_epoch")
         check_end("steps_per_epoch", stream, steps)
-        stream, size = self._adapted_stream(stream, steps, options)
+        stream, size = self._adapted_stream(stream, rows, steps, options)
         # Where steps are not stacked, an execution is what the user chose for it.
         execution, length = max(size, self.steps_per_execution), steps or stream.num_batches
         if validation_data is not None:
@@ -198,7 +206,7 @@ class ArrayModel(CompiledSteps):
         if is_stream(x):
             feed = checked_stream(self, x, y, sample_weight)
             check_end("steps", feed, steps)
-            feed, size = self._adapted_stream(feed, steps, kwargs)
+            feed, size = self._adapted_stream(feed, batch_rows(x), steps, kwargs)
             with self._blocks(max(size, self.steps_per_execution), steps or feed.num_batches):
                 feed = in_blocks(feed, size, self.condition_dim is not None)
                 return super().evaluate(feed, batch_size=batch_size, steps=steps, **options)
@@ -248,14 +256,14 @@ class ArrayModel(CompiledSteps):
         # The last block before the end of the data is only filled up where an epoch ends too.
         return 1 if size else block_size_without_padding(batch_bytes, steps, all_steps)
 
-    def _adapted_stream(self, stream, steps, options):
+    def _adapted_stream(self, stream, rows, steps, options):
         """Returns what Keras reads a stream with, and the number of its batches in a block."""
         adapter = adapter_of(stream)
         # A step of the user's own gets the batches as they come, whatever they are made of.
         if not (is_own_step(self.train_step) and is_own_step(self.test_step)):
             return adapter, 1
         size = self._fixed_block_size(options)
-        return adapter, size or stream_block_size(adapter, self.event_shape, steps, is_endless(stream))
+        return adapter, size or stream_block_size(adapter, rows, self.event_shape, steps, is_endless(stream))
 
     def _fixed_block_size(self, options):
         """Returns the number of steps in an execution if it cannot be chosen freely, or None."""

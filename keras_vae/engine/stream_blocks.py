@@ -7,7 +7,7 @@ from keras_vae.data.examples import Block, without_autotuning
 from keras_vae.engine.block_steps import block_size, block_size_without_padding
 from keras_vae.engine.keras_compat import DataAdapter, MappedAdapter
 
-# Rows that a batch of unknown size is taken to have, when the size of a block is chosen: most batches have fewer.
+# Rows that a batch is taken to have where their number is not known: most batches have fewer.
 _ROWS = 1024
 
 
@@ -24,16 +24,19 @@ def in_blocks(stream: DataAdapter, size: int, has_conditions: bool) -> DataAdapt
     return stream if size == 1 else MappedAdapter(stream, lambda batches: _stacked(batches, size, has_conditions))
 
 
-def stream_block_size(stream: DataAdapter, event_shape: tuple[int, ...], steps: int | None, endless: bool) -> int:
+def stream_block_size(
+    stream: DataAdapter, rows: int | None, event_shape: tuple[int, ...], steps: int | None, endless: bool
+) -> int:
     """Returns how many batches of a stream make a block.
 
     Args:
       stream: as in `in_blocks`.
+      rows: how many rows a batch has, as `keras_vae.engine.streams.batch_rows` says; None if that is not known.
       event_shape: shape of one x.
       steps: steps of an epoch as the user gave them, None for the whole stream.
       endless: whether the stream is known to have no end.
     """
-    batch_bytes = 4 * (stream.batch_size or _ROWS) * int(np.prod(event_shape))
+    batch_bytes = 4 * (stream.batch_size or rows or _ROWS) * int(np.prod(event_shape))
     length = stream.num_batches
     if steps is None:
         return block_size(batch_bytes, np.iinfo(np.int32).max if length is None else max(1, length))

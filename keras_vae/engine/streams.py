@@ -101,6 +101,21 @@ def is_endless(stream: Any) -> bool:
     return endless or has_no_end(stream)
 
 
+def batch_rows(stream: Any) -> int | None:
+    """Returns how many rows most batches of a stream have, None if that is not known before they come.
+
+    A `tf.data.Dataset` tells it unless `map` and the like follow on its `batch`; of a `PyDataset` a batch is made.
+    """
+    if isinstance(stream, tf.data.Dataset):
+        variant = tf.data.experimental.to_variant(stream)
+        rows = int(tf.raw_ops.ComputeBatchSize(input_dataset=variant))
+        return rows if rows > 0 else None
+    if isinstance(stream, keras.utils.PyDataset):
+        parts = keras.tree.flatten(stream[0])
+        return len(parts[0]) if parts and np.ndim(parts[0]) else None
+    return None
+
+
 def check_end(name: str, stream: Any, steps: int | None) -> None:
     """Raises `ValueError` if a stream is known to be endless and `steps`, the argument `name`, is None."""
     if steps is None and is_endless(stream):

@@ -11,6 +11,7 @@ from keras_vae.engine import compiled_steps
 from keras_vae.engine.block_steps import MAX_BLOCK_BYTES, MAX_BLOCK_STEPS
 from keras_vae.engine.keras_compat import adapter_of
 from keras_vae.engine.stream_blocks import in_blocks, stream_block_size
+from keras_vae.engine.streams import batch_rows
 
 X = make_binary(47)
 Y = np.arange(47) % 3
@@ -107,21 +108,39 @@ def test_each_batch_of_a_py_dataset_is_read_once_in_an_epoch():
     vae = make_vae()
     batches.read.clear()
     vae.fit(batches, epochs=3, verbose=0, shuffle=False)
-    # Keras first looks at two batches to learn their types, and ends an epoch before the first.
-    assert (batches.read, batches.ends) == ([0, 1, *[0, 1, 2, 3, 4] * 3], 1 + 3)
+    # One batch is made to learn its rows. Then Keras looks at two to learn their types, and ends an epoch before the
+    # first.
+    assert (batches.read, batches.ends) == ([0, 0, 1, *[0, 1, 2, 3, 4] * 3], 1 + 3)
 
 
 def test_a_number_of_steps_is_made_of_whole_blocks():
     endless = adapter_of(dataset(X).repeat())
-    sizes = {steps: stream_block_size(endless, SHAPE, steps, True) for steps in (48, 101, 130)}
+    sizes = {steps: stream_block_size(endless, None, SHAPE, steps, True) for steps in (48, 101, 130)}
     assert sizes == {48: 48, 101: 1, 130: 26}
-    assert stream_block_size(adapter_of(dataset(X)), SHAPE, None, False) == 5
+    assert stream_block_size(adapter_of(dataset(X)), None, SHAPE, None, False) == 5
     # A stream with an end must also end where a block ends.
-    assert stream_block_size(adapter_of(dataset(X).repeat(2)), SHAPE, 4, False) == 2
+    assert stream_block_size(adapter_of(dataset(X).repeat(2)), None, SHAPE, 4, False) == 2
     unknown = adapter_of(STREAMS["unknown length"](X))
-    assert stream_block_size(unknown, SHAPE, 4, False) == 1
-    assert stream_block_size(unknown, SHAPE, None, False) == MAX_BLOCK_STEPS
-    assert stream_block_size(unknown, (MAX_BLOCK_BYTES,), None, False) == 1
+    assert stream_block_size(unknown, None, SHAPE, 4, False) == 1
+    assert stream_block_size(unknown, None, SHAPE, None, False) == MAX_BLOCK_STEPS
+    assert stream_block_size(unknown, None, (MAX_BLOCK_BYTES,), None, False) == 1
+
+
+def test_large_batches_make_small_blocks():
+    # 64 steps of 47 rows would take four times the bytes that a block may have.
+    event = (MAX_BLOCK_BYTES // (4 * 47 * 16),)
+    many = [X] * 96
+    kinds = {
+        "data set": tf.data.Dataset.from_tensor_slices(np.concatenate(many)).batch(47).prefetch(1),
+        "unknown length": tf.data.Dataset.from_tensor_slices(np.concatenate(many)).batch(47).filter(lambda x: True),
+    }
+    for stream in kinds.values():
+        assert batch_rows(stream) == 47
+        assert stream_block_size(adapter_of(stream), batch_rows(stream), event, None, False) == 16
+    assert batch_rows(Batches(X)) == 10
+    # Nothing is known of these before they come.
+    assert batch_rows(kinds["data set"].map(lambda x: x[:5])) is None
+    assert batch_rows(generator(X)) is None
 
 
 @pytest.mark.parametrize("kind", ["data set", "unknown length", "endless"])

@@ -14,7 +14,7 @@ from keras_vae.measure.texts import rates, text_measures
 from keras_vae.models.codes import batches, posterior_centers
 from keras_vae.models.vae import VAE
 from keras_vae.objectives.terms import kl_divergence, kl_per_dimension
-from keras_vae.utils.arguments import ArrayLike, NoiseSeed, PositiveInt, Texts, checked
+from keras_vae.utils.arguments import ArrayLike, NoiseSeed, Path, PositiveInt, Texts, checked
 from keras_vae.utils.statistics import ACTIVE_VARIANCE, standard_error
 
 
@@ -25,6 +25,7 @@ def evaluate(
     num_importance_samples: PositiveInt = 500,
     seed: NoiseSeed = 0,
     condition: ArrayLike | None = None,
+    progress_file: Path | None = None,
 ) -> dict:
     """Measures a VAE on a data set.
 
@@ -34,6 +35,8 @@ def evaluate(
       num_importance_samples: K of the importance-weighted bound, and of the average that estimates the ELBO.
       seed: seed of the noise.
       condition: condition of each example for a conditional model; for `Examples` it is their labels.
+      progress_file: keeps the bounds computed so far, from which the same call goes on when its process is killed; see
+        `VAE.bounds`.
 
     Returns:
       Dict of plain values, means over the data in nats, with the keys
@@ -56,7 +59,7 @@ def evaluate(
         examples = dataclasses.replace(examples, values=examples.numpy(seed), divisor=1.0, noise=None)
     centers = posterior_centers(vae, examples)
     return {
-        **likelihood(vae, examples, num_importance_samples, seed),
+        **likelihood(vae, examples, num_importance_samples, seed, progress_file),
         "num_examples": len(examples),
         "active_units": active_units(centers),
         **active_units_per_layer(vae, centers),
@@ -74,11 +77,17 @@ def _reconstruction(vae, examples):
 
 
 @checked
-def likelihood(vae: VAE, examples: Examples, num_importance_samples: PositiveInt, seed: NoiseSeed) -> dict:
+def likelihood(
+    vae: VAE,
+    examples: Examples,
+    num_importance_samples: PositiveInt,
+    seed: NoiseSeed,
+    progress_file: Path | None = None,
+) -> dict:
     """Returns the entries of `evaluate` that need a density of the posterior; none for a `Deterministic` one."""
     if not vae.encoder.posterior.has_density:
         return {}
-    elbo, bound = vae.bounds(examples, num_importance_samples, seed)
+    elbo, bound = vae.bounds(examples, num_importance_samples, seed, progress_file=progress_file)
     return {
         "elbo": float(elbo.mean()),
         "elbo_standard_error": standard_error(elbo),

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import os
 from typing import Any
 
 import keras
@@ -12,6 +13,7 @@ from keras_vae.data.examples import Examples
 from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, as_word
 from keras_vae.engine.block_steps import gains_from_xla
 from keras_vae.engine.custom_gradients import forgets_custom_gradients
+from keras_vae.models.kept_bounds import KeptBounds
 from keras_vae.objectives import log_weight
 from keras_vae.utils import checks
 
@@ -31,8 +33,13 @@ class ImportanceSampler:
         self._vae = vae
         self._functions = {}
 
-    def bounds(self, examples: Examples, num_samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the mean log weight and the log mean weight of each example, both `(count,)` in nats."""
+    def bounds(
+        self, examples: Examples, num_samples: int, seed: int, progress_file: str | os.PathLike | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the mean log weight and the log mean weight of each example, both `(count,)` in nats.
+
+        See `VAE.bounds` for `progress_file`.
+        """
         checks.positive_int("num_samples", num_samples)
         values: np.ndarray = examples.numpy(seed)
         labels: Any = examples.labels
@@ -42,15 +49,19 @@ class ImportanceSampler:
         batch_size = min(BATCH_SIZE, len(values))
         chunk = max(size for size in range(1, min(num_samples, CHUNK) + 1) if num_samples % size == 0)
         compute = self._function(len(values) * num_samples)
-        results = []
-        for number, start in enumerate(range(0, len(values), batch_size)):
+        kept = KeptBounds(progress_file, self._vae, num_samples, seed, values, labels)
+        results = kept.read()
+        done = sum(part.shape[1] for part in results)
+        for start in range(done, len(values), batch_size):
+            number = start // batch_size
             # The last batch is filled up, so that all batches have the compiled shape.
             index = order[np.minimum(np.arange(start, start + batch_size), len(values) - 1)]
             condition = None if self._vae.condition_dim is None else self._vae.as_condition(labels[index])
             means = compute(
                 tf.constant(values[index]), condition, as_word(seed), tf.constant(number), num_samples // chunk, chunk
             )
-            results.append([mean.numpy()[: len(values) - start] for mean in means])
+            results.append(np.stack([mean.numpy()[: len(values) - start] for mean in means]))
+            kept.keep(results, len(values))
         of_order = np.concatenate(results, axis=1)
         elbos, bounds = of_order[:, np.argsort(order)]
         return elbos, bounds

@@ -20,6 +20,7 @@ from keras_vae.utils.arguments import (
     NoiseSeed,
     NonNegativeFloat,
     NumberOrArray,
+    Path,
     PositiveInt,
     Share,
     Texts,
@@ -202,13 +203,19 @@ class Inference(keras.Model):
         num_samples: PositiveInt = 500,
         seed: NoiseSeed = 0,
         condition: ArrayLike | None = None,
+        progress_file: Path | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the ELBO (the mean log weight) and the bound of `log_prob` of each example, from one set of samples.
 
-        The arguments are those of `log_prob`. Both results are arrays of shape `(count,)` in nats.
+        The other arguments are those of `log_prob`. Both results are arrays of shape `(count,)` in nats.
+
+        Args:
+          progress_file: a file that keeps what is done, for an evaluation of hours: when the process is killed, the
+            same call goes on from there, to the same numbers. It stays at the end; a call with another model, other
+            data, samples or another seed begins anew and replaces it.
 
         Raises:
-          ValueError: if q(z|x) has no density.
+          ValueError: if q(z|x) has no density, or `progress_file` is another file.
         """
         posterior = self.encoder.posterior
         if not posterior.has_density:
@@ -217,4 +224,5 @@ class Inference(keras.Model):
             )
         if condition is not None:
             self.as_condition(condition)
-        return self._importance.bounds(checked_examples(self, x, condition, name="condition"), num_samples, seed)
+        examples = checked_examples(self, x, condition, name="condition")
+        return self._importance.bounds(examples, num_samples, seed, progress_file)

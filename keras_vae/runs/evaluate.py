@@ -49,7 +49,7 @@ def evaluate_run(run_dir: Path, num_importance_samples: PositiveInt = 500, overw
     if dataset.factor_names:
         scikit_learn("ensemble")  # a missing scikit-learn is an error before the work begins
     with written_whole(folder) as work:
-        report = measure(vae, config, dataset, num_importance_samples)
+        report = measure(vae, config, dataset, num_importance_samples, run.bounds_file)
         write_json(work / "evaluation.json", report)
         log_measures(report)
         for name, figure in draw(vae, dataset, report).items():
@@ -57,12 +57,22 @@ def evaluate_run(run_dir: Path, num_importance_samples: PositiveInt = 500, overw
         if vae.tokenizer is not None:
             page = text_pages.of_evaluation(vae, dataset, _activity(vae, report))
             (work / "texts.txt").write_text(page, encoding="utf-8")
+    run.bounds_file.unlink(missing_ok=True)
     return folder
 
 
-def measure(vae: VAE, config: Config, dataset: Dataset, num_importance_samples: int) -> dict:
-    """Returns the numbers, plain values for a JSON file, in nats unless their name says otherwise."""
-    report = evaluation.evaluate(vae, dataset.test, num_importance_samples, config.seed)
+def measure(
+    vae: VAE,
+    config: Config,
+    dataset: Dataset,
+    num_importance_samples: int,
+    progress_file: str | os.PathLike | None = None,
+) -> dict:
+    """Returns the numbers, plain values for a JSON file, in nats unless their name says otherwise.
+
+    See `keras_vae.measure.evaluate` for `progress_file`.
+    """
+    report = evaluation.evaluate(vae, dataset.test, num_importance_samples, config.seed, progress_file=progress_file)
     part = dataset.test[:NUM_SPLIT_EXAMPLES]
     x, condition = part.numpy(), None if vae.condition_dim is None else part.labels
     # The split is of the KL from one p(z) for all examples.

@@ -158,7 +158,9 @@ def _end(vae, config, dataset, run_dir):
     without_z = _measured_without_z(config, run_dir)
     message = "test set: %d importance samples for each of %d %s"
     logging.info(message, config.num_importance_samples, len(dataset.test), dataset.kind)
-    measured = evaluation.evaluate(vae, dataset.test, config.num_importance_samples, config.seed)
+    measured = evaluation.evaluate(
+        vae, dataset.test, config.num_importance_samples, config.seed, progress_file=run_dir.bounds_file
+    )
     report = {
         **{f"test_{key}" if key == "kl" or key.startswith(MEASURES) else key: v for key, v in measured.items()},
         **without_z,
@@ -172,6 +174,7 @@ def _end(vae, config, dataset, run_dir):
     }
     write_json(run_dir.report_file, report)
     checkpoints.remove(run_dir.checkpoints)
+    run_dir.bounds_file.unlink(missing_ok=True)
     _log_report(report, vae.latent_dim)
 
 

@@ -71,7 +71,10 @@ class KeptBounds:
 
 
 def _parts(vae):
-    return [*(json.dumps(keras.saving.serialize_keras_object(part), default=str) for part in vae.layers), *vae.get_weights()]
+    return [
+        *(json.dumps(keras.saving.serialize_keras_object(part), default=str) for part in vae.layers),
+        *vae.get_weights(),
+    ]
 
 
 def _digest(call):

@@ -80,5 +80,5 @@ def test_another_file_stays_as_it_is(tmp_path):
         with pytest.raises(ValueError, match=f"`progress_file` must be the file of an evaluation.*Received: .*{name}"):
             vae.bounds(X, 3, progress_file=tmp_path / name)
         assert (tmp_path / name).read_bytes() == before
-    with pytest.raises(ValueError, match="`progress_file` must lie in a folder that exists. Received: .*missing"):
+    with pytest.raises(ValueError, match=r"`progress_file` must lie in a folder that exists\. Received: .*missing"):
         vae.bounds(X, 3, progress_file=tmp_path / "missing" / "bounds.npz")

@@ -26,6 +26,17 @@ COMMANDS = {
 }
 
 
+def test_garbage_is_not_searched_for_in_what_tensorflow_brings():
+    # Half a million objects, each time Python searches and when the process ends.
+    text = (
+        "import gc; from keras_vae.utils import console; console.quiet_tensorflow(); "
+        "print(gc.isenabled(), gc.get_freeze_count() > 200_000, len(gc.get_objects()) < 50_000)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run((sys.executable, "-c", text), env=environment, capture_output=True, text=True, timeout=300)
+    assert (result.returncode, result.stdout) == (0, "True True True\n"), result.stderr
+
+
 class Other(Exception):
     pass
 

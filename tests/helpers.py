@@ -13,8 +13,12 @@ SHAPE = (6, 5, 1)
 
 
 def slow_from(first, cases):
-    """Returns the cases of a test for `parametrize`, those from number `first` on marked as slow."""
-    return [case if i < first else pytest.param(*_values(case), marks=pytest.mark.slow) for i, case in enumerate(cases)]
+    """Returns the cases of a test for `parametrize`, those from number `first` on marked as slow.
+
+    A tuple is a case of several arguments.
+    """
+    marks = [[] if i < first else [pytest.mark.slow] for i in range(len(cases))]
+    return [pytest.param(*_values(case), marks=mark) for case, mark in zip(cases, marks, strict=True)]
 
 
 def _values(case):

@@ -144,12 +144,14 @@ def tiny(tmp_path, monkeypatch):
     return make
 
 
+@pytest.mark.slow
 def test_a_conditional_run_with_three_test_images_is_measured(tiny):
     report = tiny([0, 1, 0, 1, 1], [1, 0, 1], conditional=True)
     assert (report["num_examples"], report["kl_split"]["num_examples"]) == (3, 3)
     assert "classifier_frechet" not in report
 
 
+@pytest.mark.slow
 def test_a_class_that_only_the_test_set_has_is_measured(tiny):
     # Two classes to learn, a third to meet; four test images, which is what the distance takes.
     report = tiny([0, 1] * 10, [0, 1, 2, 1])

@@ -490,6 +490,7 @@ def test_export_replaces_an_old_one_only_with_overwrite(copy):
     assert new["test_elbo"] == old["test_elbo"]
 
 
+@pytest.mark.slow
 def test_variants_are_measured_on_the_test_set_and_written_if_they_hold(first, tmp_path):
     shutil.copytree(first, tmp_path / "run", ignore=shutil.ignore_patterns("export"))
     pytest.importorskip("ai_edge_quantizer")

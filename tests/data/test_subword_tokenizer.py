@@ -61,6 +61,7 @@ def test_its_tokens_are_those_of_the_library_after_the_end_and_the_unknown(files
     np.testing.assert_array_equal(cut, rows[0, :3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_from(1, ["bpe.json", "sp.model"]))
 def test_a_model_keeps_it(files, name, tmp_path):
     tokenizer = kv.data.SubwordTokenizer.of_file(files[name][0], max_length=24)

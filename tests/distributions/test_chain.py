@@ -122,6 +122,7 @@ def test_the_kl_of_all_layers_is_split(model):
     assert 0 < split["mutual_information"] < split["max_mutual_information"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("top", slow_from(1, ["mixture", "flow"]))
 def test_it_trains_saves_loads_and_exports(top, tmp_path):
     keras.utils.set_random_seed(0)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import make_binary, make_vae
+from helpers import make_binary, make_vae, slow_from
 
 import keras_vae as kv
 from keras_vae.callbacks import NaNGuard
@@ -59,7 +59,7 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", slow_from(1, WAYS))
 def test_fit_and_evaluate_report_what_the_steps_return(way):
     x, options = WAYS[way]
     model = make(Counts, **options)

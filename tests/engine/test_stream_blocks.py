@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import SHAPE, make_binary, make_conditional, make_vae
+from helpers import SHAPE, make_binary, make_conditional, make_vae, slow_from
 
 import keras_vae as kv
 from keras_vae.engine import compiled_steps
@@ -70,7 +70,7 @@ def trained(make, stream, callbacks=()):
 
 @pytest.mark.parametrize(
     ("kind", "make", "arrays"),
-    [*((kind, make_vae, (X,)) for kind in STREAMS), ("data set", make_conditional, (X, Y, WEIGHTS))],
+    slow_from(2, [("data set", make_conditional, (X, Y, WEIGHTS)), *((kind, make_vae, (X,)) for kind in STREAMS)]),
 )
 def test_blocks_train_to_the_numbers_of_single_steps(kind, make, arrays):
     single, expected = trained(make, STREAMS[kind](*arrays), [EachBatch()])
@@ -143,8 +143,8 @@ def test_large_batches_make_small_blocks():
     assert batch_rows(generator(X)) is None
 
 
+@pytest.mark.parametrize("steps", slow_from(1, [3, 2, 7]))
 @pytest.mark.parametrize("kind", ["data set", "unknown length", "endless"])
-@pytest.mark.parametrize("steps", [2, 3, 7])
 def test_epochs_of_some_steps_are_those_of_single_steps(kind, steps):
     # The stream has 5 batches: where it has an end, Keras says so, and the next epoch begins it anew.
     def histories(callbacks):

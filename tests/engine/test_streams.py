@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import SHAPE, make_binary, make_conditional, make_vae
+from helpers import SHAPE, make_binary, make_conditional, make_vae, slow_from
 
 import keras_vae as kv
 
@@ -183,7 +183,7 @@ def test_unknown_sizes_give_the_numbers_of_known_ones():
         vae.evaluate(unknown(X[:, :3], Y), verbose=0)
 
 
-@pytest.mark.parametrize("steps_per_execution", [1, 2])
+@pytest.mark.parametrize("steps_per_execution", slow_from(1, [1, 2]))
 def test_a_stream_of_unknown_length_has_as_many_steps_as_one_of_known_length(steps_per_execution):
     # Without a batch, Keras moves what waits for none: the clock, and the weight of the next batch in an average.
     known = tf.data.Dataset.from_tensor_slices(X).batch(10, drop_remainder=True)
@@ -199,6 +199,7 @@ def test_a_stream_of_unknown_length_has_as_many_steps_as_one_of_known_length(ste
         np.testing.assert_allclose(histories[1][name], values, rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_batches_of_images_train_under_xla_and_a_bad_one_stops_there():
     vae = make_vae()
     vae.compile(keras.optimizers.Adam(1e-2), jit_compile=True)
@@ -250,7 +251,7 @@ def test_a_model_leaves_memory_after_training(make):
     assert gone() is None
 
 
-@pytest.mark.parametrize("steps_per_execution", [1, 2, 5])
+@pytest.mark.parametrize("steps_per_execution", slow_from(1, [2, 1, 5]))
 def test_validation_on_arrays_beside_a_stream_is_an_evaluation(steps_per_execution):
     vae = make_vae()
     vae.compile(keras.optimizers.SGD(0.0), steps_per_execution=steps_per_execution)

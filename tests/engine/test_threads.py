@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import pytest
-from helpers import make_binary, make_vae
+from helpers import make_binary, make_vae, slow_from
 
 X = make_binary(60)
 
@@ -39,7 +39,7 @@ class Elsewhere(keras.callbacks.Callback):
             self.error = str(error)
 
 
-@pytest.mark.parametrize("name", ["evaluate", "fit", "train_on_batch", "test_on_batch"])
+@pytest.mark.parametrize("name", slow_from(1, ["fit", "evaluate", "train_on_batch", "test_on_batch"]))
 def test_another_thread_is_told_that_the_model_is_in_training(name):
     elsewhere = Elsewhere(name)
     vae = make_vae()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from exporting import make_conditional_vae, make_deterministic_vae, make_mixture_vae, one_hot, stirred
-from helpers import make_binary, make_vae
+from helpers import make_binary, make_vae, slow_from
 
 import keras_vae as kv
 from export.cost import NUM_CODES, NUM_IMAGES, SIGNATURES, Cost
@@ -73,7 +73,7 @@ class Case:
         return z.numpy(), ratio.numpy().astype(np.float64)
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(params=slow_from(2, MODELS))
 def case(request):
     return Case(request.param)
 

@@ -192,7 +192,7 @@ LIKELIHOODS = {
 
 
 @pytest.mark.parametrize("trunk", slow_from(1, ["mlp", "conv"]))
-@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("likelihood", slow_from(2, LIKELIHOODS))
 def test_every_likelihood_converts(likelihood, trunk, tmp_path):
     make, shape = (make_vae, SHAPE) if trunk == "mlp" else (make_conv, CONV_SHAPE)
     figures = onnx_format.write(stirred(make(likelihood=LIKELIHOODS[likelihood](shape))), tmp_path, 2)

@@ -248,6 +248,7 @@ def test_every_part_exports_with_all_signatures(posterior, prior, likelihood, tm
             assert parity.check(name).get("max_difference", 0.0) < 1e-4
 
 
+@pytest.mark.slow
 def test_a_saved_model_of_autoregressive_flows_has_all_signatures(tmp_path):
     vae = stirred(make_combination(*EVERY_PART[0]))
     Signatures(vae, 4).save(tmp_path / "saved_model", NAMES, None)

@@ -29,7 +29,7 @@ def exported(request, tmp_path_factory):
     return vae, folder
 
 
-@pytest.mark.parametrize("file", ["saved_model", "decoder.tflite"])
+@pytest.mark.parametrize("file", slow_from(1, ["decoder.tflite", "saved_model"]))
 def test_a_seed_draws_the_same_texts_everywhere(exported, file):
     vae, folder = exported
     run = (runtimes.saved_model_runner if file == "saved_model" else runtimes.litert_runner)(folder / file)
@@ -54,6 +54,7 @@ def test_a_seed_draws_the_same_texts_everywhere(exported, file):
     np.testing.assert_array_equal(tokens, vae.sample(len(tokens), seed=7))
 
 
+@pytest.mark.slow
 def test_onnx_files_draw_the_texts_of_a_seed(exported, tmp_path):
     for library in ("onnx", "onnxruntime", "tf2onnx"):
         pytest.importorskip(library, reason='needs pip install "keras_vae[onnx]"')

@@ -48,6 +48,7 @@ def figures(exported, scheme):
     return exported.card["files"][name_of(scheme)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_large_decoder_shrinks_by_what_the_scheme_promises(large, scheme):
     sizes = {s: (large.folder / name_of(s)).stat().st_size for s in ("float32", scheme)}

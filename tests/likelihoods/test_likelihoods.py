@@ -6,6 +6,7 @@ import pytest
 import reference
 import scipy.stats
 import tensorflow as tf
+from helpers import slow_from
 
 import keras_vae as kv
 from keras_vae.distributions.noise import Noise
@@ -457,7 +458,7 @@ def test_config_comes_back_through_keras_serialization(name):
     assert copy.get_config() == head.get_config()
 
 
-@pytest.mark.parametrize("name", [*LEVEL_HEADS, "shared gaussian", "laplace of each value"])
+@pytest.mark.parametrize("name", slow_from(2, ["shared gaussian", *LEVEL_HEADS, "laplace of each value"]))
 def test_a_head_trains_and_is_kept_in_a_saved_model(name, tmp_path):
     x = (np.random.default_rng(0).integers(0, 2, (40, 3, 2, 1)) * np.linspace(0, 1, 6).round().reshape(3, 2, 1)).astype(
         np.float32

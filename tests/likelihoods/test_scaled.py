@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import make_vae
+from helpers import make_vae, slow_from
 
 import keras_vae as kv
 from keras_vae.distributions.noise import Noise
@@ -157,7 +157,7 @@ def after_one_epoch(images, likelihood):
     return np.sqrt(np.mean(np.square(p.stddev()))), np.sqrt(np.mean(np.square(x - p.mean())))
 
 
-@pytest.mark.parametrize("data", ["color", "gray"])
+@pytest.mark.parametrize("data", slow_from(1, ["color", "gray"]))
 @pytest.mark.parametrize("scale", ["shared", "per_value"])
 def test_after_one_epoch_the_scale_is_that_of_the_residuals(random, data, scale):
     if data == "color":

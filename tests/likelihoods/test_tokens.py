@@ -265,6 +265,7 @@ class Batches(keras.utils.PyDataset):
         return (np.array(TEXTS[5 * index : 5 * index + 5]),)
 
 
+@pytest.mark.slow
 def test_texts_in_batches_train_as_their_tokens_do():
     tokenizer = kv.data.Tokenizer.of(TEXTS)
 

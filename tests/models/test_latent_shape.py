@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import SHAPE, make_binary, shake
+from helpers import SHAPE, make_binary, shake, slow_from
 
 import keras_vae as kv
 from export import exporter
@@ -56,7 +56,7 @@ def twins(**options):
     return vae, flat
 
 
-@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("prior", slow_from(2, PRIORS))
 def test_a_model_has_the_numbers_of_its_flat_twin(prior):
     vae, flat = twins(prior=prior)
     x = make_binary()

@@ -58,7 +58,9 @@ def conditional():
 # Data.
 
 
-@pytest.mark.parametrize("parts", [(X,), (X, CLASSES, WEIGHTS)], ids=["x", "x, y, w"])
+@pytest.mark.parametrize(
+    "parts", [(X, CLASSES, WEIGHTS), pytest.param((X,), marks=pytest.mark.slow)], ids=["x, y, w", "x"]
+)
 def test_every_kind_of_input_trains_to_the_same_numbers(parts):
     losses = {}
     for kind in list(KINDS)[: 1 + len(parts)]:
@@ -69,6 +71,7 @@ def test_every_kind_of_input_trains_to_the_same_numbers(parts):
     assert losses["arrays"][1] < losses["arrays"][0]
 
 
+@pytest.mark.slow
 def test_y_is_the_condition_of_a_conditional_model_in_every_kind():
     losses = {}
     for kind, shift in (("arrays", 0), ("tf.data", 0), ("PyDataset", 0), ("PyDataset", 1)):
@@ -90,7 +93,7 @@ VALIDATION = {
 }
 
 
-@pytest.mark.parametrize("kind", ["arrays", "tf.data"])
+@pytest.mark.parametrize("kind", slow_from(1, ["tf.data", "arrays"]))
 def test_every_kind_of_validation_data_gives_the_same_numbers(kind):
     vae = make_vae()
     vae.compile(keras.optimizers.SGD(0.0))
@@ -209,7 +212,7 @@ def train_save_load(vae, x, path):
     return loaded
 
 
-@pytest.mark.parametrize("trunk", [functional, sequential, Gated])
+@pytest.mark.parametrize("trunk", slow_from(1, [Gated, functional, sequential]))
 def test_a_trunk_of_ones_own_trains_saves_and_loads(trunk, tmp_path):
     keras.utils.set_random_seed(0)
     vae = kv.VAE(
@@ -385,6 +388,7 @@ def elbo_in_float32(digits):
     return trained(digits).evaluate(digits, batch_size=100, verbose=0, return_dict=True)["elbo"]
 
 
+@pytest.mark.slow
 def test_mixed_precision_reaches_the_elbo_of_float32(elbo_in_float32, policy, digits, tmp_path):
     start = make_vae((28, 28, 1), latent_dim=4, units=(64,)).evaluate(digits, verbose=0, return_dict=True)["elbo"]
     vae = trained(digits)

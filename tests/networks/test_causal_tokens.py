@@ -92,7 +92,7 @@ def test_convolutions_without_a_rate_are_one_error():
 
 
 @pytest.mark.parametrize("policy", slow_from(1, ["mixed_float16", "mixed_bfloat16"]))
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", slow_from(1, NETWORKS))
 def test_in_half_precision_texts_are_drawn_and_have_a_density_in_float32(network, policy):
     keras.config.set_dtype_policy(policy)
     try:

@@ -129,6 +129,7 @@ def make_resnet_vae(shape):
     return vae
 
 
+@pytest.mark.slow
 def test_a_model_learns_and_its_files_agree_with_it(tmp_path):
     shape = (10, 7, 2)
     vae, x = make_resnet_vae(shape), make_binary(60, shape)

@@ -234,6 +234,7 @@ def test_the_gap_of_the_best_posterior_of_a_family_is_its_kl_from_the_exact_one(
         assert np.all(correlated.log_evidence(x) - correlated.elbo(x, mean, np.diag(variances) * stretch) > kl)
 
 
+@pytest.mark.slow
 def test_the_full_posterior_learns_what_the_diagonal_cannot(correlated):
     x = correlated.sample(1000)
     gaps = {}
@@ -250,7 +251,7 @@ def test_the_full_posterior_learns_what_the_diagonal_cannot(correlated):
 
 
 @pytest.mark.parametrize(
-    "posterior", ["DiagonalGaussian", "IsotropicGaussian", "FullGaussian", "Laplace", "Flow", "IAF"]
+    "posterior", slow_from(2, ["DiagonalGaussian", "Flow", "IsotropicGaussian", "FullGaussian", "Laplace", "IAF"])
 )
 def test_importance_weights_of_every_posterior_average_to_the_evidence(correlated, posterior):
     x, scale_tril = correlated.sample(6), 1.2 * np.diag(np.sqrt(np.diag(correlated.posterior_covariance)))
@@ -751,7 +752,7 @@ def test_the_conditional_loss_with_several_samples_is_that_of_the_own_condition(
     np.testing.assert_allclose(-metrics["loss"], linear.log_evidence(x - shift[labels]).mean(), atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["labels", "vectors"])
+@pytest.mark.parametrize("kind", slow_from(1, ["labels", "vectors"]))
 def test_a_conditional_model_learns_the_means_and_is_kept_in_a_saved_model(kind, tmp_path):
     x, condition = conditional_data(kind)
     vae = conditional_vae(scale="shared")

@@ -133,7 +133,7 @@ def test_a_new_flow_is_the_diagonal_gaussian(name):
     np.testing.assert_allclose(draw(flow(FEATURES), Noise(0)), draw(gaussian(FEATURES), Noise(0)), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_from(2, NAMES))
 def test_densities_integrate_to_one(name):
     q = make_head(name, latent_dim=2)(FEATURES[:1])
     spread = np.abs(draw(q, Noise(0), (2000,))).max() + 1.5
@@ -290,6 +290,7 @@ def test_the_kl_of_a_laplace_is_estimated_and_agrees_with_numerical_integration(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_from(1, FLOWS))
 def test_the_kl_of_a_flow_is_estimated_and_agrees_with_a_grid(name):
     q, prior = make_head(name, latent_dim=2)(FEATURES[:1]), kv.priors.StandardNormal(2)()

@@ -423,6 +423,7 @@ def test_a_vamp_model_samples_from_its_pseudo_inputs_and_still_does_when_loaded(
     np.testing.assert_allclose(copy.sample(8, seed=3), vae.sample(8, seed=3), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_from(1, ["flow", "maf", "deep flow"]))
 def test_a_flow_beats_every_linear_gaussian_model_on_a_curve(name):
     """Under N(0, I) a linear decoder makes a Gaussian of x, which cannot be above the one with the data's moments.

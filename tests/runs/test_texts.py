@@ -141,6 +141,7 @@ def test_what_does_not_go_with_texts_is_one_error(tmp_path, changes, words):
         build.build_model(config, build.load_data(config))
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_numbers_of_one_that_was_not(tmp_path, monkeypatch, finished):
     whole, _ = finished
     page = lambda *arguments: (arguments[-1].mkdir(), (arguments[-1] / "texts.txt").touch())  # noqa: E731
@@ -162,6 +163,7 @@ def test_a_killed_run_ends_with_the_numbers_of_one_that_was_not(tmp_path, monkey
     assert again.report["test_log_likelihood"] == whole.report["test_log_likelihood"]
 
 
+@pytest.mark.slow
 def test_the_report_has_the_same_model_without_z(tmp_path):
     changes = {"baseline": True, "objective": "free_bits", "free_bits": 0.2, "kl_warmup": 0.2, "epochs": 2}
     run = RunDir(training.run(settings(tmp_path, **changes)))

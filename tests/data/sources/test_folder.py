@@ -602,6 +602,7 @@ def test_a_damaged_image_is_a_bad_one_or_harmless(tmp_path, content):
 # In a run.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["mlp", "conv"])
 def test_a_run_on_odd_color_images_reports_what_it_was_trained_on(tmp_path, network):
     save_all(tmp_path / "pets", COLOR, ("cat", "dog"))

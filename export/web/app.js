@@ -54,9 +54,8 @@ async function load() {
 }
 
 function describe() {
-  const title = `keras_vae decoder${card.data?.name ? `: ${card.data.name}` : ""}`;
   const elbo = card.test_elbo == null ? "" : `, test ELBO ${card.test_elbo.toFixed(1)} nats`;
-  $("title").textContent = document.title = title;
+  $("title").textContent = document.title = `keras_vae decoder${card.data?.name ? `: ${card.data.name}` : ""}`;
   $("about").textContent =
     `${shapeNote(card)}, ${card.latent_dim} latent dimensions, prior ${card.prior}, ` +
     `likelihood ${card.likelihood}${elbo}. It runs on this device.`;
@@ -213,8 +212,7 @@ const between = ([start, end], t) => start.z.map((value, index) => (1 - t) * val
 
 const showStrip = newestOnly(async () => {
   // A person may set other ends, or another class, while the strip is drawn.
-  const { ends } = state;
-  const [index, note] = [classIndex(), classNote()];
+  const [ends, index, note] = [state.ends, classIndex(), classNote()];
   const strip = [];
   try {
     for (let i = 0; i < STRIP; i++) {

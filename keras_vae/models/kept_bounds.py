@@ -32,24 +32,24 @@ class KeptBounds:
     """
 
     def __init__(self, path: str | os.PathLike | None, vae: keras.Model, *call: Any) -> None:
-        self._path = None if path is None else pathlib.Path(path)
+        self._kept_in = None if path is None else pathlib.Path(path)
         self._call = "" if path is None else _digest([*_parts(vae), *call])
         self._saved_at = time.monotonic()
-        if self._path is not None and not self._path.absolute().parent.is_dir():
-            raise ValueError(f"`progress_file` must lie in a folder that exists. Received: {self._path}")
+        if self._kept_in is not None and not self._kept_in.absolute().parent.is_dir():
+            raise ValueError(f"`progress_file` must lie in a folder that exists. Received: {self._kept_in}")
 
     def read(self) -> list[np.ndarray]:
         """Returns what this call has kept before: nothing, or one array `(2, count)` for its first examples."""
-        if self._path is None or not self._path.exists():
+        if self._kept_in is None or not self._kept_in.exists():
             return []
         try:
-            if not self._path.is_file():
+            if not self._kept_in.is_file():
                 raise ValueError("a folder or a pipe")
-            with np.load(self._path) as file:
+            with np.load(self._kept_in) as file:
                 call, bounds = str(file["call"]), file["bounds"]
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
             raise ValueError(
-                f"`progress_file` must be the file of an evaluation, or no file. Received: {self._path}"
+                f"`progress_file` must be the file of an evaluation, or no file. Received: {self._kept_in}"
             ) from None
         if call != self._call:
             return []
@@ -58,12 +58,12 @@ class KeptBounds:
 
     def keep(self, results: list[np.ndarray], count: int) -> None:
         """Writes what is done so far of `count` examples, once a minute and at the end."""
-        if self._path is None:
+        if self._kept_in is None:
             return
         done = sum(part.shape[1] for part in results)
         if done < count and time.monotonic() - self._saved_at < SECONDS:
             return
-        with file_written_whole(self._path) as work, work.open("wb") as file:
+        with file_written_whole(self._kept_in) as work, work.open("wb") as file:
             np.savez(file, call=self._call, bounds=np.concatenate(results, axis=1))
         if done < count:
             logging.info("%d of %d examples are measured", done, count)

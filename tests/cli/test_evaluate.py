@@ -159,6 +159,7 @@ def test_a_class_that_only_the_test_set_has_is_measured(tiny):
     assert report["classifier_frechet"]["classifier_accuracy"] in (0.0, 0.25, 0.5, 0.75)
 
 
+@pytest.mark.slow
 def test_one_test_image_of_one_class_and_two_training_images_are_measured(tiny):
     report = tiny([0, 0, 0], [0])
     assert (report["num_examples"], report["elbo_standard_error"]) == (1, 0.0)

@@ -40,7 +40,7 @@ def make(kind, **options):
     return vae
 
 
-@pytest.mark.parametrize("batch_size", [50, 32, 51])
+@pytest.mark.parametrize("batch_size", slow_from(1, [32, 50, 51]))
 @pytest.mark.parametrize("kind", TRUNKS)
 def test_the_penalty_is_the_mean_over_the_examples(kind, batch_size):
     vae = make(kind)

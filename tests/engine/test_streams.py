@@ -166,6 +166,7 @@ def test_what_belongs_into_a_stream_is_not_taken_beside_it(vae, stream, name):
             method(stream(X), **{name: WEIGHTS}, verbose=0)
 
 
+@pytest.mark.slow
 def test_unknown_sizes_give_the_numbers_of_known_ones():
     def unknown(*arrays):
         kinds = [tf.as_dtype(a.dtype) for a in arrays]

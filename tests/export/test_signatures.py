@@ -263,11 +263,14 @@ def make_full_vae():
 
 @pytest.mark.parametrize(
     ("make", "reason", "saved"),
-    [
-        # TFLite has no built-in that solves a triangular system; TensorFlow has.
-        (make_full_vae, "no built-in for: MatrixDiagPartV3, MatrixTriangularSolve.", True),
-        (make_deterministic_vae, "the posterior Deterministic has no density", False),
-    ],
+    slow_from(
+        1,
+        [
+            # TFLite has no built-in that solves a triangular system; TensorFlow has.
+            (make_full_vae, "no built-in for: MatrixDiagPartV3, MatrixTriangularSolve.", True),
+            (make_deterministic_vae, "the posterior Deterministic has no density", False),
+        ],
+    ),
 )
 def test_a_score_that_cannot_be_is_left_out_and_the_card_says_why(tmp_path, make, reason, saved):
     exported = export(stirred(make()), tmp_path / "export", num_samples=4)

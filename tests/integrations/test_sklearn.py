@@ -91,6 +91,7 @@ def test_scikit_learn_takes_it_for_one_of_its_own():
     assert sum(result["status"] == "passed" for result in results) > 40
 
 
+@pytest.mark.slow
 def test_a_grid_search_over_a_pipeline_picks_the_better_score():
     x = linear_gaussian(300, 0)
     small = keras_vae.VAETransformer(2, **{**SMALL, "hidden_units": (), "learning_rate": 1e-2})

@@ -36,7 +36,7 @@ def test_draws_have_the_probabilities_of_the_density(network):
     assert (np.abs(seen - expected) < 4 * np.sqrt(expected * (1 - expected) / count)).all()
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", slow_from(1, NETWORKS))
 def test_a_drawing_stops_when_all_texts_have_ended(network):
     random, length = np.random.default_rng(1), 40
     vae = make_text_vae(length, 4, network)
@@ -109,7 +109,7 @@ def test_a_temperature_inside_of_a_nucleus_is_one_error():
         kv.noise.Nucleus(kv.noise.Tempered(kv.noise.Noise(1), 0.5), 0.9)
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", slow_from(1, NETWORKS))
 def test_the_place_of_a_mean_is_taken_by_greedy_decoding(network):
     vae = make_text_vae(4, 5, network)
     z, _ = vae.sample_latent(20, seed=3)
@@ -141,7 +141,7 @@ def test_it_trains_and_is_kept_in_a_file(objective, tmp_path):
     np.testing.assert_array_equal(loaded.sample(9, seed=1, output="sample"), vae.sample(9, seed=1, output="sample"))
 
 
-@pytest.mark.parametrize("network", ["transformer", None])
+@pytest.mark.parametrize("network", slow_from(1, ["transformer", None]))
 def test_trimmed_batches_give_the_same_numbers_as_whole_ones(network):
     x = all_texts(3, 3)
     short = np.pad(x, [(0, 0), (0, 5)])

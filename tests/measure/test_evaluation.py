@@ -32,6 +32,7 @@ def test_kl_per_dimension_sums_to_the_kl(vae, binary, monkeypatch):
     np.testing.assert_allclose(codes.posterior_centers(vae, binary), posterior.mean(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_without_a_closed_form_the_kl_is_estimated_at_one_z_for_each_example(binary, monkeypatch):
     monkeypatch.setattr(codes, "BATCH_SIZE", 30)
     vae = make_vae(prior=kv.priors.MixtureOfGaussians(3, 5))

@@ -44,6 +44,7 @@ def test_of_the_exact_posterior_information_is_that_of_the_model_and_the_margina
     assert split["marginal_kl_standard_error"] < 0.01
 
 
+@pytest.mark.slow
 def test_a_posterior_that_is_off_adds_the_kl_of_its_marginal_to_the_prior():
     _, exact = linear_gaussian(5000)
     shifted = tfd.MultivariateNormalTriL(exact.loc + 0.7, exact.scale_tril)

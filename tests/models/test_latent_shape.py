@@ -148,6 +148,7 @@ def test_a_convolutional_model_without_a_flat_layer_trains_saves_and_loads(tmp_p
     assert not any(isinstance(layer, keras.layers.Flatten) for layer in vae._flatten_layers())
 
 
+@pytest.mark.slow
 def test_a_condition_is_beside_the_channels_of_every_place():
     x, y = make_binary(64, (8, 8, 1)), np.arange(64) % 3
     vae = convolutional(3)
@@ -161,6 +162,7 @@ def test_a_condition_is_beside_the_channels_of_every_place():
     assert trunk == (None, 2, 2, 6)
 
 
+@pytest.mark.slow
 def test_every_signature_is_exported_and_agrees_with_keras(tmp_path):
     vae = convolutional(prior=kv.priors.MixtureOfGaussians((2, 2, 3), 2))
     options = exporter.Options(num_samples=2, batch_size=2)

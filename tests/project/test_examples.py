@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from helpers import ROOT
+from helpers import ROOT, slow_from
 from PIL import Image
 from texts import make_text_vae
 
@@ -21,13 +21,13 @@ from keras_vae.runs.config import Config
 
 EXAMPLES = ROOT / "examples"
 SCRIPTS = {
-    "mnist": (["--examples=256", "--epochs=1"], r"test ELBO -\d+\.\d nats", "digits.png"),
-    "own_photos": (["--epochs=2"], r"229 training pictures of shape \(16, 16, 3\)", "photos.png"),
-    "conditional": (["--examples=200", "--epochs=1"], r"wrong label\): -\d+", "conditional.png"),
-    "own_prior": (["--examples=200", "--epochs=1"], r"LaplacePrior +ELBO +-\d+", None),
-    "sentences": (["--texts=200", "--epochs=1"], r"\nfrom '.+' to '.+':\n", None),
-    "anomalies": (["--examples=256", "--epochs=1"], r"AUC: 0\.\d\d", "anomalies.png"),
     "export_and_draw": (["--examples=200", "--epochs=1"], "same pictures as in Python: True", "drawn.png"),
+    "sentences": (["--texts=200", "--epochs=1"], r"\nfrom '.+' to '.+':\n", None),
+    "own_photos": (["--epochs=2"], r"229 training pictures of shape \(16, 16, 3\)", "photos.png"),
+    "own_prior": (["--examples=200", "--epochs=1"], r"LaplacePrior +ELBO +-\d+", None),
+    "mnist": (["--examples=256", "--epochs=1"], r"test ELBO -\d+\.\d nats", "digits.png"),
+    "conditional": (["--examples=200", "--epochs=1"], r"wrong label\): -\d+", "conditional.png"),
+    "anomalies": (["--examples=256", "--epochs=1"], r"AUC: 0\.\d\d", "anomalies.png"),
 }
 SOURCES = sorted(path for path in EXAMPLES.rglob("*") if path.suffix in (".kt", ".swift", ".md"))
 LINE = re.compile(r"signature (\w+): (.+) -> (.+)")
@@ -102,7 +102,7 @@ def test_every_script_has_a_test():
     assert all(30 <= len(path.read_text(encoding="utf-8").splitlines()) <= 60 for path in EXAMPLES.glob("*.py"))
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", slow_from(4, SCRIPTS))
 def test_a_script_runs_and_draws(name, tmp_path, monkeypatch, capsys):
     arguments, printed, picture = SCRIPTS[name]
     monkeypatch.chdir(tmp_path)

@@ -87,7 +87,7 @@ def test_a_row_that_was_killed_goes_on_and_keeps_the_machine_it_began_on(small, 
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs/flax.machine.json").write_text('{"cores": 1024}')
     with monkeypatch.context() as patch:
-        patch.setattr(training.evaluation, "evaluate", lambda *_: 1 / 0)
+        patch.setattr(training.evaluation, "evaluate", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             published.run("flax", tmp_path / "runs", tmp_path / "results")
     with monkeypatch.context() as patch:

@@ -75,6 +75,7 @@ def test_the_page_of_texts_is_that_of_the_model(finished):
     }
 
 
+@pytest.mark.slow
 def test_it_is_evaluated_published_and_exported(finished, tmp_path):
     run, _ = finished
     folder = evaluate_run(run.path, 3)

@@ -40,7 +40,7 @@ def seconds(root: pathlib.Path) -> tuple[float, float, float]:
             said += part
             # The progress bar has numbers when a block has ended.
             times |= {mark: time.perf_counter() - began for mark in (b"elbo: ", b"done: see") if mark in said} | times
-        if process.wait():
+        if process.wait() or len(times) < 2:
             raise SystemExit(f"error: {command} failed:\n{said.decode()}")
         return times[b"elbo: "], times[b"done: see"], time.perf_counter() - began
 

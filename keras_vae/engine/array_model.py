@@ -134,17 +134,17 @@ class ArrayModel(CompiledSteps):
                     f"Received: validation_split={validation_split!r} and x of type {type(x).__name__}"
                 )
             stream = checked_stream(self, x, y, sample_weight, shuffle)
-            return self._fit_stream(stream, batch_rows(x), validation_data, shuffle, sizes, options)
+            return self._fit_stream(stream, x, validation_data, shuffle, sizes, options)
         examples = checked_examples(self, x, y, sample_weight)
         if validation_data is None and validation_split:
             cut = num_training_examples(len(examples), validation_split)
             examples, validation_data = examples[:cut], examples[cut:]
         return self._fit_examples(examples, validation_data, shuffle, sizes, options)
 
-    def _fit_stream(self, stream, rows, validation_data, shuffle, sizes, options):
+    def _fit_stream(self, stream, given, validation_data, shuffle, sizes, options):
         steps = options.get("steps_per_epoch")
         check_end("steps_per_epoch", stream, steps)
-        stream, size = self._adapted_stream(stream, rows, steps, options)
+        stream, size = self._adapted_stream(stream, given, steps, options)
         # Where steps are not stacked, an execution is what the user chose for it.
         execution, length = max(size, self.steps_per_execution), steps or stream.num_batches
         if validation_data is not None:
@@ -206,7 +206,7 @@ class ArrayModel(CompiledSteps):
         if is_stream(x):
             feed = checked_stream(self, x, y, sample_weight)
             check_end("steps", feed, steps)
-            feed, size = self._adapted_stream(feed, batch_rows(x), steps, kwargs)
+            feed, size = self._adapted_stream(feed, x, steps, kwargs)
             with self._blocks(max(size, self.steps_per_execution), steps or feed.num_batches):
                 feed = in_blocks(feed, size, self.condition_dim is not None)
                 return super().evaluate(feed, batch_size=batch_size, steps=steps, **options)
@@ -256,14 +256,16 @@ class ArrayModel(CompiledSteps):
         # The last block before the end of the data is only filled up where an epoch ends too.
         return 1 if size else block_size_without_padding(batch_bytes, steps, all_steps)
 
-    def _adapted_stream(self, stream, rows, steps, options):
-        """Returns what Keras reads a stream with, and the number of its batches in a block."""
+    def _adapted_stream(self, stream, given, steps, options):
+        """Returns what Keras reads a checked stream with, and the number of its batches in a block."""
         adapter = adapter_of(stream)
         # A step of the user's own gets the batches as they come, whatever they are made of.
         if not (is_own_step(self.train_step) and is_own_step(self.test_step)):
             return adapter, 1
         size = self._fixed_block_size(options)
-        return adapter, size or stream_block_size(adapter, rows, self.event_shape, steps, is_endless(stream))
+        if size is None:
+            size = stream_block_size(adapter, batch_rows(given), self.event_shape, steps, is_endless(stream))
+        return adapter, size
 
     def _fixed_block_size(self, options):
         """Returns the number of steps in an execution if it cannot be chosen freely, or None."""

@@ -102,7 +102,7 @@ def is_endless(stream: Any) -> bool:
 
 
 def batch_rows(stream: Any) -> int | None:
-    """Returns how many rows most batches of a stream have, None if that is not known before they come.
+    """Returns how many rows the batches of a stream have, or most of them; None if that is not known before they come.
 
     A `tf.data.Dataset` tells it unless `map` and the like follow on its `batch`; of a `PyDataset` a batch is made.
     """

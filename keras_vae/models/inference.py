@@ -215,7 +215,8 @@ class Inference(keras.Model):
             data, samples or another seed begins anew and replaces it.
 
         Raises:
-          ValueError: if q(z|x) has no density, or `progress_file` is another file.
+          ValueError: if q(z|x) has no density, or `progress_file` is a file that no evaluation wrote, or its folder
+            does not exist.
         """
         posterior = self.encoder.posterior
         if not posterior.has_density:

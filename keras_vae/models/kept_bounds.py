@@ -10,9 +10,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from absl import logging
 
 from keras_vae.utils.atomic_files import file_written_whole
+from keras_vae.utils.version import __version__
 
 # Seconds between two writings of the file.
 SECONDS = 60.0
@@ -47,9 +49,10 @@ class KeptBounds:
                 raise ValueError("a folder or a pipe")
             with np.load(self._kept_in) as file:
                 call, bounds = str(file["call"]), file["bounds"]
-        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        except (EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
             raise ValueError(
-                f"`progress_file` must be the file of an evaluation, or no file. Received: {self._kept_in}"
+                "`progress_file` must be the file of an evaluation, or no file; remove it to begin anew. "
+                f"Received: {self._kept_in}"
             ) from None
         if call != self._call:
             return []
@@ -71,10 +74,12 @@ class KeptBounds:
 
 
 def _parts(vae):
-    return [
-        *(json.dumps(keras.saving.serialize_keras_object(part), default=str) for part in vae.layers),
-        *vae.get_weights(),
-    ]
+    try:
+        configs = [json.dumps(keras.saving.serialize_keras_object(part)) for part in vae.layers]
+    except (NotImplementedError, TypeError) as error:
+        raise ValueError(f"`progress_file` needs a model that can be saved. Received: {error}") from error
+    # Another version may draw or sum otherwise, and its numbers must not be mixed with those of this one.
+    return [__version__, tf.__version__, keras.__version__, *configs, *vae.get_weights()]
 
 
 def _digest(call):

@@ -49,7 +49,7 @@ def evaluate_run(run_dir: Path, num_importance_samples: PositiveInt = 500, overw
     if dataset.factor_names:
         scikit_learn("ensemble")  # a missing scikit-learn is an error before the work begins
     with written_whole(folder) as work:
-        report = measure(vae, config, dataset, num_importance_samples, run.bounds_file)
+        report = measure(vae, config, dataset, num_importance_samples, run.evaluation_bounds_file)
         write_json(work / "evaluation.json", report)
         log_measures(report)
         for name, figure in draw(vae, dataset, report).items():
@@ -57,7 +57,7 @@ def evaluate_run(run_dir: Path, num_importance_samples: PositiveInt = 500, overw
         if vae.tokenizer is not None:
             page = text_pages.of_evaluation(vae, dataset, _activity(vae, report))
             (work / "texts.txt").write_text(page, encoding="utf-8")
-    run.bounds_file.unlink(missing_ok=True)
+    run.evaluation_bounds_file.unlink(missing_ok=True)
     return folder
 
 

@@ -38,7 +38,8 @@ class RunDir:
       seconds_file: the seconds of training after each epoch.
       model_file: the trained model.
       report_file: what was measured; it is written last.
-      bounds_file: what is measured of the log likelihood so far, until that is done.
+      bounds_file: what a run has measured of its log likelihood so far, until that is done.
+      evaluation_bounds_file: the same of `keras-vae evaluate`.
       checkpoints: the folder of the checkpoints, until the run has ended.
       figures: the folder of the figures.
       events: the folder of the TensorBoard events.
@@ -57,6 +58,7 @@ class RunDir:
         self.model_file = self.path / "model.keras"
         self.report_file = self.path / "report.json"
         self.bounds_file = self.path / "bounds.npz"
+        self.evaluation_bounds_file = self.path / "evaluation-bounds.npz"
         self.checkpoints = self.path / "checkpoints"
         self.figures = self.path / "figures"
         self.events = self.path / "tensorboard"

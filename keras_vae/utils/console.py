@@ -197,12 +197,14 @@ def quiet_tensorflow(first_operation: bool = True) -> None:
 
 @contextlib.contextmanager
 def _without_search_for_garbage():
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        gc.enable()
+        if enabled:
+            gc.enable()
 
 
 @contextlib.contextmanager

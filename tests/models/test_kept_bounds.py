@@ -69,6 +69,32 @@ def test_another_call_begins_anew(monkeypatch, tmp_path):
         np.testing.assert_array_equal(found, model.bounds(*call))
 
 
+def test_another_condition_or_configuration_begins_anew(monkeypatch, tmp_path):
+    # Both have the weights of the call before.
+    vae, path = make_conditional(), tmp_path / "bounds.npz"
+    vae.bounds(X, 3, 7, Y, progress_file=path)
+    other = make_conditional()
+    other.set_weights(vae.get_weights())
+    monkeypatch.setattr(other.decoder, "get_config", lambda: {"other": True})
+    for model, condition in ((vae, 2 - Y), (other, 2 - Y)):
+        with monkeypatch.context() as patch:
+            seen = computed(model, patch)
+            model.bounds(X, 3, 7, condition, progress_file=path)
+            assert seen == [0, 1, 2]
+
+
+def test_it_is_written_once_a_minute_and_at_the_end(monkeypatch, tmp_path):
+    vae, path = make_vae(), tmp_path / "bounds.npz"
+    monkeypatch.setattr(kept_bounds, "SECONDS", 60.0)
+    with monkeypatch.context() as patch:
+        computed(vae, patch, most=2)
+        with pytest.raises(Killed):
+            vae.bounds(X, 3, 7, progress_file=path)
+    assert not path.exists()
+    vae.bounds(X, 3, 7, progress_file=path)
+    assert path.exists()
+
+
 def test_another_file_stays_as_it_is(tmp_path):
     vae = make_vae()
     np.savez(tmp_path / "own.npz", weights=X)

@@ -55,6 +55,7 @@ def test_it_measures_the_test_set_of_the_run(run_dir, evaluated):
     for name in ("elbo", "log_likelihood", "reconstruction_error", "kl_per_dimension"):
         np.testing.assert_allclose(evaluated[name], expected[name], rtol=1e-5)
     assert (evaluated["num_examples"], evaluated["num_importance_samples"]) == (768, 3)
+    assert not RunDir(run_dir).evaluation_bounds_file.exists()  # it has ended
     # Gray sprites under a Bernoulli: the report must not sell that as a likelihood.
     assert evaluated["measure"].startswith("none: a Bernoulli of values between 0 and 1")
     assert evaluated["bits_per_dimension"] is None

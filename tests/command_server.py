@@ -6,13 +6,13 @@ be given and where, and is answered with the number of the process; an order to 
 TensorFlow is imported here but nothing is computed, so that no thread runs that a fork would lose.
 """
 
-import atexit
-import gc
 import importlib
 import json
 import os
 import runpy
 import sys
+
+from keras_vae.utils import console
 
 
 def begin(order: dict) -> None:
@@ -36,12 +36,9 @@ def begin(order: dict) -> None:
 
 def main() -> None:
     """Serves orders until stdin ends."""
-    gc.disable()
-    for name in ("keras_vae.runs.training", "keras_vae.runs.evaluate", "export.exporter"):
-        importlib.import_module(name)
-    gc.enable()
-    # As in commands of the package: without it each process takes three seconds to end.
-    atexit.register(gc.freeze)
+    with console.without_search_for_garbage():
+        for name in ("keras_vae.runs.training", "keras_vae.runs.evaluate", "export.exporter"):
+            importlib.import_module(name)
     for line in sys.stdin:
         order = json.loads(line)
         if "wait" in order:

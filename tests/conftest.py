@@ -1,14 +1,7 @@
 """Fixtures that many tests share."""
-# ruff: noqa: E402 - what comes before the imports makes them faster.
 
-import atexit
 import gc
 import os
-
-# A search for garbage goes through all that TensorFlow has, again and again: three seconds of the import, three more at
-# the end of the process.
-gc.disable()
-atexit.register(gc.freeze)
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -17,11 +10,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-import tensorflow as tf
-from helpers import make_binary, make_vae
 
-gc.freeze()
-gc.enable()
+from keras_vae.utils import console
+
+with console.without_search_for_garbage():
+    import tensorflow as tf
+    from helpers import make_binary, make_vae
 
 # The tests of strategies need two devices. They must be configured before the first operation.
 tf.config.set_logical_device_configuration(

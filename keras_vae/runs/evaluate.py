@@ -66,7 +66,7 @@ def measure(
     config: Config,
     dataset: Dataset,
     num_importance_samples: int,
-    progress_file: str | os.PathLike | None = None,
+    progress_file: pathlib.Path,
 ) -> dict:
     """Returns the numbers, plain values for a JSON file, in nats unless their name says otherwise.
 

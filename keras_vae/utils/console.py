@@ -176,27 +176,29 @@ _NAMES = re.compile(r"^{{function_node .*?}} |^\(\d+\) [A-Z_]+: *| \[Op:.*")
 def quiet_tensorflow(first_operation: bool = True) -> None:
     """Imports TensorFlow without its messages at start-up, and keeps its logs to warnings.
 
-    Python's search for garbage is off meanwhile, and later skips what was imported. It would go through half a million
-    objects again and again, for three seconds of the import and three more when the process ends.
-
     Args:
       first_operation: whether to run an operation, which makes TensorFlow search for devices and print what it finds.
         It must be False with a strategy of several workers, which has to be made before any operation.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.get_absl_handler().addFilter(_is_news)
-    with stderr_held_back(), _without_search_for_garbage():
+    with stderr_held_back(), without_search_for_garbage():
         import keras  # noqa: F401
         import tensorflow as tf
         import tensorflow_probability  # noqa: F401
 
         if first_operation:
             tf.zeros(())
-    atexit.register(gc.freeze)
 
 
 @contextlib.contextmanager
-def _without_search_for_garbage():
+def without_search_for_garbage() -> Iterator[None]:
+    """Within this context Python does not search for garbage, and later it skips what was made here.
+
+    It would go through the half a million objects that TensorFlow imports again and again, for three seconds of the
+    import and three more when the process ends.
+    """
+    atexit.register(gc.freeze)
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import sentencepiece
 import tokenizers
-from helpers import slow_from
 from texts import NETWORKS, make_text_vae
 from trained_tokenizers import TRAINED
 
@@ -62,7 +61,7 @@ def test_its_tokens_are_those_of_the_library_after_the_end_and_the_unknown(files
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", slow_from(1, ["bpe.json", "sp.model"]))
+@pytest.mark.parametrize("name", ["bpe.json", "sp.model"])
 def test_a_model_keeps_it(files, name, tmp_path):
     tokenizer = kv.data.SubwordTokenizer.of_file(files[name][0], max_length=24)
     vae = make_text_vae(network=NETWORKS["gru"](tokenizer.size), tokenizer=tokenizer)

@@ -15,7 +15,7 @@ from keras_vae.utils import console
 
 with console.without_search_for_garbage():
     import tensorflow as tf
-    from helpers import make_binary, make_vae
+    from helpers import make_binary, make_vae, slow_from
 
 # The tests of strategies need two devices. They must be configured before the first operation.
 tf.config.set_logical_device_configuration(
@@ -90,7 +90,7 @@ def mixture(tmp_path_factory):
     return _exported("mixture", tmp_path_factory, "make_mixture_vae", num_samples=8)
 
 
-@pytest.fixture(params=["dense", "conv", "conditional", "mixture"])
+@pytest.fixture(params=slow_from(2, ["dense", "conditional", "conv", "mixture"]))
 def exported(request):
     """Each of the four exports above in turn."""
     return request.getfixturevalue(request.param)

@@ -34,6 +34,7 @@ def test_pictures_come_every_few_epochs_and_tell_the_epoch(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_pictures_differ_by_the_weights_alone(tmp_path):
     vae = make_vae()
     for rate, folder in ((0.0, "still"), (1e-2, "moving")):
@@ -44,6 +45,7 @@ def test_pictures_differ_by_the_weights_alone(tmp_path):
             assert (first == second) == (folder == "still"), name
 
 
+@pytest.mark.slow
 def test_drawing_changes_nothing_of_the_training(tmp_path, binary):
     assert fit(make_vae(), callbacks.ImageGrids(binary, tmp_path)) == fit(make_vae())
 
@@ -100,6 +102,7 @@ def test_wrong_arguments_of_image_grids(arguments, message):
         callbacks.ImageGrids(make_binary(4), **arguments)
 
 
+@pytest.mark.slow
 def test_a_run_draws_every_few_epochs_and_may_go_on_without(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save("data.npy", make_binary(60)[..., 0])
@@ -229,6 +232,7 @@ def test_weights_that_break_after_a_finite_loss_are_seen_at_the_end_of_the_epoch
     assert_same_state(state(vae), before)
 
 
+@pytest.mark.slow
 def test_the_guard_lets_a_healthy_training_be(binary):
     guard, guarded, free = callbacks.NaNGuard(), make_vae(), make_vae()
     assert fit(guarded, guard) == fit(free)

@@ -15,10 +15,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from exporting import skip_saved_model
 from helpers import SHAPE, make_binary, make_vae
 
 import keras_vae as kv
-from export import exporter
+from export import exporter, verification
 from export.verification import OTHER_PICTURES
 
 LOG = logging.getLogger(__name__)
@@ -128,9 +129,16 @@ def export_all() -> dict[str, Exported]:
     """Exports every model's decoder, once for all test modules: name -> Exported."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="keras_vae_clients_"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    options = exporter.Options(NUM_SAMPLES, files=("decoder",))
     models = {name: globals()[f"make_{name}"]() for name in NAMES}
-    return {name: Exported(vae, exporter.export_model(vae, folder / name, options)) for name, vae in models.items()}
+    return {name: export_files(vae, folder / name) for name, vae in models.items()}
+
+
+def export_files(vae, folder, files=("decoder",), num_checks=8) -> Exported:
+    """Exports the TFLite files that clients read, which are compared with Keras at `num_checks` draws."""
+    with pytest.MonkeyPatch.context() as patch:
+        skip_saved_model(patch)
+        patch.setattr(verification, "NUM_CHECKS", num_checks)
+        return Exported(vae, exporter.export_model(vae, folder, exporter.Options(NUM_SAMPLES, files=files)))
 
 
 def make_codes(vae, count=20):

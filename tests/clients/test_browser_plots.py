@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from client_models import NUM_SAMPLES, Exported, prepared_folder
+from client_models import export_files, prepared_folder
 from client_pages import drive, served
 from helpers import make_vae
 
 import keras_vae as kv
-from export import exporter, webpage
+from export import webpage
 
 prepared_folder()
 HEIGHT, WIDTH = 168, 240
@@ -23,9 +23,7 @@ def visited(request, tmp_path_factory):
     x = np.random.default_rng(0).normal(1.0, 2.0, (100, *request.param)).astype(np.float32)
     vae.adapt(x)
     vae.fit(x, epochs=5, verbose=0)
-    model = Exported(
-        vae, exporter.export_model(vae, folder / "export", exporter.Options(NUM_SAMPLES, files=("decoder",)))
-    )
+    model = export_files(vae, folder / "export")
     package = prepared_folder() / "node_modules" / "@litertjs" / "core"
     with served(webpage.write_site(model.folder, folder / "site", package)) as url:
         return model, drive("visit", url)

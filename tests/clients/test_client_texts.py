@@ -13,8 +13,8 @@ from client_models import (
     OTHER_PICTURES,
     SEEDS,
     TOLERANCE,
-    Exported,
     count_other_texts,
+    export_files,
     make_codes,
     prepared_folder,
     relative_difference,
@@ -25,7 +25,7 @@ from texts import make_text_vae
 from trained_tokenizers import PIECES, TRAINED
 
 import keras_vae as kv
-from export import exporter, verification, vocabulary, webpage
+from export import vocabulary, webpage
 
 LOG = logging.getLogger(__name__)
 CLIENTS = prepared_folder()
@@ -45,10 +45,7 @@ def model(tmp_path_factory):
     vae = make_text_vae(tokenizer=kv.data.Tokenizer.of(TEXTS, "words"), latent_dim=3)
     vae.compile(keras.optimizers.Adam(1e-2))
     vae.fit(TEXTS * 8, batch_size=8, epochs=30, verbose=0)
-    options = exporter.Options(NUM_SAMPLES, files=("decoder", "encoder"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verification, "NUM_CHECKS", 16)
-        return Exported(vae, exporter.export_model(vae, tmp_path_factory.mktemp("texts") / "export", options))
+    return export_files(vae, tmp_path_factory.mktemp("texts") / "export", ("decoder", "encoder"), num_checks=16)
 
 
 @pytest.fixture(scope="module")

@@ -144,6 +144,7 @@ def test_a_bad_argument_is_named(head, arguments, message):
         head(**arguments)
 
 
+@pytest.mark.slow
 def test_a_flow_trains_to_a_curved_density():
     """Maximum likelihood on a banana: z_2 = z_1^2 + noise, whose entropy is known."""
     random = np.random.default_rng(0)

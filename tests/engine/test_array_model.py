@@ -151,6 +151,7 @@ def test_a_second_fit_goes_on_with_new_orders_and_draws():
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_noise_counts_training_steps_and_not_those_of_the_optimizer(binary):
     vae = make_vae()
     seen = []
@@ -224,6 +225,7 @@ class Stops(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_backup_and_restore_goes_on_with_the_order_and_the_draws_of_its_epoch(tmp_path):
     images = kv.data.binarize(kv.data.Examples(GRAY, divisor=255.0), "dynamic")
     expected = make_vae().fit(images, batch_size=16, epochs=4, verbose=0).history["loss"]

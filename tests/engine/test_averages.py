@@ -77,7 +77,7 @@ def test_training_is_the_same_to_the_bit_and_ends_with_the_averages():
 
 
 @pytest.mark.parametrize(
-    "way", slow_from(2, [{}, {"steps_per_execution": 2}, {"run_eagerly": True}, {"jit_compile": True}]), ids=str
+    "way", slow_from(1, [{}, {"steps_per_execution": 2}, {"run_eagerly": True}, {"jit_compile": True}]), ids=str
 )
 def test_every_way_of_running_gives_the_same_averages(way):
     expected, vae = make(AveragingAdam(1e-2)), make_vae()
@@ -89,6 +89,7 @@ def test_every_way_of_running_gives_the_same_averages(way):
 
 
 @pytest.mark.parametrize("policy", slow_from(1, ["mixed_float16", "mixed_bfloat16"]))
+@pytest.mark.slow
 def test_averages_are_kept_under_mixed_precision(policy):
     keras.config.set_dtype_policy(policy)
     try:
@@ -102,6 +103,7 @@ def test_averages_are_kept_under_mixed_precision(policy):
         np.testing.assert_array_equal(weight, average)
 
 
+@pytest.mark.slow
 def test_keras_optimizers_with_averages_work_with_both_callbacks():
     histories = [
         fit(
@@ -142,6 +144,7 @@ def test_the_averages_take_the_place_of_the_weights_within_a_context_and_no_long
         np.testing.assert_array_equal(weight, value)
 
 
+@pytest.mark.slow
 def test_pictures_are_drawn_with_the_averages(monkeypatch, tmp_path):
     vae, seen = make(AveragingAdam(1e-2)), []
     figures = callbacks.ImageGrids._figures

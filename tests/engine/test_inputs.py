@@ -155,6 +155,7 @@ def test_complex_and_masked_values_are_errors_everywhere(plain, method):
             kv.data.Examples(x)
 
 
+@pytest.mark.slow
 def test_text_labels_of_images_enter_no_step():
     images = kv.data.Examples(X, np.array(["a"] * len(X)))
     expected = make_vae().fit(X, batch_size=10, verbose=0).history

@@ -197,6 +197,7 @@ def test_a_wrong_cluster_is_named(monkeypatch, text, message):
         strategies.cluster_config()
 
 
+@pytest.mark.slow
 def test_an_address_in_use_is_one_line_and_exit_code_2(tmp_path):
     with socket.socket() as taken:
         taken.bind(("", 0))

@@ -70,7 +70,7 @@ def trained(make, stream, callbacks=()):
 
 @pytest.mark.parametrize(
     ("kind", "make", "arrays"),
-    slow_from(2, [("data set", make_conditional, (X, Y, WEIGHTS)), *((kind, make_vae, (X,)) for kind in STREAMS)]),
+    slow_from(1, [("data set", make_conditional, (X, Y, WEIGHTS)), *((kind, make_vae, (X,)) for kind in STREAMS)]),
 )
 def test_blocks_train_to_the_numbers_of_single_steps(kind, make, arrays):
     single, expected = trained(make, STREAMS[kind](*arrays), [EachBatch()])
@@ -144,7 +144,7 @@ def test_large_batches_make_small_blocks():
 
 
 @pytest.mark.parametrize("steps", slow_from(1, [3, 2, 7]))
-@pytest.mark.parametrize("kind", ["data set", "unknown length", "endless"])
+@pytest.mark.parametrize("kind", slow_from(1, ["unknown length", "data set", "endless"]))
 def test_epochs_of_some_steps_are_those_of_single_steps(kind, steps):
     # The stream has 5 batches: where it has an end, Keras says so, and the next epoch begins it anew.
     def histories(callbacks):
@@ -180,13 +180,16 @@ def test_a_step_of_a_subclass_gets_the_batches_as_they_come():
 
 @pytest.mark.parametrize(
     "with_y",
-    [
-        lambda x: (x, tf.constant(1.0)),
-        lambda x: (x, tf.py_function(lambda a: a[:, 0, 0, 0], [x], tf.float32)),
-        lambda x: (x, tf.ones(3)),
-        lambda x: (x, tf.constant("a name")),
-    ],
-    ids=["a number", "unknown rank", "other rows", "text"],
+    slow_from(
+        1,
+        [
+            lambda x: (x, tf.py_function(lambda a: a[:, 0, 0, 0], [x], tf.float32)),
+            lambda x: (x, tf.constant(1.0)),
+            lambda x: (x, tf.ones(3)),
+            lambda x: (x, tf.constant("a name")),
+        ],
+    ),
+    ids=["unknown rank", "a number", "other rows", "text"],
 )
 def test_y_that_no_condition_takes_may_be_anything(with_y):
     vae = make_vae()
@@ -194,7 +197,7 @@ def test_y_that_no_condition_takes_may_be_anything(with_y):
     assert int(vae.train_steps) == 5
 
 
-@pytest.mark.parametrize("kind", ["data set", "unknown length"])
+@pytest.mark.parametrize("kind", slow_from(1, ["data set", "unknown length"]))
 def test_validation_and_evaluation_take_blocks_too(kind):
     stream = STREAMS[kind](X)
     vae = make_vae()

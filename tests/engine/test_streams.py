@@ -185,6 +185,7 @@ def test_unknown_sizes_give_the_numbers_of_known_ones():
 
 
 @pytest.mark.parametrize("steps_per_execution", slow_from(1, [1, 2]))
+@pytest.mark.slow
 def test_a_stream_of_unknown_length_has_as_many_steps_as_one_of_known_length(steps_per_execution):
     # Without a batch, Keras moves what waits for none: the clock, and the weight of the next batch in an average.
     known = tf.data.Dataset.from_tensor_slices(X).batch(10, drop_remainder=True)
@@ -241,7 +242,7 @@ def test_a_likelihood_with_a_check_of_its_own_is_asked():
         vae.evaluate(dataset(with_one(2 * X, 35, 1.0)), verbose=0)
 
 
-@pytest.mark.parametrize("make", [lambda: X, lambda: dataset(X)], ids=["array", "tf.data"])
+@pytest.mark.parametrize("make", slow_from(1, [lambda: dataset(X), lambda: X]), ids=["tf.data", "array"])
 def test_a_model_leaves_memory_after_training(make):
     # TensorFlow keeps the Python function behind each `numpy_function` for the life of the process.
     vae = make_vae()

@@ -33,10 +33,8 @@ def trained():
 
 @pytest.fixture(scope="module")
 def exported(trained, tmp_path_factory):
-    """The folder of an export of the decoder with its variants, of four pictures and one row in a call."""
-    options = exporter.Options(
-        num_samples=4, files=("decoder",), variants=("float32", "float16", "full_int8", "weight_int8")
-    )
+    """The folder of an export of the decoder, of four pictures and one row in a call."""
+    options = exporter.Options(num_samples=4, files=("decoder",))
     return exporter.export_model(trained, tmp_path_factory.mktemp("autoregressive") / "export", options)
 
 
@@ -80,13 +78,17 @@ def test_few_pictures_may_be_others_and_are_counted(trained, exported, monkeypat
         check(3)
 
 
-def test_variants_draw_the_codes_of_python_and_say_what_they_cost(trained, exported):
-    card = json.loads((exported / "model_card.json").read_text(encoding="utf-8"))
+@pytest.mark.slow
+def test_variants_draw_the_codes_of_python_and_say_what_they_cost(trained, tmp_path):
+    variants = ("float32", "float16", "full_int8", "weight_int8")
+    options = exporter.Options(num_samples=4, files=("decoder",), variants=variants)
+    folder = exporter.export_model(trained, tmp_path / "export", options)
+    card = json.loads((folder / "model_card.json").read_text(encoding="utf-8"))
     reason = card["files"]["decoder_full_int8.tflite (full_int8, not written)"]["not_written"]
     assert "cannot be calibrated inside of a loop" in reason
     for variant in ("float16", "weight_int8"):
         assert abs(card["files"][f"decoder_{variant}.tflite"]["log_likelihood_change"]) < 0.05
-        z = runtimes.litert_runner(exported / f"decoder_{variant}.tflite")(
+        z = runtimes.litert_runner(folder / f"decoder_{variant}.tflite")(
             "sample_pixels", seed=np.int32(3), temperature=np.float32(1.0)
         )["z"]
         np.testing.assert_allclose(z, trained.sample_latent(4, 3)[0], atol=1e-5)

@@ -87,7 +87,7 @@ def means(changes):
     return {name: value for name, value in changes.items() if name.endswith("change")}
 
 
-@pytest.mark.parametrize("batch_size", [1, COUNT])
+@pytest.mark.parametrize("batch_size", slow_from(1, [COUNT, 1]))
 def test_what_keras_says_costs_exactly_nothing(case, batch_size):
     run = runner(case.vae, batch_size)
     for file in FILES:

@@ -430,6 +430,7 @@ def test_run_without_model_is_an_error_that_names_it(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_model_saved_by_other_means_exports_without_report_and_data(tmp_path):
     vae = stirred(make_vae())
     vae.save(tmp_path / "model.keras")
@@ -495,6 +496,7 @@ def test_a_seed_that_is_no_int32_is_an_error_and_not_another_seed(dense, seed):
         dense.runners["decoder.tflite"]("sample", seed=seed, temperature=1.0)
 
 
+@pytest.mark.slow
 def test_a_temperature_reaches_a_laplace_prior_in_every_file(tmp_path):
     class LaplacePrior(kv.priors.Prior):
         def distribution(self):

@@ -214,6 +214,7 @@ def test_a_file_of_any_batch_size_takes_one_and_five(conditional, count):
     close(score, conditional.vae.bounds(x, NUM_SCORE_SAMPLES, 3, **condition)[0], NOISE)
 
 
+@pytest.mark.slow
 def test_a_file_of_a_static_batch_size_gives_each_row_its_own_result(conv):
     z = codes_of(conv, 4)
     together = conv.run("tflite", "decode", z=z)["mean"]
@@ -237,7 +238,8 @@ def test_every_part_is_exported():
     assert set().union(EXPORTED, *EVERY_PART) == {*POSTERIORS, *PRIORS, *LIKELIHOODS}
 
 
-@pytest.mark.parametrize(("posterior", "prior", "likelihood"), slow_from(1, EVERY_PART))
+@pytest.mark.parametrize(("posterior", "prior", "likelihood"), EVERY_PART)
+@pytest.mark.slow
 def test_every_part_exports_with_all_signatures(posterior, prior, likelihood, tmp_path):
     vae = stirred(make_combination(posterior, prior, likelihood))
     signatures = Signatures(vae, 4)
@@ -443,22 +445,23 @@ def run_python(arguments, *first_on_path):
     assert result.returncode == 0, result.stderr
 
 
-def test_saved_model_runs_where_the_package_and_keras_cannot_be_imported(mixture, tmp_path):
+def test_saved_model_runs_where_the_package_and_keras_cannot_be_imported(dense, tmp_path):
     # Found, as TensorFlow looks for Keras when it starts, but not importable.
     for name in ("keras", "keras_vae", "export", "tensorflow_probability", "tf_keras"):
         (tmp_path / "poison" / name).mkdir(parents=True)
         (tmp_path / "poison" / name / "__init__.py").write_text(f"raise ImportError('{name} was imported')\n")
-    x, _ = images_of(mixture)
+    x, _ = images_of(dense)
     np.save(tmp_path / "x.npy", x)
     (tmp_path / "alone.py").write_text(ALONE)
     out = tmp_path / "out.npz"
-    run_python((tmp_path / "alone.py", mixture.folder / "saved_model", tmp_path / "x.npy", out), tmp_path / "poison")
+    run_python((tmp_path / "alone.py", dense.folder / "saved_model", tmp_path / "x.npy", out), tmp_path / "poison")
     outputs = np.load(out)
-    close(outputs["mean"], mixture.vae.sample(8, seed=7), NOISE)
-    close(outputs["z"], mixture.vae.sample_latent(8, seed=7)[0], NOISE)
-    close(outputs["elbo"], mixture.vae.bounds(x, NUM_SCORE_SAMPLES, 3)[0], NOISE)
+    close(outputs["mean"], dense.vae.sample(16, seed=7), NOISE)
+    close(outputs["z"], dense.vae.sample_latent(16, seed=7)[0], NOISE)
+    close(outputs["elbo"], dense.vae.bounds(x, NUM_SCORE_SAMPLES, 3)[0], NOISE)
 
 
+@pytest.mark.slow
 def test_saved_model_cli_runs_a_signature(dense, tmp_path):
     np.save(tmp_path / "seed.npy", np.int32(-7))
     np.save(tmp_path / "temperature.npy", np.float32(1.0))

@@ -18,7 +18,7 @@ from exporting import (
     skip_saved_model,
     stirred,
 )
-from helpers import make_vae
+from helpers import make_vae, slow_from
 
 import keras_vae as kv
 from export import exporter, runtimes, tflite, variants
@@ -157,7 +157,7 @@ def make_conditional_mixture_vae():
 MODELS = {"conv": make_conv_vae, "conditional mixture": make_conditional_mixture_vae}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", slow_from(1, MODELS))
 def test_other_models_run_in_all_variants_and_draw_the_same_codes(name, tmp_path):
     vae, names = stirred(MODELS[name]()), ("sample",)
     signatures, expected = Signatures(vae, 4), vae.sample_latent(4, seed=-7)[0].numpy()
@@ -188,6 +188,7 @@ def test_calibration_takes_every_image_whatever_the_batch_size(dense):
             np.testing.assert_array_equal(call["x"].reshape(-1, 30)[:, 0] / 30, call["z"][:, 0] / 3)
 
 
+@pytest.mark.slow
 def test_a_batch_size_above_the_number_of_images_is_measured(tmp_path):
     # 256 rows a call, where there are 200 images and 128 for calibration.
     exported = export(

@@ -115,6 +115,7 @@ def test_a_damaged_report_is_named(run_dir, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_command_says_where_the_card_is_and_nothing_else(run_dir, tmp_path):
     environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
     result = subprocess.run(

@@ -61,6 +61,7 @@ def test_a_pickle_gives_the_same_numbers(linear):
     assert not hasattr(clone(linear), "model_")
 
 
+@pytest.mark.slow
 def test_the_seed_decides_and_the_users_generator_is_left_alone():
     import random
 
@@ -115,6 +116,7 @@ def test_bad_settings_are_said_in_fit(settings, message):
         keras_vae.VAETransformer(**{**SMALL, **settings}).fit(linear_gaussian(20, 0))
 
 
+@pytest.mark.slow
 def test_without_scikit_learn_the_extra_is_named():
     code = (
         "import sys; sys.modules['sklearn'] = None\nimport keras_vae\nassert 'sklearn.base' not in sys.modules\n"

@@ -125,6 +125,7 @@ def test_it_trains_and_is_kept_in_a_file(objective, tmp_path):
     np.testing.assert_array_equal(copy.log_prob(x[:4], 5), vae.log_prob(x[:4], 5))
 
 
+@pytest.mark.slow
 def test_a_gaussian_head_with_a_learned_scale_follows_its_residuals():
     # Each row is a ramp from a random start, so that a value is known from its neighbor up to the noise of 0.1.
     random = np.random.default_rng(0)

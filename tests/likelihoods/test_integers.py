@@ -159,6 +159,7 @@ def test_what_mixes_into_x_is_refused():
         )
 
 
+@pytest.mark.slow
 def test_integers_under_a_bernoulli_are_the_numbers_that_they_were():
     x = np.random.default_rng(0).integers(0, 2, (40, 6, 5, 1))
     histories = []

@@ -242,6 +242,7 @@ def test_the_best_shared_scale_is_the_size_of_the_residual(random, name):
     assert slope(1.05 * best) < -0.05
 
 
+@pytest.mark.slow
 def test_training_finds_the_shared_scale(random):
     x = random.normal([0.0, 1.0, -1.0], 0.2, (400, 3)).astype(np.float32)
     keras.utils.set_random_seed(0)
@@ -458,7 +459,7 @@ def test_config_comes_back_through_keras_serialization(name):
     assert copy.get_config() == head.get_config()
 
 
-@pytest.mark.parametrize("name", slow_from(2, ["shared gaussian", *LEVEL_HEADS, "laplace of each value"]))
+@pytest.mark.parametrize("name", slow_from(1, ["shared gaussian", *LEVEL_HEADS, "laplace of each value"]))
 def test_a_head_trains_and_is_kept_in_a_saved_model(name, tmp_path):
     x = (np.random.default_rng(0).integers(0, 2, (40, 3, 2, 1)) * np.linspace(0, 1, 6).round().reshape(3, 2, 1)).astype(
         np.float32

@@ -158,7 +158,7 @@ def after_one_epoch(images, likelihood):
 
 
 @pytest.mark.parametrize("data", slow_from(1, ["color", "gray"]))
-@pytest.mark.parametrize("scale", ["shared", "per_value"])
+@pytest.mark.parametrize("scale", slow_from(1, ["per_value", "shared"]))
 def test_after_one_epoch_the_scale_is_that_of_the_residuals(random, data, scale):
     if data == "color":
         images = kv.data.dequantize(kv.data.Examples(colored_discs(random), divisor=255.0))

@@ -48,6 +48,7 @@ def test_perfect_codes_have_all_scores_at_their_best(perfect, factors):
     assert len(scores) == 4
 
 
+@pytest.mark.slow
 def test_random_codes_have_scores_near_chance(factors):
     codes = np.random.default_rng(0).normal(size=(len(factors), 6))
     scores = disentanglement.disentanglement_scores(codes, factors)

@@ -123,6 +123,7 @@ def test_features_see_images_as_presented(classifier, images):
     np.testing.assert_array_equal(classifier(part), classifier(part.values / 255.0))
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_classifier(images):
     part = images[0][:300]
     same, again, other = (ClassifierFeatures((20, 20, 1), 3, seed=s).fit(part, epochs=1)(part) for s in (5, 5, 6))

@@ -136,6 +136,7 @@ def convolutional(num_classes=None, prior=None):
     return vae
 
 
+@pytest.mark.slow
 def test_a_convolutional_model_without_a_flat_layer_trains_saves_and_loads(tmp_path):
     x = make_binary(64, (8, 8, 1))
     vae = convolutional()
@@ -192,6 +193,7 @@ def test_paths_directions_and_probes_have_the_shape_of_z():
     assert np.unravel_index(probe.directions[0].argmax(), PLACES) == (0, 1, 1)
 
 
+@pytest.mark.slow
 def test_a_density_is_fitted_to_codes_with_places():
     vae, flat = twins()
     x = make_binary()

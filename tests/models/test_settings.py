@@ -60,6 +60,7 @@ def test_a_kl_weight_holds_from_the_next_call_on(tmp_path):
     np.testing.assert_allclose(penalty(keras.saving.load_model(tmp_path / "m.keras")), 4.0, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_an_objective_and_a_seed_hold_from_the_next_fit_on():
     changed, expected = make_vae(), make_vae(objective=kv.objectives.IWAE(5))
     changed.evaluate(X, verbose=0)  # compiled with what it was made with

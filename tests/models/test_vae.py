@@ -258,7 +258,7 @@ def test_a_functional_trunk_of_the_users_own(binary):
 @pytest.mark.parametrize(
     ("policy", "part"),
     slow_from(
-        2,
+        1,
         [
             ("mixed_bfloat16", "mixture"),
             ("mixed_float16", "prior flow"),

@@ -148,6 +148,7 @@ def test_fit_does_not_warn_when_the_warm_up_ends(binary, warnings, kl_weight):
     assert warnings == []
 
 
+@pytest.mark.slow
 def test_the_clock_is_the_training_step_and_not_that_of_the_optimizer(binary, warnings):
     vae = make_vae(kl_weight=Linear(8), objective=objectives.Capacity(Linear(8), weight=3.0))
     vae.compile(keras.optimizers.SGD(0.0, gradient_accumulation_steps=4))

@@ -54,6 +54,7 @@ def test_the_kl_is_that_from_the_prior_of_each_class():
     np.testing.assert_allclose(vae.prior_distribution(CLASSES).mean(), means, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_training_moves_the_means_of_the_classes():
     vae = make()
     before = vae.prior.means.numpy().copy()
@@ -81,6 +82,7 @@ def test_importance_weights_are_of_the_prior_of_each_class():
     assert abs(elbo - found) < 0.5
 
 
+@pytest.mark.slow
 def test_the_exported_decoder_draws_from_the_prior_of_each_class(tmp_path):
     vae = make()
     exporter.export_model(vae, tmp_path / "export", exporter.Options(num_samples=3, files=("decoder",)))

@@ -21,10 +21,10 @@ from keras_vae.runs.config import Config
 
 EXAMPLES = ROOT / "examples"
 SCRIPTS = {
-    "export_and_draw": (["--examples=200", "--epochs=1"], "same pictures as in Python: True", "drawn.png"),
     "sentences": (["--texts=200", "--epochs=1"], r"\nfrom '.+' to '.+':\n", None),
     "own_photos": (["--epochs=2"], r"229 training pictures of shape \(16, 16, 3\)", "photos.png"),
     "own_prior": (["--examples=200", "--epochs=1"], r"LaplacePrior +ELBO +-\d+", None),
+    "export_and_draw": (["--examples=200", "--epochs=1"], "same pictures as in Python: True", "drawn.png"),
     "mnist": (["--examples=256", "--epochs=1"], r"test ELBO -\d+\.\d nats", "digits.png"),
     "conditional": (["--examples=200", "--epochs=1"], r"wrong label\): -\d+", "conditional.png"),
     "anomalies": (["--examples=256", "--epochs=1"], r"AUC: 0\.\d\d", "anomalies.png"),
@@ -102,7 +102,7 @@ def test_every_script_has_a_test():
     assert all(30 <= len(path.read_text(encoding="utf-8").splitlines()) <= 60 for path in EXAMPLES.glob("*.py"))
 
 
-@pytest.mark.parametrize("name", slow_from(4, SCRIPTS))
+@pytest.mark.parametrize("name", slow_from(3, SCRIPTS))
 def test_a_script_runs_and_draws(name, tmp_path, monkeypatch, capsys):
     arguments, printed, picture = SCRIPTS[name]
     monkeypatch.chdir(tmp_path)
@@ -112,6 +112,7 @@ def test_a_script_runs_and_draws(name, tmp_path, monkeypatch, capsys):
     assert picture is None or (tmp_path / picture).stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_script_takes_a_folder_of_photos(tmp_path, monkeypatch, capsys):
     for number in range(30):
         pixels = np.random.default_rng(number).integers(0, 256, (20, 20, 3), np.uint8)

@@ -142,12 +142,14 @@ def test_importing_the_package_brings_nothing_slow_until_a_name_is_used(tmp_path
     assert loaded & {"tensorflow", "keras", "numpy", "absl", "keras_vae.models"} == set()
 
 
+@pytest.mark.slow
 def test_the_model_brings_neither_data_sets_nor_figures(tmp_path):
     loaded = loaded_by("import keras_vae\nkeras_vae.VAE", tmp_path)
     assert {"tensorflow", "keras_vae.models.vae", "keras_vae.likelihoods"} <= loaded
     assert loaded & {"tensorflow_datasets", "matplotlib", "ai_edge_litert", "keras_vae.plotting"} == set()
 
 
+@pytest.mark.slow
 def test_a_model_loads_with_keras_where_the_package_was_imported_after_keras(tmp_path):
     make_vae().save(tmp_path / "m.keras")
     loaded_by("import keras\nimport keras_vae\nkeras.saving.load_model('m.keras')", tmp_path)

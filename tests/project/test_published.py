@@ -80,6 +80,7 @@ def test_the_table_shows_the_measure_that_was_published(small):
     assert "| 13 of 150 |" in lines[4]  # of both layers
 
 
+@pytest.mark.slow
 def test_a_row_that_was_killed_goes_on_and_keeps_the_machine_it_began_on(small, tmp_path, monkeypatch):
     pytest.importorskip("sklearn")
     from keras_vae.runs import training
@@ -97,6 +98,7 @@ def test_a_row_that_was_killed_goes_on_and_keeps_the_machine_it_began_on(small, 
     assert result["machine"] == {"cores": 1024}
 
 
+@pytest.mark.slow
 def test_a_row_killed_after_its_run_has_the_machine(small, tmp_path, monkeypatch):
     pytest.importorskip("sklearn")
     with monkeypatch.context() as patch:

@@ -179,6 +179,7 @@ def test_an_interrupted_run_ends_with_the_numbers_of_a_whole_one(stopped, whole)
         ],
     ),
 )
+@pytest.mark.slow
 def test_schedules_priors_and_draws_go_on_where_they_were(here, monkeypatch, changes):
     settings = dataclasses.replace(SETTINGS, epochs=6, **changes)
     whole = training.run(dataclasses.replace(settings, run_dir="whole"))
@@ -271,6 +272,7 @@ def test_two_processes_do_not_write_to_one_folder(stopped):
         training.run(SETTINGS, resume=True)
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_first_checkpoint_starts_again(stopped, whole):
     for path in (stopped / "checkpoints").iterdir():
         path.unlink()
@@ -329,6 +331,7 @@ def photos(folder):
 PHOTOS = dataclasses.replace(SETTINGS, dataset=".", image_size="8", epochs=2, image_grid_epochs=1, run_dir="a/run")
 
 
+@pytest.mark.slow
 def test_a_run_inside_of_its_data_is_no_part_of_them(tmp_path, monkeypatch):
     monkeypatch.chdir(photos(tmp_path / "photos"))
     said, before = [], build.load_data(PHOTOS)
@@ -514,6 +517,7 @@ def copy_of(whole, here):
     return pathlib.Path(shutil.copytree(whole, here / "run"))
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_export_and_the_same_command_again_exports(here, whole):
     run_dir = copy_of(whole, here)
     (run_dir / ".unfinished-export").mkdir()
@@ -573,6 +577,7 @@ def test_a_signal_in_a_command_on_a_run_leaves_the_run_as_it_was(here, whole, pl
 
 
 @pytest.mark.parametrize("command", slow_from(1, ["export", "evaluate"]))
+@pytest.mark.slow
 def test_a_full_disk_in_a_command_on_a_run_is_one_line_and_leaves_nothing(here, whole, command):
     run_dir = copy_of(whole, here)
     before = sorted(run_dir.rglob("*"))

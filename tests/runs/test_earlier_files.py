@@ -6,6 +6,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from helpers import slow_from
 
 from keras_vae.runs.run_dir import RunDir
 
@@ -20,7 +21,9 @@ def by_run_dir(folder):
     return RunDir(folder).model()
 
 
-@pytest.mark.parametrize("load", [lambda _: keras.saving.load_model(FILE), by_run_dir], ids=["keras", "run directory"])
+@pytest.mark.parametrize(
+    "load", slow_from(1, [lambda _: keras.saving.load_model(FILE), by_run_dir]), ids=["keras", "run directory"]
+)
 def test_a_model_of_0_1_does_what_it_did(load, tmp_path):
     vae = load(tmp_path)
     np.testing.assert_allclose(np.asarray(vae.sample(3, seed=7)).sum(dtype=np.float64), 17.832307875, rtol=1e-6)

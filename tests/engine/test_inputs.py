@@ -192,10 +192,8 @@ def test_texts_that_are_cut_or_unknown_are_one_line_each(speaking, monkeypatch):
         "2 of 11 characters (18%) are not in the vocabulary of 2 and become unknown",
     ]
     for call in (
-        lambda: speaking.fit(texts, epochs=2, verbose=0),
-        lambda: speaking.fit(["a"], validation_data=(texts,), verbose=0),
+        lambda: speaking.fit(["a"], epochs=2, validation_data=(texts,), verbose=0),
         lambda: speaking.evaluate(texts, verbose=0),
-        lambda: speaking.log_prob(texts, 2),
     ):
         call()
         assert said == expected
@@ -204,9 +202,22 @@ def test_texts_that_are_cut_or_unknown_are_one_line_each(speaking, monkeypatch):
         speaking.evaluate(x, verbose=0)
         assert said == ["1 of 1 texts have more than 3 characters and are cut"]
         said.clear()
-    for call in (speaking.train_on_batch, speaking.test_on_batch, speaking.encode):
-        call(texts)
+    speaking.encode(texts)
     speaking.evaluate(["a", "bab"], verbose=0)
+    assert said == []
+
+
+@pytest.mark.slow
+def test_texts_of_a_training_are_counted_once_and_those_of_a_batch_not(speaking, monkeypatch):
+    said = []
+    monkeypatch.setattr(logging, "info", lambda text, *values: said.append(text % values))
+    texts = ["ab", "abba", "bbb", "acdb"]
+    for call in (lambda: speaking.fit(texts, epochs=2, verbose=0), lambda: speaking.log_prob(texts, 2)):
+        call()
+        assert len(said) == 2
+        said.clear()
+    speaking.train_on_batch(texts)
+    speaking.test_on_batch(texts)
     assert said == []
 
 

@@ -77,7 +77,8 @@ def alone(*objectives):
     return strategy_worker.train(tf.distribute.get_strategy(), objectives)
 
 
-@pytest.mark.parametrize("objectives", slow_from(1, [(("iwae", "stream"),), (("elbo", "free_bits"),)]), ids="-".join)
+@pytest.mark.parametrize("objectives", [("iwae", "stream"), ("elbo", "free_bits")], ids="-".join)
+@pytest.mark.slow
 def test_two_devices_train_to_the_weights_of_one(objectives, tmp_path):
     assert strategies.make("mirrored").num_replicas_in_sync == 2
     # In a process of its own: TensorFlow numbers the collectives of each MirroredStrategy anew, so two that train in

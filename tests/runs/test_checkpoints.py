@@ -557,6 +557,7 @@ EVALUATE = (
     ("place", "argv", "main", "made", "number"),
     slow_from(1, [(*EXPORT, signal.SIGKILL), (*EXPORT, signal.SIGTERM), (*EVALUATE, signal.SIGTERM)]),
 )
+@pytest.mark.slow
 def test_a_signal_in_a_command_on_a_run_leaves_the_run_as_it_was(here, whole, place, argv, main, made, number):
     run_dir = copy_of(whole, here)
     before = {path.relative_to(run_dir): path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}

@@ -694,7 +694,10 @@ HONEST = {
 }
 
 
-@pytest.mark.parametrize("make", HONEST.values(), ids=HONEST)
+@pytest.mark.parametrize(
+    "make",
+    [pytest.param(make, id=name, marks=[pytest.mark.slow] * name.startswith("100")) for name, make in HONEST.items()],
+)
 def test_an_honest_trunk_of_a_users_own_is_loaded(tmp_path, make):
     vae = kv.VAE(
         kv.Encoder(make(), kv.posteriors.DiagonalGaussian(2)),

@@ -26,6 +26,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.slow
 def test_garbage_is_not_searched_for_in_what_tensorflow_brings():
     # Half a million objects, each time Python searches and when the process ends.
     text = (

@@ -206,6 +206,7 @@ def test_validation_and_evaluation_take_blocks_too(kind):
     np.testing.assert_allclose(vae.evaluate(X, batch_size=10, verbose=0)[0], history["val_loss"][-1], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_one_of_many_short_fits_is_compiled_like_a_long_one(monkeypatch):
     monkeypatch.setattr(compiled_steps, "MIN_STEPS_FOR_XLA", 12)
     seen = []

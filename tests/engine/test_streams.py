@@ -40,7 +40,9 @@ def generator(*arrays):
     return (batches[i] for i in range(len(batches)))
 
 
-STREAMS = pytest.mark.parametrize("stream", [dataset, generator, Batches], ids=["tf.data", "generator", "PyDataset"])
+STREAMS = pytest.mark.parametrize(
+    "stream", slow_from(2, [dataset, Batches, generator]), ids=["tf.data", "PyDataset", "generator"]
+)
 
 
 def eager(vae):

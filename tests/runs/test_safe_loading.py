@@ -478,6 +478,7 @@ for path in paths:
 """
 
 
+@pytest.mark.slow
 def test_no_size_in_the_configuration_costs_memory_or_time(parts, tmp_path):
     names = {f"{number}.keras": name for number, name in enumerate(CONFIGS)}
     for file, name in names.items():

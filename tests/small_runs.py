@@ -1,7 +1,12 @@
-"""Settings of runs that take seconds."""
+"""Settings of runs that take seconds, and runs that end early."""
 
 import dataclasses
+import pathlib
 
+import keras
+import pytest
+
+from keras_vae.runs import training
 from keras_vae.runs.config import Config
 
 SETTINGS = Config(
@@ -17,3 +22,33 @@ SETTINGS = Config(
     run_dir="run",
 )
 LONG = dataclasses.replace(SETTINGS, epochs=60)
+
+
+class Killed(keras.callbacks.Callback):
+    """Ends the training with an exception when the steps of an epoch are done, before anything of it is written.
+
+    It has no method for batches, for which each step would be taken by itself: that is another program than the one of
+    the whole run, and may round in another way.
+    """
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise RuntimeError("killed")
+
+
+def interrupted(monkeypatch, epoch, settings=SETTINGS):
+    """Starts a run with a checkpoint after every epoch and ends it in `epoch`."""
+    with monkeypatch.context() as patch:
+        fit = training.VAE.fit
+
+        def killed(self, *args, callbacks, **kwargs):
+            return fit(self, *args, callbacks=[Killed(epoch), *callbacks], **kwargs)
+
+        patch.setattr(training.VAE, "fit", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            training.run(settings, checkpoint_seconds=0)
+    return pathlib.Path(settings.run_dir)

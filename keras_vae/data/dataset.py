@@ -27,6 +27,7 @@ class Dataset:
       class_names: name of each label, empty if labels have no names.
       source: where the examples come from.
       tokenizer: what has made tokens of texts, None for all other data.
+      test_left_out: number of examples that were cut off the end of the test set, 0 if it is whole.
       manifest: a text that changes when the files of the source change; empty if comparing the examples is enough.
     """
 
@@ -41,6 +42,7 @@ class Dataset:
     class_names: tuple[str, ...] = ()
     source: str = ""
     manifest: str = ""
+    test_left_out: int = 0
     tokenizer: Tokenizer | None = None
 
     @property
@@ -70,6 +72,7 @@ class Dataset:
             "classes": None if labels is None else len(self.class_names) or len(np.unique(labels)),
             "class_names": list(self.class_names) or None,
             "factors": list(self.factor_names),
+            **({"test_left_out": self.test_left_out} if self.test_left_out else {}),
             **self._describe_texts(),
         }
 

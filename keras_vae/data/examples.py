@@ -1,16 +1,17 @@
-"""One split of a data set in memory, and how its examples are presented to a model."""
+"""One split of a data set, in memory or on the disk, and how its examples are presented to a model."""
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
 from keras_vae.data.containers import as_numbers
-from keras_vae.data.order import epoch_order
-from keras_vae.utils import checks
+from keras_vae.data.rows import Rows, map_rows, uniform_rows
+from keras_vae.data.steps import Block, dither, presented_steps
 from keras_vae.utils.arguments import ArrayLike, NonNegativeInt, PositiveFloat, PositiveInt, checked
 
 BINARIZATIONS = ("dynamic", "static", "threshold", "none")
@@ -20,20 +21,10 @@ _INT32 = np.iinfo(np.int32)
 _PER_EXAMPLE = ("values", "labels", "weights", "factors")
 
 
-class Block(NamedTuple):
-    """Several batches for one call into a compiled graph, stacked on a leading axis.
-
-    The first `count` of `batches` are real. Those after them fill the block up, so that all blocks have one shape.
-    """
-
-    batches: tuple
-    count: tf.Tensor
-
-
 @checked
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
-    """Examples of any shape in memory, for example vectors `(d,)`, series `(time, channels)` or images.
+    """Examples of any shape, for example vectors `(d,)`, series `(time, channels)` or images.
 
     Values are divided by `divisor`, which is 255 for 8-bit images. They are presented as float32. Integers of more than
     8 bits with divisor 1 and no noise, such as counts and tokens, are presented as int32. With `noise` each
@@ -41,7 +32,8 @@ class Examples:
     images), "uniform" adds noise as wide as the step between two `levels` (`dequantize` makes such images).
 
     Attributes:
-      values: array `(count, ...)`, floating, integer or bool.
+      values: array `(count, ...)`, floating, integer or bool; or `keras_vae.data.Rows` of one on the disk, of which a
+        batch at a time is read.
       labels: array `(count, ...)` or None.
       weights: float array `(count,)`, the weight of each example in the mean over a batch, or None.
       factors: integer array `(count, num_factors)` of known generating factors, or None.
@@ -51,7 +43,7 @@ class Examples:
       present_as: "float32" or "int32", the type in which the examples are presented whatever their values are, or None.
     """
 
-    values: ArrayLike
+    values: ArrayLike | Rows
     labels: np.ndarray | None = None
     weights: ArrayLike | None = None
     factors: ArrayLike | None = None
@@ -62,7 +54,7 @@ class Examples:
 
     def __post_init__(self) -> None:
         for name in ("values", "weights"):
-            if getattr(self, name) is not None:
+            if not isinstance(getattr(self, name), Rows | None):
                 object.__setattr__(self, name, as_numbers(name, getattr(self, name)))
         for name in _PER_EXAMPLE:
             array = getattr(self, name)
@@ -120,19 +112,19 @@ class Examples:
         """Type in which the examples are presented, float32 or int32."""
         if self.present_as is not None:
             return np.dtype(self.present_as)
-        is_wide = self._as_stored and self.values.dtype.itemsize > 1
+        is_wide = self.is_as_stored and self.values.dtype.itemsize > 1
         # Integers that int32 cannot hold are presented as float32, which rounds them; a cast would make other numbers.
         fits = is_wide and _INT32.min <= self.values.min() and self.values.max() <= _INT32.max
         return np.dtype("int32" if fits else "float32")
 
     @property
-    def _as_stored(self) -> bool:
+    def is_as_stored(self) -> bool:
         """Whether the presented values are the integers that are stored."""
         return self.values.dtype.kind in "iu" and self.divisor == 1 and self.noise is None
 
     def limits(self) -> np.ndarray:
         """Returns the smallest and largest value as presented; both are NaN if a value is."""
-        if self._as_stored:
+        if self.is_as_stored:
             return np.array([self.values.min(), self.values.max()]).astype(self.dtype)
         limits = np.array([self.values.min(), self.values.max()], np.float32) / self.divisor
         return dither(limits, np.array([0.0, 1.0], np.float32), self.levels) if self.noise == "uniform" else limits
@@ -144,20 +136,55 @@ class Examples:
 
     def deviation(self) -> np.ndarray:
         """Returns the standard deviation of each presented value around the mean example, shape `event_shape`."""
-        mean, rows = np.float64(self.mean()), max(1, 2**20 // self.values[0].size)
+        mean, rows = np.float64(self.mean()), max(1, 2**20 // math.prod(self.event_shape))
         squares = (np.square(self[i : i + rows].numpy() - mean).sum(axis=0) for i in range(0, len(self), rows))
         return np.sqrt(sum(squares) / len(self)).astype(np.float32)
 
     @checked
     def numpy(self, seed: int = 0) -> np.ndarray:
         """Returns all examples as one array of type `dtype`; with `noise`, it is one draw, determined by `seed`."""
-        if self.noise == "bernoulli":
-            return bernoulli_draw(self.values, self.divisor, seed).astype(self.dtype)
-        if self._as_stored:
-            return self.values.astype(self.dtype)
-        x = self.values.astype(np.float32) / np.float32(self.divisor)
-        x = dither(x, _uniform(x.shape, seed), self.levels) if self.noise == "uniform" else x
-        return x.astype(self.dtype, copy=False)
+        fixed = self.fixed(seed)
+        return fixed._divided(np.asarray(fixed.values))
+
+    @checked
+    def reader(self, seed: int = 0) -> Callable[[np.ndarray], np.ndarray]:
+        """Returns a function of indices `(n,)` that returns these examples of `numpy(seed)`.
+
+        Of `Rows` it reads no others.
+        """
+        fixed = self.fixed(seed)
+        read = fixed.values.read if isinstance(fixed.values, Rows) else fixed.values.__getitem__
+        return lambda index: fixed._divided(read(index))
+
+    def chunks(self, seed: int = 0) -> Iterator[np.ndarray]:
+        """Yields the examples of `numpy(seed)` in order, of `Rows` about 4 MiB at a time, else all at once."""
+        fixed = self.fixed(seed)
+        parts = fixed.values.chunks() if isinstance(fixed.values, Rows) else (fixed.values,)
+        return (fixed._divided(part) for part in parts)
+
+    def _divided(self, values):
+        if self.is_as_stored:
+            return values.astype(self.dtype)
+        x = values.astype(np.float32)
+        return (x if self.divisor == 1 else x / np.float32(self.divisor)).astype(self.dtype, copy=False)
+
+    @checked
+    def fixed(self, seed: int = 0) -> "Examples":
+        """Returns examples without noise: with `noise` the values are one draw, which is determined by `seed`.
+
+        `Rows` are drawn when they are read.
+        """
+        kind, divisor, levels, seed = self.noise, np.float32(self.divisor), self.levels, seed % 2**32
+        if kind is None:
+            return self
+
+        def draw(values, index):
+            uniform = uniform_rows(seed, index, values.shape[1:])
+            if kind == "bernoulli":
+                return (uniform < values / divisor).astype(np.uint8)
+            return dither(values.astype(np.float32) / divisor, uniform, levels)
+
+        return dataclasses.replace(self, values=map_rows(self.values, draw), divisor=1.0, noise=None)
 
     @checked
     def batches(
@@ -187,7 +214,7 @@ class Examples:
           Elements `(x, y, weight)`: examples `(batch_size, ...)` of type `dtype`; labels `(batch_size, ...)`, or `()`
           when there are none; float32 `(batch_size,)`.
         """
-        steps = self._steps(batch_size, 1, shuffle, seed, initial_epoch, lengths, rows)
+        steps = presented_steps(self, batch_size, 1, shuffle, seed, initial_epoch, lengths, rows)
         batches = steps.map(lambda batch, _: (tf.cast(batch[0], self.dtype), *batch[1:]))
         return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
@@ -202,96 +229,6 @@ class Examples:
         lengths: np.ndarray | None = None,
     ) -> tf.data.Dataset:
         """Returns the batches of `batches` stacked to a `Block` of `block_size`, in which Bernoulli draws are bool."""
-        steps = self._steps(batch_size, block_size, shuffle, seed, initial_epoch, lengths)
+        steps = presented_steps(self, batch_size, block_size, shuffle, seed, initial_epoch, lengths)
         stacked = steps.batch(block_size, drop_remainder=True)
         return stacked.map(lambda batches, real: Block(batches, tf.reduce_sum(real))).prefetch(2)
-
-    def _steps(self, batch_size, multiple, shuffle, seed, initial_epoch, lengths, rows=None):
-        """Returns elements `(batch, real)`; an epoch is filled up to a multiple of `multiple` steps with `real = 0`."""
-        steps = -(-len(self) // checks.positive_int("batch_size", batch_size))
-        padded_steps = -(-steps // checks.positive_int("block_size", multiple)) * multiple
-        checks.nonnegative_int("seed", seed)
-        first = initial_epoch if callable(initial_epoch) else lambda: initial_epoch
-        if not callable(initial_epoch):
-            checks.nonnegative_int("initial_epoch", initial_epoch)
-        values = tf.constant(self.values)
-        labels = None if self.labels is None else tf.constant(self.labels)
-        weights = tf.ones(len(self)) if self.weights is None else tf.constant(self.weights, tf.float32)
-        columns = np.array(range(batch_size) if rows is None else rows)
-        num_examples, dtype, as_stored = len(self), self.dtype, self._as_stored
-
-        # TensorFlow never frees the function of a `numpy_function`, so this one must not refer to the data.
-        def plan(epoch):
-            epoch = epoch + first()
-            order = epoch_order(num_examples, shuffle, seed, int(epoch), batch_size, lengths)
-            count = padded_steps * batch_size
-            index = np.resize(order, count)  # the end is filled up with examples from the start
-            real = (np.arange(count) < num_examples).reshape(padded_steps, batch_size)
-            step = np.arange(padded_steps)
-            return (
-                index.reshape(padded_steps, batch_size)[:, columns % batch_size],
-                (real[:, columns % batch_size] & (columns < batch_size)).astype(np.float32),
-                np.stack([np.full(padded_steps, seed % 2**31), epoch * steps + step], axis=1),
-                (step < steps).astype(np.int32),
-            )
-
-        def present(index, is_example, draw_seed, real):
-            weight = tf.gather(weights, index) * is_example
-            x = tf.gather(values, index)
-            x = x if as_stored else tf.cast(x, tf.float32) / self.divisor
-            if self.noise is not None:
-                # The draws of all rows before are made too, because a row must get the same draw as in the whole batch.
-                shape = (columns[-1] + 1, *x.shape[1:])
-                uniform = tf.random.stateless_uniform(shape, draw_seed, alg="philox")[columns[0] :]
-                bernoulli = self.noise == "bernoulli"
-                x = uniform < x if bernoulli else dither(x, uniform, self.levels)
-            # A draw of a Bernoulli stays bool here, because a block of them then takes a quarter of the memory.
-            x = x if self.noise == "bernoulli" else tf.cast(x, dtype)
-            y = () if labels is None else tf.gather(labels, index)
-            return (x, y, weight), real
-
-        specs = (
-            tf.TensorSpec((padded_steps, len(columns)), tf.int64),
-            tf.TensorSpec((padded_steps, len(columns)), tf.float32),
-            tf.TensorSpec((padded_steps, 2), tf.int64),
-            tf.TensorSpec((padded_steps,), tf.int32),
-        )
-
-        def epoch_steps(epoch):
-            planned = tf.numpy_function(plan, [epoch], [spec.dtype for spec in specs])
-            for array, spec in zip(planned, specs, strict=True):
-                array.set_shape(spec.shape)
-            return tf.data.Dataset.from_tensor_slices(tuple(planned))
-
-        # `from_generator` would be simpler. But under Python 3.11 with TensorFlow 2.21 it makes malloc map every buffer
-        # above 128 KiB anew, in the whole process and forever. Matrix products pack their operands into such buffers,
-        # and would spend half of their time in page faults.
-        dataset = tf.data.Dataset.counter().flat_map(epoch_steps).map(present)
-        return without_autotuning(dataset)
-
-
-def without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Returns a data set that TensorFlow does not tune while it runs, unless its options ask for that.
-
-    The thread that tunes sleeps for 10 ms x 2^k at a time, and each iterator waits at its end until it wakes: an epoch
-    of 1.4 s took 2.56 s. Without it `tf.data.AUTOTUNE` stands for the number of cores.
-    """
-    if dataset.options().autotune.enabled is not None:
-        return dataset
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return dataset.with_options(options)
-
-
-def bernoulli_draw(values: np.ndarray, divisor: float, seed: int) -> np.ndarray:
-    """Returns uint8 zeros and ones, one Bernoulli draw with probabilities `values / divisor`."""
-    return (_uniform(values.shape, seed) < values / np.float32(divisor)).astype(np.uint8)
-
-
-def _uniform(shape, seed):
-    return np.random.default_rng(seed % 2**32).random(shape, np.float32)
-
-
-def dither(x: Any, uniform: Any, levels: Any) -> Any:
-    """Returns x in [0, 1] on equally spaced levels with noise, ((levels - 1) x + uniform) / levels, also in [0, 1]."""
-    return ((levels - 1) * x + uniform) / levels

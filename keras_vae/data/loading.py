@@ -1,4 +1,4 @@
-"""`load`: a name, folder or file -> a `Dataset` of three disjoint splits in memory."""
+"""`load`: a name, folder or file -> a `Dataset` of three disjoint splits."""
 
 import os
 import pathlib
@@ -58,8 +58,9 @@ def load(
     on_bad_image: Literal["stop", "skip"] = "stop",
     background: Color = "white",
     data_kind: arrays.DataKind = "auto",
+    cache_dir: Path | None = None,
 ) -> Dataset:
-    """Loads a data set into memory.
+    """Loads a data set; a large one stays on the disk, from where it is read a batch at a time.
 
     Args:
       name: "mnist" ships with the package, "sprites" is drawn, "digits" comes with scikit-learn. A path is a folder of
@@ -86,6 +87,9 @@ def load(
       data_kind: what the arrays of an .npy or .npz file are: "vectors" `(count, values)`, "series" `(count, time)` or
         `(count, time, channels)`, "images" `(count, height, width)` or `(count, height, width, channels)`; "auto" takes
         two dimensions for vectors, and three or four for images. Only images are binarized and dequantized.
+      cache_dir: folder that keeps the pictures of a folder decoded, until names, sizes or times of change of the files
+        differ. None does so for folders of 256 MiB of pixels or more, in `$XDG_CACHE_HOME/keras_vae` or
+        `~/.cache/keras_vae`; smaller ones are decoded into memory. An .npy file of that size is mapped where it is.
 
     Raises:
       ValueError: if a value is out of range, or the data cannot be found or read; the message says where it searched.
@@ -101,7 +105,7 @@ def load(
             f"`dequantization` must be 'none' for binarized images. "
             f"Received: dequantization={dequantization!r} and binarization={binarization!r}"
         )
-    splits = _read(name, data_dir, _size(image_size), on_bad_image, background, data_kind)
+    splits = _read(name, data_dir, _size(image_size), on_bad_image, background, data_kind, cache_dir)
     _check_presentation(splits.train.kind, binarization, dequantization)
     parts = divide(splits, test_fraction, validation_fraction, seed, name)
     if dequantization == "auto":
@@ -151,7 +155,7 @@ def _size(image_size: ImageSize | None) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
-def _read(name, data_dir, image_size, on_bad_image, background, data_kind):
+def _read(name, data_dir, image_size, on_bad_image, background, data_kind, cache_dir):
     """Returns the `Splits` of a name, folder or file."""
     if not isinstance(name, str) or not name:
         raise ValueError(f"`name` must be {POSSIBLE}. Received: {name!r}")
@@ -161,14 +165,14 @@ def _read(name, data_dir, image_size, on_bad_image, background, data_kind):
     exists = here and os.path.exists(path)
     if here and os.path.isdir(path):
         _check_images(data_kind, name)
-        return _read_folder(path, image_size, on_bad_image, background)
+        return _read_folder(path, image_size, on_bad_image, background, cache_dir)
     if not exists and (_is_path(name) or (here and image_size is not None)):
         raise ValueError(f"There is no folder or file {path} (from {pathlib.Path.cwd()}). A data set is {POSSIBLE}")
     _check_no_size(image_size, name)
     if exists:
         return _read_file(path, data_kind)
     _check_images(data_kind, name)
-    return readers[name]() if name in readers else _read_prepared(name, data_dir)
+    return readers[name]() if name in readers else _read_prepared(name, data_dir, cache_dir)
 
 
 def _check_images(data_kind, name):
@@ -184,10 +188,10 @@ def _check_no_size(image_size, name):
         raise ValueError(f"`image_size` is for folders of images only. Received: image_size={image_size} for {name!r}")
 
 
-def _read_folder(path, image_size, on_bad_image, background):
+def _read_folder(path, image_size, on_bad_image, background, cache_dir):
     try:
         if not idx.find(path):
-            return folder.read(path, image_size, on_bad_image, background)
+            return folder.read(path, image_size, on_bad_image, background, cache_dir)
         _check_no_size(image_size, str(path))
         return idx.read_folder(path)
     except OSError as error:
@@ -206,9 +210,9 @@ def _read_file(path, data_kind):
     return arrays.read(path, data_kind)
 
 
-def _read_prepared(name, data_dir):
+def _read_prepared(name, data_dir, cache_dir):
     try:
-        return prepared.read(name, data_dir)
+        return prepared.read(name, data_dir, cache_dir)
     except prepared.NotFoundError as error:
         tried = "" if data_dir else f". There is no folder or file of that name in {pathlib.Path.cwd()} either"
         raise ValueError(f"{error}{tried}. A data set is {POSSIBLE}") from error

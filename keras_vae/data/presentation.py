@@ -5,7 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from keras_vae.data.examples import Examples, bernoulli_draw
+from keras_vae.data.examples import Examples
+from keras_vae.data.rows import map_rows
 from keras_vae.utils.arguments import checked
 
 
@@ -33,7 +34,7 @@ def dequantize(images: Examples, fixed: bool = False, seed: int = 0) -> Examples
             f"divisor={images.divisor:g}, noise={images.noise!r}"
         )
     drawn = dataclasses.replace(images, noise="uniform", levels=int(images.divisor) + 1)
-    return dataclasses.replace(drawn, values=drawn.numpy(seed), divisor=1.0, noise=None) if fixed else drawn
+    return drawn.fixed(seed) if fixed else drawn
 
 
 @checked
@@ -64,10 +65,9 @@ def binarize(
             f"`binarization` must be 'none' for values outside [0, 1]. "
             f"Received: binarization={binarization!r} and values from {low:g} to {high:g}"
         )
-    if binarization == "dynamic":
-        return dataclasses.replace(images, noise="bernoulli")
-    if binarization == "static":
-        values = bernoulli_draw(images.values, images.divisor, seed)
-    else:
-        values = (images.values >= 0.5 * images.divisor).astype(np.uint8)
-    return dataclasses.replace(images, values=values, divisor=1.0)
+    if binarization == "threshold":
+        middle = 0.5 * images.divisor
+        values = map_rows(images.values, lambda x, _: (x >= middle).astype(np.uint8))
+        return dataclasses.replace(images, values=values, divisor=1.0)
+    drawn = dataclasses.replace(images, noise="bernoulli")
+    return drawn.fixed(seed) if binarization == "static" else drawn

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from keras_vae.data.examples import Block
+from keras_vae.data.steps import Block
 from keras_vae.engine.fused_activations import fused_activations
 from keras_vae.engine.keras_compat import layers_of
 

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_vae.data.examples import Block, without_autotuning
+from keras_vae.data.steps import Block, without_autotuning
 from keras_vae.engine.block_steps import block_size, block_size_without_padding
 from keras_vae.engine.keras_compat import DataAdapter, MappedAdapter
 

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.data.containers import check_spec, is_real
-from keras_vae.data.examples import without_autotuning
+from keras_vae.data.steps import without_autotuning
 from keras_vae.engine.conditions import valid_condition
 from keras_vae.engine.inputs import checked_examples, separated
 from keras_vae.engine.keras_compat import DataAdapter, PassedPyDataset, as_dataset, drop_evaluation_iterator, has_no_end

@@ -17,11 +17,11 @@ BATCH_SIZE = 1000
 @checked
 def batches(vae: VAE, examples: Examples) -> Iterator[tuple]:
     """Yields tensors x and condition of up to `BATCH_SIZE` examples at a time; condition is None if there is none."""
-    values = presented(examples, vae.event_dtype).numpy()
-    for start in range(0, len(values), BATCH_SIZE):
-        part = slice(start, start + BATCH_SIZE)
+    read = presented(examples, vae.event_dtype).reader()
+    for start in range(0, len(examples), BATCH_SIZE):
+        part = np.arange(start, min(start + BATCH_SIZE, len(examples)))
         condition = None if vae.condition_dim is None else vae.as_condition(examples.labels[part])  # type: ignore[index]
-        yield tf.constant(values[part]), condition
+        yield tf.constant(read(part)), condition
 
 
 @checked

@@ -1,9 +1,10 @@
 """Importance-weighted estimates of log p(x), in chunks of bounded memory."""
 
 import functools
+import itertools
 import math
 import os
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -41,27 +42,26 @@ class ImportanceSampler:
         See `VAE.bounds` for `progress_file`.
         """
         checks.positive_int("num_samples", num_samples)
-        values: np.ndarray = examples.numpy(seed)
-        labels: Any = examples.labels
+        values, count, labels = examples.reader(seed), len(examples), cast(Any, examples.labels)
         # Examples of about one length are computed together.
         lengths = self._vae.lengths_of(examples)
-        order = np.arange(len(values)) if lengths is None else np.argsort(lengths, kind="stable")
-        batch_size = min(BATCH_SIZE, len(values))
+        order = np.arange(count) if lengths is None else np.argsort(lengths, kind="stable")
+        batch_size = min(BATCH_SIZE, count)
         chunk = max(size for size in range(1, min(num_samples, CHUNK) + 1) if num_samples % size == 0)
-        compute = self._function(len(values) * num_samples)
-        kept = KeptBounds(progress_file, self._vae, num_samples, seed, values, labels)
+        compute = self._function(count * num_samples)
+        kept = KeptBounds(progress_file, self._vae, itertools.chain((num_samples, seed, labels), examples.chunks(seed)))
         results = kept.read()
         done = sum(part.shape[1] for part in results)
-        for start in range(done, len(values), batch_size):
+        for start in range(done, count, batch_size):
             number = start // batch_size
             # The last batch is filled up, so that all batches have the compiled shape.
-            index = order[np.minimum(np.arange(start, start + batch_size), len(values) - 1)]
+            index = order[np.minimum(np.arange(start, start + batch_size), count - 1)]
             condition = None if self._vae.condition_dim is None else self._vae.as_condition(labels[index])
             means = compute(
-                tf.constant(values[index]), condition, as_word(seed), tf.constant(number), num_samples // chunk, chunk
+                tf.constant(values(index)), condition, as_word(seed), tf.constant(number), num_samples // chunk, chunk
             )
-            results.append(np.stack([mean.numpy()[: len(values) - start] for mean in means]))
-            kept.keep(results, len(values))
+            results.append(np.stack([mean.numpy()[: count - start] for mean in means]))
+            kept.keep(results, count)
         of_order = np.concatenate(results, axis=1)
         elbos, bounds = of_order[:, np.argsort(order)]
         return elbos, bounds

@@ -1,12 +1,13 @@
 """The bounds that a long evaluation has computed so far, in a file, from which the same call goes on after a kill."""
 
 import hashlib
+import itertools
 import json
 import os
 import pathlib
 import time
 import zipfile
-from typing import Any
+from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -26,16 +27,16 @@ class KeptBounds:
     Args:
       path: the file; None keeps nothing.
       vae: the model.
-      call: arrays, numbers and None that, with the model, tell this call from all others. What another call has kept is
-        replaced.
+      call: yields arrays, numbers and None that, with the model, tell this call from all others. What another call has
+        kept is replaced.
 
     Raises:
       ValueError: if the file is there and no evaluation has written it, or its folder is not there.
     """
 
-    def __init__(self, path: str | os.PathLike | None, vae: keras.Model, *call: Any) -> None:
+    def __init__(self, path: str | os.PathLike | None, vae: keras.Model, call: Iterable) -> None:
         self._kept_in = None if path is None else pathlib.Path(path)
-        self._call = "" if path is None else _digest([*_parts(vae), *call])
+        self._call = "" if path is None else _digest(itertools.chain(_parts(vae), call))
         self._saved_at = time.monotonic()
         if self._kept_in is not None and not self._kept_in.absolute().parent.is_dir():
             raise ValueError(f"`progress_file` must lie in a folder that exists. Received: {self._kept_in}")

@@ -231,7 +231,8 @@ class VAE(Settings, Inference, KerasFiles, Steps):
                 f"Received: x with shape {examples.values.shape}"
             )
         likelihood = self.decoder.likelihood
-        likelihood.validate(examples.numpy() if likelihood.validates_each_value else examples.limits())
+        for values in examples.chunks() if likelihood.validates_each_value else (examples.limits(),):
+            likelihood.validate(values)
 
     def lengths_of(self, examples: Examples) -> np.ndarray | None:
         """Returns the length of each example `(count,)`, or None if all have one length."""

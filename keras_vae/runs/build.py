@@ -12,7 +12,7 @@ from keras_vae.models.encoder import Encoder
 from keras_vae.models.vae import VAE
 from keras_vae.networks.conv import default_filters
 from keras_vae.objectives import schedules
-from keras_vae.runs.config import FIELDS, Config
+from keras_vae.runs.config import Config
 from keras_vae.runs.counting import before_each, numbers_in_weight
 from keras_vae.runs.optimizer import num_steps
 from keras_vae.utils.memory import check_memory
@@ -59,7 +59,13 @@ def load_data(config: Config) -> data.Dataset:
       ValueError: if it cannot be had, or there are settings for data of another kind.
     """
     are_texts = data.is_texts(config.dataset, config.text_column, config.data_dir or None)
-    _check_kind(config, are_texts)
+    config.check_kind(are_texts)
+    dataset = _loaded(config, are_texts)
+    kept = min(config.test_images or len(dataset.test), len(dataset.test))
+    return dataclasses.replace(dataset, test=dataset.test[:kept], test_left_out=len(dataset.test) - kept)
+
+
+def _loaded(config, are_texts):
     if are_texts:
         return data.load_texts(
             config.dataset,
@@ -92,17 +98,8 @@ def load_data(config: Config) -> data.Dataset:
         config.on_bad_image,
         config.background,
         config.data_kind,
+        config.cache_dir or None,
     )
-
-
-def _check_kind(config, are_texts):
-    names = config.of_other_data(are_texts)
-    if names:
-        raise ValueError(
-            f"`{names[0]}` must be left at its default, {FIELDS[names[0]].default!r}, for "
-            f"{'texts' if are_texts else 'data that are no texts'}. Received: {names[0]}={getattr(config, names[0])!r} "
-            f"for {config.dataset!r}"
-        )
 
 
 def _check_network(config, dataset):

@@ -50,10 +50,16 @@ class Config(TrainingSettings, TextSettings, ModelSettings, DataSettings):
             for now, needed in self._idle(field)
         ]
 
-    def of_other_data(self, are_texts: bool) -> list[str]:
-        """Returns the names of the settings that are not at their default and are for data of another kind."""
-        names = NOT_FOR_TEXTS if are_texts else [field.name for field in dataclasses.fields(TextSettings)]
-        return [name for name in names if getattr(self, name) != FIELDS[name].default]
+    def check_kind(self, are_texts: bool) -> None:
+        """Raises `ValueError` if a setting for data of another kind is not at its default."""
+        kind = "texts" if are_texts else "data that are no texts"
+        for name in NOT_FOR_TEXTS if are_texts else [field.name for field in dataclasses.fields(TextSettings)]:
+            value, default = getattr(self, name), FIELDS[name].default
+            if value != default:
+                raise ValueError(
+                    f"`{name}` must be left at its default, {default!r}, for {kind}. "
+                    f"Received: {name}={value!r} for {self.dataset!r}"
+                )
 
     def model_without_z(self, run_dir: str) -> Self:
         """Returns the settings of the same model with z fixed at 0, trained as long in the folder `run_dir`.

@@ -28,6 +28,11 @@ class DataSettings:
         choices=("auto", "images", "series", "vectors"),
     )
     data_dir: str = option("", "folder of prepared tensorflow-datasets; empty: ~/tensorflow_datasets")
+    cache_dir: str = option(
+        "",
+        "folder that keeps the images of a folder, or of a prepared data set, decoded on the disk, from where they are "
+        "read a batch at a time; empty: from 256 MiB on, in ~/.cache/keras_vae",
+    )
     image_size: str = option(
         "",
         "HEIGHTxWIDTH, or one number for both, to which a folder of images is brought: cut in the middle, resized; "
@@ -56,6 +61,12 @@ class DataSettings:
     )
     test_fraction: float = option(
         1 / 6, "part of the data kept for the test where they have no test set", low=0, high=1, open_ends=True
+    )
+    test_images: int = option(
+        0,
+        "how many examples of the test set are measured, the first of them, since a likelihood takes hours on many; "
+        "0: all",
+        low=0,
     )
     validation_fraction: float = option(
         1 / 12, "part of the training set kept for validation", low=0, high=1, open_ends=True

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from keras_vae.models import VAE
 
 # A run may go on with other values of these than it began with.
-_FREE_ON_RESUME = ("run_dir", "export", "strategy", "image_grid_epochs")
+_FREE_ON_RESUME = ("run_dir", "cache_dir", "export", "strategy", "image_grid_epochs")
 
 
 class RunDir:

@@ -60,6 +60,6 @@ class TextSettings:
 # What texts have of their own, or cannot have.
 NOT_FOR_TEXTS = (
     *("network", "hidden_units", "filters", "blocks", "activation", "likelihood", "likelihood_scale", "autoregressive"),
-    *("causal_blocks", "causal_filters", "conditional", "data_kind", "image_size", "on_bad_image"),
+    *("causal_blocks", "causal_filters", "conditional", "data_kind", "image_size", "on_bad_image", "cache_dir"),
     *("background", "binarization", "dequantization", "image_grid_epochs"),
 )

@@ -10,7 +10,8 @@ import tensorflow_datasets as tfds
 from sklearn import datasets
 
 from keras_vae import data
-from keras_vae.data.sources import mnist
+from keras_vae.data.rows import Rows
+from keras_vae.data.sources import decoded, mnist
 from keras_vae.data.sources.sprites import FACTOR_SIZES, sprites
 
 FILES = [f"{name}.gz" for name in mnist.SHA256]
@@ -62,8 +63,12 @@ class NoImages(TinyDigits, skip_registration=True):
         return {"sound": np.zeros(3, np.float32)}
 
 
+class NoTrain(TinyDigits, skip_registration=True):
+    SPLITS = {"test": range(12), "extra": range(12, 16)}
+
+
 class NoTest(TinyDigits, skip_registration=True):
-    SPLITS = {"train": range(12), "extra": range(12, 16)}
+    SPLITS = {"train": range(12), "validation": range(12, 16)}
 
 
 class OneExample(TinyDigits, skip_registration=True):
@@ -77,7 +82,7 @@ class SeveralSizes(TinyDigits, skip_registration=True):
         return {"image": DIGITS[number, : 3 + number % 2], "label": number}
 
 
-BUILDERS = (TinyDigits, RegisteredDigits, TinyFloats, NoLabels, NoImages, NoTest, OneExample, SeveralSizes)
+BUILDERS = (TinyDigits, RegisteredDigits, TinyFloats, NoLabels, NoImages, NoTest, NoTrain, OneExample, SeveralSizes)
 
 
 @pytest.fixture(scope="module")
@@ -246,6 +251,30 @@ def test_a_prepared_data_set_gives_its_images_and_labels(prepared, name):
     assert loaded.binarization == "none"
 
 
+def test_a_validation_set_is_that_of_the_prepared_data_set_and_a_test_set_is_cut_where_there_is_none(prepared):
+    loaded = data.load("no_test", data_dir=prepared, test_fraction=0.25)
+    assert sorted(loaded.validation.labels) == list(range(12, 16))
+    assert (len(loaded.train), len(loaded.test)) == (9, 3)
+
+
+@pytest.mark.parametrize("name", ["tiny_digits", "no_labels", "no_test"])
+def test_a_prepared_data_set_is_decoded_to_the_disk_once(prepared, name, tmp_path, monkeypatch):
+    expected = data.load(name, data_dir=prepared)
+    for _ in range(2):
+        found = data.load(name, data_dir=prepared, cache_dir=tmp_path / "cache")
+        for part in ("train", "validation", "test"):
+            a, b = getattr(found, part), getattr(expected, part)
+            assert isinstance(a.values, Rows)
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+            np.testing.assert_array_equal(a.labels, b.labels)
+        monkeypatch.setattr(decoded, "writing", None)
+
+
+def test_floating_images_of_a_prepared_data_set_stay_in_memory(prepared, tmp_path):
+    loaded = data.load("tiny_floats", data_dir=prepared, cache_dir=tmp_path)
+    assert isinstance(loaded.train.values, np.ndarray)
+
+
 def test_a_prepared_data_set_has_the_same_order_each_time(prepared):
     first, second = (data.load("tiny_digits", data_dir=str(prepared)) for _ in range(2))
     np.testing.assert_array_equal(first.train.labels, second.train.labels)
@@ -300,7 +329,7 @@ def test_a_home_folder_is_expanded(prepared, monkeypatch):
     ("name", "message"),
     [
         ("no_images", r"must have a feature 'image'. Received: features \['sound'\]"),
-        ("no_test", r"must have the splits 'train' and 'test'. Received: splits \['extra', 'train'\]"),
+        ("no_train", r"must have a split 'train'. Received: splits \['extra', 'test'\]"),
         ("one_example", "must leave at least 1 of 1 training examples"),
         ("several_sizes", "must have images of one size"),
     ],

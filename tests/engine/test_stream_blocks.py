@@ -226,6 +226,6 @@ def test_one_of_many_short_fits_is_compiled_like_a_long_one(monkeypatch):
 def test_options_of_the_user_stay():
     options = tf.data.Options()
     options.autotune.enabled = True
-    asked = kv.data.examples.without_autotuning(dataset(X).with_options(options))
+    asked = kv.data.steps.without_autotuning(dataset(X).with_options(options))
     assert asked.options().autotune.enabled is True
-    assert kv.data.examples.without_autotuning(dataset(X)).options().autotune.enabled is False
+    assert kv.data.steps.without_autotuning(dataset(X)).options().autotune.enabled is False

@@ -19,7 +19,7 @@ import pytest
 import tensorflow as tf
 from helpers import ROOT, slow_from
 from PIL import Image
-from small_runs import LONG, SETTINGS
+from small_runs import LONG, SETTINGS, interrupted
 
 from export import exporter
 from keras_vae.data.sources import folder
@@ -99,36 +99,6 @@ def assert_same_run(run_dir, whole):
         read(whole / "report.json")[key] for key in REPORTED
     ]
     assert not (run_dir / "checkpoints").exists()
-
-
-class Killed(keras.callbacks.Callback):
-    """Ends the training with an exception when the steps of an epoch are done, before anything of it is written.
-
-    It has no method for batches, for which each step would be taken by itself: that is another program than the one of
-    the whole run, and may round in another way.
-    """
-
-    def __init__(self, epoch):
-        super().__init__()
-        self.epoch = epoch
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch == self.epoch:
-            raise RuntimeError("killed")
-
-
-def interrupted(monkeypatch, epoch, settings=SETTINGS):
-    """Starts a run with a checkpoint after every epoch and ends it in `epoch`."""
-    with monkeypatch.context() as patch:
-        fit = training.VAE.fit
-
-        def killed(self, *args, callbacks, **kwargs):
-            return fit(self, *args, callbacks=[Killed(epoch), *callbacks], **kwargs)
-
-        patch.setattr(training.VAE, "fit", killed)
-        with pytest.raises(RuntimeError, match="killed"):
-            training.run(settings, checkpoint_seconds=0)
-    return pathlib.Path(settings.run_dir)
 
 
 @pytest.fixture(scope="module")

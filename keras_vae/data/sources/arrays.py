@@ -8,13 +8,15 @@ from typing import Literal
 import numpy as np
 
 from keras_vae.data.examples import Examples
+from keras_vae.data.rows import ON_DISK_BYTES, Rows, map_rows
 from keras_vae.data.sources import npy
 from keras_vae.data.splits import Splits
 from keras_vae.utils.errors import reason
+from keras_vae.utils.memory import check_memory
 
 DataKind = Literal["auto", "images", "series", "vectors"]
 SUFFIXES = (".npy", ".npz")
-_CHUNK = 2**24
+_CHUNK = 2**22
 _SHAPES = {
     "images": "images (count, height, width) or (count, height, width, channels)",
     "series": "series (count, time) or (count, time, channels)",
@@ -98,7 +100,7 @@ def _splits(arrays, path, data_kind):
         raise ValueError(f"{path} must hold training and test {kind} of one size and type. Received: {received}")
     values = [_values(part, kind) for part in x]
     labels, class_names = _numbered(y)
-    eight_bits = kind == "images" and x[0].dtype == np.uint8 and max(int(v.max()) for v in values) > 1
+    eight_bits = kind == "images" and x[0].dtype == np.uint8 and any(_is_above_1(v) for v in values)
     parts = [Examples(v, i, divisor=255.0 if eight_bits else 1.0) for v, i in zip(values, labels, strict=True)]
     return Splits(*parts, class_names=class_names, source=f"arrays in {path}")
 
@@ -133,42 +135,73 @@ def _check_labels(array, examples):
 
 
 def _values(array, kind):
-    """Returns images and series with a channel axis: 8-bit ones as they are stored, integers as int32, else float32."""
+    """Returns images and series with a channel axis: 8-bit ones as they are stored, integers as int32, else float32.
+
+    Of a large file they are `Rows`, which are read when they are asked for.
+    """
     values = array.read()
+    if values.ndim == min(_RANKS[kind]) and kind != "vectors":
+        values = values[..., None]
     if array.dtype.kind == "b":
-        values = np.asarray(values).view(np.uint8) != 0  # a file may hold other bytes than 0 and 1 as truth values
-        values = values.astype(np.uint8)
-    elif array.dtype.kind == "f":
-        values = _finite(values, array.where, kind)
-    elif array.dtype.itemsize > 1:
-        values = _int32(values, array.where)
-    return values[..., None] if values.ndim == min(_RANKS[kind]) and kind != "vectors" else values
+        values = values.view(np.uint8)
+    is_wide = array.dtype.itemsize > 1
+    convert = _CONVERT[array.dtype.kind] if is_wide or array.dtype.kind == "b" else None
+    size = math.prod(array.shape) * (4 if is_wide else 1)
+    if isinstance(values, np.memmap) and size >= ON_DISK_BYTES:
+        values = Rows(values)
+    else:
+        check_memory(size, array.where)
+    if array.dtype.kind == "f":
+        _check_finite(values, array.where, kind)
+    elif array.dtype.kind in "iu" and is_wide:
+        _check_int32(values, array.where)
+    return values if convert is None else map_rows(values, lambda x, _: convert(x))
 
 
-def _int32(values, where):
-    low, high = int(values.min()), int(values.max())
+# A file may hold other bytes than 0 and 1 as truth values.
+_CONVERT = {
+    "b": lambda x: (x != 0).astype(np.uint8),
+    "f": lambda x: _float32(x),
+    "i": lambda x: x.astype(np.int32),
+    "u": lambda x: x.astype(np.int32),
+}
+
+
+def _float32(x):
+    with np.errstate(over="ignore", invalid="ignore"):
+        return x.astype(np.float32)
+
+
+def _is_above_1(values):
+    return any(int(part.max()) > 1 for _, part in _parts(values))
+
+
+def _parts(values):
+    """Yields `(start, examples)`, some of them at a time."""
+    step = max(1, _CHUNK // max(1, math.prod(values.shape[1:])))
+    for start in range(0, len(values), step):
+        part = values[start : start + step]
+        yield start, np.asarray(part)
+
+
+def _check_int32(values, where):
+    low = min(int(part.min()) for _, part in _parts(values))
+    high = max(int(part.max()) for _, part in _parts(values))
     if low < _INT32.min or high > _INT32.max:
         raise ValueError(
             f"{where} must hold integers from {_INT32.min} to {_INT32.max}. Received: from {low} to {high}; convert it "
             "with .astype('float32')"
         )
-    return values.astype(np.int32)
 
 
-def _finite(values, where, kind):
-    result = np.empty(values.shape, np.float32)
-    step = max(1, _CHUNK // max(1, math.prod(values.shape[1:])))
-    for start in range(0, len(values), step):
-        part = slice(start, start + step)
-        with np.errstate(over="ignore", invalid="ignore"):
-            result[part] = values[part]
-        bad = int((~np.isfinite(result[part])).sum())
+def _check_finite(values, where, kind):
+    for start, part in _parts(values):
+        bad = int((~np.isfinite(_float32(part))).sum())
         if bad:
             raise ValueError(
                 f"{where} must hold finite float32 numbers. Received: {bad} that are NaN or infinite in the {kind} "
-                f"from {start} to {min(start + step, len(values)) - 1}"
+                f"from {start} to {start + len(part) - 1}"
             )
-    return result
 
 
 def _numbered(arrays):

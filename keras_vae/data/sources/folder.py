@@ -1,9 +1,9 @@
 """The source of picture files in a folder: sub-folders are labels; train/, test/ and validation/ are splits."""
 
 import hashlib
-import itertools
 import json
 import math
+import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -12,10 +12,10 @@ import numpy as np
 from absl import logging
 
 from keras_vae.data.examples import Examples
-from keras_vae.data.sources import pictures
+from keras_vae.data.rows import ON_DISK_BYTES, Rows
+from keras_vae.data.sources import decoded, pictures
 from keras_vae.data.splits import Splits
 from keras_vae.utils.atomic_files import is_own
-from keras_vae.utils.memory import check_memory
 
 _SPLITS = ("train", "test", "validation")
 _NAMED = 10  # one message names at most this many files
@@ -34,6 +34,7 @@ def read(
     image_size: tuple[int, int] | None = None,
     on_bad_image: str = "stop",
     background: str = "white",
+    cache_dir: str | os.PathLike | None = None,
 ) -> Splits:
     """Reads a folder of PNG, JPEG, BMP, GIF or WebP files.
 
@@ -43,6 +44,8 @@ def read(
       image_size: (height, width) that all pictures are resized to; None takes them as they are, all of one size.
       on_bad_image: "stop" raises for pictures that cannot be read, "skip" leaves them out.
       background: color that is shown through transparent pixels: a name of CSS or "#RRGGBB".
+      cache_dir: folder that keeps the decoded pictures on the disk, from where they are read a batch at a time, until
+        names, sizes or times of change of the files differ. None does so from 256 MiB on, in `~/.cache/keras_vae`.
 
     Returns:
       uint8 `(count, height, width, channels)` presented in [0, 1]: one channel if all pictures are gray, else three. A
@@ -58,22 +61,14 @@ def read(
     found, ignored = find(folder)
     if ignored:
         logging.info("%s: %d hidden files and files that are no images ignored", folder, ignored)
-    headers, reasons = pictures.for_each(lambda picture: pictures.read_header(picture.path), found)
-    known = [(picture, header) for picture, header in zip(found, headers, strict=True) if header]
-    bad = {found[i].path: reason for i, reason in reasons.items()}
-    if not known:
-        raise ValueError(_bad_images(folder, bad, len(found)))
-    shape = _common_shape(known, image_size, is_gray=len(set(color)) == 1)
-    transparent = sum(header.alpha for _, header in known)
-    if transparent:
-        logging.info("%d of %d images with transparent pixels laid on %s", transparent, len(known), background)
+    values, bad = _decoded(folder, found, image_size, background, color, cache_dir)
     names = sorted({picture.label for picture in found if picture.label is not None})
     parts: dict[str, Any] = {}
     for split in dict.fromkeys(picture.split for picture in found):
-        members = [picture for picture, _ in known if picture.split == split]
-        parts[split] = _decode(members, shape, color, names, bad)
+        good = [i for i, picture in enumerate(found) if picture.split == split and i not in bad]
+        parts[split] = _examples(values, good, found, names)
     if bad:
-        message = _bad_images(folder, bad, len(found))
+        message = _bad_images(folder, found, bad)
         empty = [str(folder / split) for split, part in parts.items() if part is None]
         if on_bad_image == "stop" or empty:
             raise ValueError(message)
@@ -201,41 +196,75 @@ def _common_shape(known, image_size, is_gray):
     return (*size, channels)
 
 
-def _decode(members, shape, color, names, bad):
-    """Returns the pictures of one split as `Examples`, or None if none can be read; adds the bad ones to `bad`."""
-    check_memory(len(members) * math.prod(shape), f"{len(members)} images of shape {shape}")
-    values = np.empty((len(members), *shape), np.uint8)
+def _decoded(folder, found, image_size, background, color, cache_dir):
+    """Returns all pictures, in memory or as `Rows`, and a dict from the index of each bad one to the reason."""
+    cache, key = decoded.cache_folder(cache_dir), decoded.key_of(_states(folder, found), [image_size, background])
+    kept = decoded.find(cache, key)
+    if kept is not None:
+        logging.info("%d images were decoded before: %s", len(found), cache / key)
+        return Rows(kept.values), {int(i): why for i, why in kept.about["bad"].items()}
+    headers, bad = pictures.for_each(lambda picture: pictures.read_header(picture.path), found)
+    known = [(picture, header) for picture, header in zip(found, headers, strict=True) if header]
+    if not known:
+        raise ValueError(_bad_images(folder, found, bad))
+    shape = _common_shape(known, image_size, is_gray=len(set(color)) == 1)
+    transparent = sum(header.alpha for _, header in known)
+    if transparent:
+        logging.info("%d of %d images with transparent pixels laid on %s", transparent, len(known), background)
+    size = len(found) * math.prod(shape)
+    if size < ON_DISK_BYTES and not cache_dir:
+        values = np.empty((len(found), *shape), np.uint8)
+        return values, _decode_into(values, found, shape, color, bad)
+    logging.info("decoding %d images, %.1f GiB, once, to %s", len(found), size / 2**30, cache / key)
+    with decoded.writing(cache, key, (len(found), *shape)) as new:
+        new.about["bad"] = bad = _decode_into(new.values, found, shape, color, bad)
+    return Rows(decoded.find(cache, key).values), bad
+
+
+def _decode_into(values, found, shape, color, bad):
+    """Decodes the pictures that are not bad by their headers; returns a dict of all bad ones."""
 
     def fill(i):
-        values[i] = pictures.decode(members[i].path, *shape, color)
+        if i not in bad:
+            values[i] = pictures.decode(found[i].path, *shape, color)
 
-    _, reasons = pictures.for_each(fill, range(len(members)))
-    bad.update({members[i].path: reason for i, reason in reasons.items()})
-    good = [i for i in range(len(members)) if i not in reasons]
+    return dict(sorted((bad | pictures.for_each(fill, range(len(found)))[1]).items()))
+
+
+def _examples(values, good, found, names):
+    """Returns the pictures at the indices `good` as `Examples`, or None if there are none."""
     if not good:
         return None
     number = {name: i for i, name in enumerate(names)}
-    labels = np.array([number[members[i].label] for i in good]) if names else None
-    return Examples(values[good] if reasons else values, labels, divisor=255.0)
+    labels = np.array([number[found[i].label] for i in good]) if names else None
+    whole = good[-1] - good[0] + 1 == len(good)
+    return Examples(values[good[0] : good[-1] + 1] if whole else values[np.array(good)], labels, divisor=255.0)
+
+
+def _states(folder, found):
+    """Returns path in the folder, size in bytes and time of change of each picture."""
+    return [[str(picture.path.relative_to(folder)), *_state(picture.path)] for picture in found]
+
+
+def _state(path):
+    try:
+        info = path.stat()
+        return info.st_size, info.st_mtime_ns
+    except OSError:  # the link is broken
+        return None, None
 
 
 def _manifest(folder, found):
     """Returns a hash of the pictures' paths in the folder and their sizes in bytes."""
-    sizes = {picture.path.relative_to(folder).as_posix(): _size(picture.path) for picture in found}
+    sizes = {picture.path.relative_to(folder).as_posix(): _state(picture.path)[0] for picture in found}
     return hashlib.blake2b(json.dumps(sorted(sizes.items())).encode(), digest_size=16).hexdigest()
 
 
-def _size(path):
-    try:
-        return path.stat().st_size
-    except OSError:  # the link is broken
-        return None
-
-
-def _bad_images(folder, bad, count):
-    shown = "; ".join(f"{path} ({reason})" for path, reason in itertools.islice(sorted(bad.items()), _NAMED))
+def _bad_images(folder, found, bad):
+    listed = sorted((found[i].path, reason) for i, reason in bad.items())
+    shown = "; ".join(f"{path} ({reason})" for path, reason in listed[:_NAMED])
     more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
     return (
-        f"{len(bad)} of {count} images in {folder} cannot be read: {shown}{more}. "
+        f"{len(bad)} of {len(found)} images in {folder} cannot be read: {shown}{more}. "
         "Mend or remove them, or go on without them by --on_bad_image=skip"
     )

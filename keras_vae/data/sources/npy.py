@@ -56,6 +56,7 @@ def from_archive(archive: zipfile.ZipFile, key: str) -> Array:
     shape, order, dtype, offset = _header(_content(archive, info, where, 0, _MAX_HEADER), info.file_size, where)
 
     def read():
+        check_memory(info.file_size, where)
         content = _content(archive, info, where, offset, -1)
         if len(content) != info.file_size - offset:
             raise ValueError(f"{where} is damaged: it ends after {offset + len(content)} of {info.file_size} bytes")
@@ -97,5 +98,4 @@ def _header(start, size, where):
         raise ValueError(
             f"{where} is damaged: shape {shape} of {dtype} takes {expected} bytes, and {found} follow the header"
         )
-    check_memory(expected, where)
     return shape, "F" if fortran else "C", dtype, buffer.tell()

@@ -17,6 +17,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 _EXIF_ORIENTATION = 0x0112
 _TURNED = ("JPEG", "WEBP")
+# Pictures that wait for a thread at a time.
+_PART = 10_000
 
 
 class Header(NamedTuple):
@@ -165,4 +167,7 @@ def for_each(function: Callable, items: Sequence) -> tuple[list, dict[int, str]]
     with warnings.catch_warnings(), concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return list(pool.map(attempt, range(len(items)))), dict(sorted(reasons.items()))
+        # A part at a time, because the pool keeps an object for each call that waits.
+        parts = (range(len(items))[i : i + _PART] for i in range(0, len(items), _PART))
+        results = [result for part in parts for result in pool.map(attempt, part)]
+    return results, dict(sorted(reasons.items()))

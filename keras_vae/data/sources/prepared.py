@@ -1,15 +1,21 @@
 """The source of data sets that tensorflow-datasets has prepared in a folder."""
 
+import math
+import os
 import pathlib
 import re
 
 import numpy as np
+from absl import logging
 
 from keras_vae.data.examples import Examples
+from keras_vae.data.rows import ON_DISK_BYTES, Rows
+from keras_vae.data.sources import decoded
 from keras_vae.data.sources.texts import Texts
 from keras_vae.data.splits import Splits
 from keras_vae.utils.errors import reason
 
+_SPLITS = ("train", "validation", "test")
 # A version begins with a digit or a star, as in "mnist:3.0.1".
 _NAMESPACE = re.compile(r":(?![\d*])")
 
@@ -18,17 +24,21 @@ class NotFoundError(ValueError):
     """There is no such prepared data set."""
 
 
-def read(name: str, data_dir: str | None = None) -> Splits:
-    """Reads the splits `train` and `test` of a prepared data set of tensorflow-datasets; nothing is downloaded.
+def read(name: str, data_dir: str | None = None, cache_dir: str | os.PathLike | None = None) -> Splits:
+    """Reads the splits `train`, `validation` and `test` of a prepared data set of tensorflow-datasets.
+
+    Nothing is downloaded. The last two splits may be missing.
 
     Args:
       name: name of the data set, as `tfds.load` takes it.
       data_dir: folder of prepared data sets; None is tensorflow-datasets' own, `~/tensorflow_datasets`.
+      cache_dir: folder that keeps 8-bit images decoded on the disk; None does so from 256 MiB on, see `folder.read`.
 
     Raises:
       ValueError: if it is not there, or does not hold images of one size; the message names the folder.
     """
-    loaded, info, source = _loaded(name, data_dir)
+    builder, source = _builder(name, data_dir)
+    info = builder.info
     if "image" not in info.features:
         texts = [key for key, feature in info.features.items() if type(feature).__name__ == "Text"]
         hint = f"; --text_column={texts[0]} takes its texts" if texts else ""
@@ -38,8 +48,8 @@ def read(name: str, data_dir: str | None = None) -> Splits:
     if None in info.features["image"].shape:
         # tensorflow-datasets would fill the smaller images up with zeros.
         raise ValueError(f"Data set {name!r} must have images of one size. Received: images of several sizes")
-    train, test = (_images(loaded[split]) for split in ("train", "test"))
-    return Splits(train, test, None, _class_names(info), source, ordered=True, manifest=info.full_name)
+    parts = {split: _images(builder, split, cache_dir) for split in _SPLITS if split in info.splits}
+    return Splits(**parts, class_names=_class_names(info), source=source, ordered=True, manifest=info.full_name)
 
 
 def read_texts(name: str, text_column: str, data_dir: str | None = None) -> Texts:
@@ -53,7 +63,8 @@ def read_texts(name: str, text_column: str, data_dir: str | None = None) -> Text
     Raises:
       ValueError: if it is not there, or the feature is none of strings.
     """
-    loaded, info, source = _loaded(name, data_dir)
+    builder, source = _builder(name, data_dir)
+    info = builder.info
     feature = dict(info.features.items()).get(text_column)
     if type(feature).__name__ != "Text":
         raise ValueError(
@@ -61,15 +72,15 @@ def read_texts(name: str, text_column: str, data_dir: str | None = None) -> Text
             f"{', '.join(sorted(info.features))}. Received: {text_column!r}"
         )
     parts = {
-        split: [text.decode() for text in loaded[split][text_column].numpy()]
-        for split in ("train", "validation", "test")
-        if split in loaded
+        split: [text.decode() for text in _whole(builder, split)[text_column].numpy()]
+        for split in _SPLITS
+        if split in info.splits
     }
     return Texts(**parts, source=source)
 
 
-def _loaded(name, data_dir):
-    """Returns the splits of a data set as tensors, what is known of it, and where it comes from."""
+def _builder(name, data_dir):
+    """Returns the builder of a data set, which knows its prepared files, and where it comes from."""
     if _NAMESPACE.search(name):
         raise ValueError(
             "A data set of tensorflow-datasets must be named without a namespace: those of namespaces, such as "
@@ -79,8 +90,8 @@ def _loaded(name, data_dir):
 
     folder = pathlib.Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
     try:
-        # Downloads are off, because without a network tensorflow-datasets would try for minutes.
-        loaded, info = tfds.load(name, data_dir=str(folder), batch_size=-1, download=False, with_info=True)
+        builder = tfds.builder(name, data_dir=str(folder))
+        builder.as_dataset()  # which reads nothing yet, and raises if nothing is prepared
     except MemoryError:
         raise
     except Exception as error:  # tensorflow-datasets lets every error of its readers through
@@ -89,18 +100,40 @@ def _loaded(name, data_dir):
             f"({type(error).__name__}: {reason(error)}). Prepare it on a machine with network: "
             f"`tfds build {name} --data_dir={folder}`, or name another folder with --data_dir"
         ) from error
-    missing = {"train", "test"} - set(loaded)
-    if missing:
-        raise ValueError(
-            f"Data set {name!r} must have the splits 'train' and 'test'. Received: splits {sorted(loaded)}"
-        )
-    return loaded, info, f"tensorflow-datasets {info.full_name}"
+    if "train" not in builder.info.splits:
+        raise ValueError(f"Data set {name!r} must have a split 'train'. Received: splits {sorted(builder.info.splits)}")
+    return builder, f"tensorflow-datasets {builder.info.full_name}"
 
 
-def _images(split):
-    values, labels = split["image"].numpy(), split.get("label")
+def _whole(builder, split):
+    """Returns the features of a split as tensors."""
+    return builder.as_dataset(split=split, batch_size=-1)
+
+
+def _images(builder, split, cache_dir):
+    feature, count = builder.info.features["image"], builder.info.splits[split].num_examples
+    shape = (count, *feature.shape)
+    if feature.np_dtype == np.uint8 and (cache_dir or math.prod(shape) >= ON_DISK_BYTES):
+        return _images_on_disk(builder, split, shape, decoded.cache_folder(cache_dir))
+    features = _whole(builder, split)
+    values, labels = features["image"].numpy(), features.get("label")
     divisor = 255.0 if values.dtype == np.uint8 else 1.0
     return Examples(values, None if labels is None else labels.numpy(), divisor=divisor)
+
+
+def _images_on_disk(builder, split, shape, cache):
+    info = builder.info.splits[split]
+    key = decoded.key_of([builder.info.full_name, split, info.num_bytes, info.shard_lengths], shape)
+    if decoded.find(cache, key) is None:
+        logging.info("decoding %d images of %s once, to %s", shape[0], split, cache / key)
+        with decoded.writing(cache, key, shape) as new:
+            labels = new.about["labels"] = []
+            for i, example in enumerate(builder.as_dataset(split=split).as_numpy_iterator()):
+                new.values[i] = example["image"]
+                if "label" in example:
+                    labels.append(np.asarray(example["label"]).tolist())
+    values, about = decoded.find(cache, key)
+    return Examples(Rows(values), np.array(about["labels"]) if about["labels"] else None, divisor=255.0)
 
 
 def _class_names(info):

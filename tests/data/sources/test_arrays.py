@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 
 from keras_vae import data
+from keras_vae.data.rows import Rows
 from keras_vae.data.sources import arrays
 from keras_vae.utils import memory
 
@@ -55,6 +56,43 @@ def test_an_npy_file_is_divided_by_fractions_and_seed(tmp_path):
     assert (rows(first.test.values) != rows(other.test.values)).any()
     assert (first.train.values.dtype, first.train.divisor, first.name) == (np.uint8, 255.0, str(tmp_path / "x.npy"))
     assert not isinstance(first.train.values, np.memmap)
+
+
+LARGE = {
+    "8-bit": (X, {"dequantization": "auto"}),
+    "gray": (X[..., 0], {}),
+    "0 and 1": (X[..., :1] // 128, {}),
+    "truth values": (X[..., :1] > 128, {}),
+    "float32": (X / np.float32(255), {"binarization": "static"}),
+    "float64": (X / 7.0, {}),
+    "column order": (np.asfortranarray(X), {}),
+    "int64": (X[:, :, 0, 0].astype(np.int64), {"data_kind": "series"}),
+    "int8": (X[:, :, 0, 0].astype(np.int8), {"data_kind": "vectors"}),
+}
+
+
+@pytest.mark.parametrize(("array", "options"), LARGE.values(), ids=LARGE)
+def test_a_large_file_is_mapped_and_has_the_numbers_of_memory(tmp_path, monkeypatch, array, options):
+    np.save(tmp_path / "x.npy", array)
+    expected = data.load(tmp_path / "x.npy", **options)
+    monkeypatch.setattr(arrays, "ON_DISK_BYTES", 100)
+    monkeypatch.setattr(arrays, "_CHUNK", 300)
+    found = data.load(tmp_path / "x.npy", **options)
+    assert found.describe() == expected.describe()
+    for name in ("train", "validation", "test"):
+        a, b = getattr(found, name), getattr(expected, name)
+        assert isinstance(a.values, Rows)
+        assert (a.values.dtype, a.dtype, a.divisor) == (b.values.dtype, b.dtype, b.divisor)
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_numbers_that_are_not_finite_are_found_in_a_large_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(arrays, "ON_DISK_BYTES", 100)
+    x = np.zeros((30, 9, 13, 1))
+    x[17] = 1e300
+    np.save(tmp_path / "x.npy", x)
+    with pytest.raises(ValueError, match=r"must hold finite float32 numbers\. Received: 117 that are NaN or infinite"):
+        data.load(tmp_path / "x.npy")
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

@@ -1,0 +1,154 @@
+"""Examples that stay on the disk: rows of an array in an order of their own, read when they are asked for."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import numpy as np
+
+# Arrays of this many bytes or more stay on the disk.
+ON_DISK_BYTES = 2**28
+# Bytes that a pass over all rows holds at a time.
+_CHUNK_BYTES = 2**22
+
+
+class Rows:
+    """Rows of an array on the disk; takes the place of an array in `Examples.values`.
+
+    It has the shape and the type of the rows. A slice or a selection of it is `Rows` again, which costs 8 bytes a row
+    and reads nothing. `read` and `np.asarray` read.
+
+    Args:
+      source: array `(count, ...)`: a `np.memmap`, or anything with `shape` and `dtype` that gives an array for an array
+        of places.
+      places: integers, the place in `source` of each row; None takes all in their order.
+    """
+
+    def __init__(self, source: Any, places: np.ndarray | None = None) -> None:
+        self._source, self._places = source, places
+        self._scanned: tuple | None = None
+
+    def __len__(self) -> int:
+        return len(self._source) if self._places is None else len(self._places)
+
+    def __repr__(self) -> str:
+        return f"Rows(shape={self.shape}, dtype={self.dtype})"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self), *self._source.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._source.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the rows would take in memory."""
+        return math.prod(self.shape) * self.itemsize
+
+    def __getitem__(self, index: Any) -> "Rows":
+        places = np.arange(len(self)) if self._places is None else self._places
+        return Rows(self._source, places[index])
+
+    def read(self, index: np.ndarray) -> np.ndarray:
+        """Returns the rows at an array of indices `(n,)`, as an array `(n, ...)`."""
+        places = np.asarray(index) if self._places is None else self._places[index]
+        # A disk is read from its start to its end.
+        order = np.argsort(places, kind="stable")
+        result = np.empty((len(places), *self.shape[1:]), self.dtype)
+        result[order] = self._source[places[order]]
+        return result
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.read(np.arange(len(self))).astype(dtype or self.dtype, copy=False)
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Yields all rows in order, about 4 MiB at a time."""
+        size = max(1, _CHUNK_BYTES // max(1, self.nbytes // len(self)))
+        for start in range(0, len(self), size):
+            yield self.read(np.arange(start, min(start + size, len(self))))
+
+    def min(self) -> Any:
+        return self._scan()[0]
+
+    def max(self) -> Any:
+        return self._scan()[1]
+
+    def mean(self, axis: Literal[0] = 0, dtype: type = np.float64) -> np.ndarray:
+        """Returns the mean row, to the bit that of the array in memory."""
+        return (self._scan()[2] / len(self)).astype(dtype, copy=False)
+
+    def _scan(self):
+        """Returns smallest and largest value and the sum of the rows in float64, by one pass over all of them."""
+        if self._scanned is None:
+            lows, highs, total = [], [], np.zeros((1, *self.shape[1:]))
+            # A sum of integers is exact in any order, and a disk is read from its start to its end.
+            of_floats = self._places is None or self.dtype.kind == "f"
+            for chunk in (self if of_floats else Rows(self._source, np.sort(self._places))).chunks():
+                lows.append(chunk.min())
+                highs.append(chunk.max())
+                # NumPy adds row after row, so that a sum that goes on from the one before has the same rounding.
+                total = np.add.reduce(np.concatenate([total, chunk]), axis=0, keepdims=True, dtype=np.float64)
+            self._scanned = np.min(lows), np.max(highs), total[0]
+        return self._scanned
+
+
+class _Mapped:
+    """What a function makes of rows, row by row."""
+
+    def __init__(self, rows, function):
+        self._rows, self._function = rows, function
+        example = self[np.arange(1)]
+        self.shape, self.dtype = (len(rows), *example.shape[1:]), example.dtype
+
+    def __len__(self):
+        return len(self._rows)
+
+    def __getitem__(self, index):
+        return self._function(self._rows.read(index), index)
+
+
+def map_rows(values: np.ndarray | Rows, function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Any:
+    """Returns `function(values, indices)`: of an array at once, of `Rows` as `Rows` that call it when they are read.
+
+    Args:
+      values: examples `(count, ...)`.
+      function: takes some of the examples `(n, ...)` and their indices `(n,)`, and returns an array `(n, ...)`.
+    """
+    if isinstance(values, Rows):
+        return Rows(_Mapped(values, function))
+    return function(values, np.arange(len(values)))
+
+
+def uniform_rows(seed: int, index: np.ndarray, event_shape: tuple[int, ...]) -> np.ndarray:
+    """Returns the rows at `index` of `np.random.default_rng(seed).random((count, *event_shape), np.float32)`.
+
+    Other rows are not drawn: the generator is put forward to where a row begins.
+    """
+    size = math.prod(event_shape)
+    result = np.empty((len(index), size), np.float32)
+    bits = np.random.PCG64(seed)
+    start = bits.state
+    for run in _runs(index):
+        bits.state = start
+        # Two float32 numbers are made of each 64 bits that the generator steps over.
+        first = int(index[run.start]) * size
+        bits.advance(first // 2)
+        count = (run.stop - run.start) * size
+        result[run] = np.random.Generator(bits).random(first % 2 + count, np.float32)[first % 2 :].reshape(-1, size)
+    return result.reshape(len(index), *event_shape)
+
+
+def _runs(index):
+    """Returns slices of `index`, which is not empty, that hold indices one after the other."""
+    ends = [*(np.flatnonzero(np.diff(index) != 1) + 1), len(index)]
+    return [slice(int(a), int(b)) for a, b in zip([0, *ends[:-1]], ends, strict=True)]

@@ -1,0 +1,132 @@
+"""The steps of all epochs as an endless data set: order and draws are functions of (seed, epoch, step) alone."""
+
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from keras_vae.data.order import epoch_order
+from keras_vae.data.rows import Rows
+from keras_vae.utils import checks
+
+
+class Block(NamedTuple):
+    """Several batches for one call into a compiled graph, stacked on a leading axis.
+
+    The first `count` of `batches` are real. Those after them fill the block up, so that all blocks have one shape.
+    """
+
+    batches: tuple
+    count: tf.Tensor
+
+
+def presented_steps(
+    examples: Any,
+    batch_size: int,
+    multiple: int,
+    shuffle: bool,
+    seed: int,
+    initial_epoch: int | Callable,
+    lengths: np.ndarray | None,
+    rows: range | None = None,
+) -> tf.data.Dataset:
+    """Returns an endless data set of `(batch, real)`, in which each epoch has a multiple of `multiple` steps.
+
+    `real` is 1, and 0 for the steps that fill an epoch up. The arguments are those of `Examples.batches`.
+    """
+    steps = -(-len(examples) // checks.positive_int("batch_size", batch_size))
+    padded_steps = -(-steps // checks.positive_int("block_size", multiple)) * multiple
+    checks.nonnegative_int("seed", seed)
+    first = initial_epoch if callable(initial_epoch) else lambda: initial_epoch
+    if not callable(initial_epoch):
+        checks.nonnegative_int("initial_epoch", initial_epoch)
+    gather = _gather(examples.values)
+    labels = None if examples.labels is None else tf.constant(examples.labels)
+    weights = tf.ones(len(examples)) if examples.weights is None else tf.constant(examples.weights, tf.float32)
+    columns = np.array(range(batch_size) if rows is None else rows)
+    num_examples, dtype, as_stored = len(examples), examples.dtype, examples.is_as_stored
+
+    # TensorFlow never frees the function of a `numpy_function`, so this one must not refer to the data.
+    def plan(epoch):
+        epoch = epoch + first()
+        order = epoch_order(num_examples, shuffle, seed, int(epoch), batch_size, lengths)
+        count = padded_steps * batch_size
+        index = np.resize(order, count)  # the end is filled up with examples from the start
+        real = (np.arange(count) < num_examples).reshape(padded_steps, batch_size)
+        step = np.arange(padded_steps)
+        return (
+            index.reshape(padded_steps, batch_size)[:, columns % batch_size],
+            (real[:, columns % batch_size] & (columns < batch_size)).astype(np.float32),
+            np.stack([np.full(padded_steps, seed % 2**31), epoch * steps + step], axis=1),
+            (step < steps).astype(np.int32),
+        )
+
+    def present(index, is_example, draw_seed, real):
+        weight = tf.gather(weights, index) * is_example
+        x = gather(index)
+        x = x if as_stored else tf.cast(x, tf.float32) / examples.divisor
+        if examples.noise is not None:
+            # The draws of all rows before are made too, because a row must get the same draw as in the whole batch.
+            shape = (columns[-1] + 1, *x.shape[1:])
+            uniform = tf.random.stateless_uniform(shape, draw_seed, alg="philox")[columns[0] :]
+            bernoulli = examples.noise == "bernoulli"
+            x = uniform < x if bernoulli else dither(x, uniform, examples.levels)
+        # A draw of a Bernoulli stays bool here, because a block of them then takes a quarter of the memory.
+        x = x if examples.noise == "bernoulli" else tf.cast(x, dtype)
+        y = () if labels is None else tf.gather(labels, index)
+        return (x, y, weight), real
+
+    specs = (
+        tf.TensorSpec((padded_steps, len(columns)), tf.int64),
+        tf.TensorSpec((padded_steps, len(columns)), tf.float32),
+        tf.TensorSpec((padded_steps, 2), tf.int64),
+        tf.TensorSpec((padded_steps,), tf.int32),
+    )
+
+    def epoch_steps(epoch):
+        planned = tf.numpy_function(plan, [epoch], [spec.dtype for spec in specs])
+        for array, spec in zip(planned, specs, strict=True):
+            array.set_shape(spec.shape)
+        return tf.data.Dataset.from_tensor_slices(tuple(planned))
+
+    # `from_generator` would be simpler. But under Python 3.11 with TensorFlow 2.21 it makes malloc map every buffer
+    # above 128 KiB anew, in the whole process and forever. Matrix products pack their operands into such buffers,
+    # and would spend half of their time in page faults.
+    dataset = without_autotuning(tf.data.Dataset.counter().flat_map(epoch_steps).map(present))
+    dataset.rows = examples.values  # which `_gather` refers to weakly
+    return dataset
+
+
+def _gather(values):
+    """Returns a function of a tensor of indices that returns the examples there."""
+    if not isinstance(values, Rows):
+        constant = tf.constant(values)
+        return lambda index: tf.gather(constant, index)
+    # TensorFlow never frees the function of a `numpy_function`.
+    rows, shape, dtype = weakref.ref(values), values.shape[1:], values.dtype
+
+    def gather(index):
+        x = tf.numpy_function(lambda i: rows().read(i), [index], dtype)
+        return tf.ensure_shape(x, (*index.shape, *shape))
+
+    return gather
+
+
+def without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Returns a data set that TensorFlow does not tune while it runs, unless its options ask for that.
+
+    The thread that tunes sleeps for 10 ms x 2^k at a time, and each iterator waits at its end until it wakes: an epoch
+    of 1.4 s took 2.56 s. Without it `tf.data.AUTOTUNE` stands for the number of cores.
+    """
+    if dataset.options().autotune.enabled is not None:
+        return dataset
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
+
+
+def dither(x: Any, uniform: Any, levels: Any) -> Any:
+    """Returns x in [0, 1] on equally spaced levels with noise, ((levels - 1) x + uniform) / levels, also in [0, 1]."""
+    return ((levels - 1) * x + uniform) / levels

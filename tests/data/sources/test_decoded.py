@@ -1,0 +1,126 @@
+"""Large folders and prepared data sets are decoded once, to the disk, and read to the bit as if they were in memory."""
+
+import os
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_vae import data
+from keras_vae.data.rows import Rows
+from keras_vae.data.sources import decoded, folder, pictures
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (24, 9, 13, 3), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def cache_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def pets(tmp_path):
+    for i, image in enumerate(PIXELS):
+        path = tmp_path / "pets" / "ab"[i % 2] / f"{i:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return tmp_path / "pets"
+
+
+@pytest.fixture
+def decodes(monkeypatch):
+    """Names of the pictures that were decoded."""
+    seen, decode = [], pictures.decode
+
+    def counted(path, *options):
+        seen.append(path.name)
+        return decode(path, *options)
+
+    monkeypatch.setattr(pictures, "decode", counted)
+    return seen
+
+
+def check_equal(found, expected):
+    for name in ("train", "validation", "test"):
+        a, b = getattr(found, name), getattr(expected, name)
+        assert isinstance(a.values, Rows)
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+        np.testing.assert_array_equal(a.labels, b.labels)
+    assert found.describe() == expected.describe()
+    assert found.manifest == expected.manifest
+
+
+@pytest.mark.parametrize("options", [{}, {"image_size": 6, "dequantization": "auto"}], ids=["plain", "resized"])
+def test_a_folder_is_decoded_once_and_has_the_numbers_of_memory(pets, tmp_path, decodes, options):
+    expected = data.load(pets, **options)
+    assert isinstance(expected.train.values, np.ndarray)
+    assert not os.path.exists(decoded.cache_folder())
+    decodes.clear()
+    for _ in range(2):
+        check_equal(data.load(pets, cache_dir=tmp_path / "cache", **options), expected)
+        assert len(decodes) == 24
+    data.load(pets, cache_dir=tmp_path / "cache", image_size=5)
+    assert len(decodes) == 48
+
+
+def test_a_large_folder_goes_to_the_cache_of_the_user(pets, monkeypatch):
+    expected = data.load(pets)
+    monkeypatch.setattr(folder, "ON_DISK_BYTES", 1000)
+    check_equal(data.load(pets), expected)
+    assert len(list(decoded.cache_folder().iterdir())) == 1
+
+
+def other_pixels(path):
+    before = path.stat()
+    Image.fromarray(PIXELS[1]).save(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "count"),
+    [(other_pixels, 24), (lambda path: path.unlink(), 23), (lambda path: path.rename(path.with_name("x.png")), 24)],
+    ids=["pixels", "removed", "renamed"],
+)
+def test_a_change_of_a_file_is_seen(pets, tmp_path, decodes, change, count):
+    data.load(pets, cache_dir=tmp_path / "cache")
+    decodes.clear()
+    change(pets / "a" / "00.png")
+    check_equal(data.load(pets, cache_dir=tmp_path / "cache"), data.load(pets))
+    assert len(decodes) == 2 * count
+
+
+@pytest.mark.parametrize("file", ["values.npy", "about.json"])
+def test_a_damaged_cache_is_decoded_anew(pets, tmp_path, file):
+    expected = data.load(pets)
+    data.load(pets, cache_dir=tmp_path / "cache")
+    (path,) = (tmp_path / "cache").glob(f"*/{file}")
+    path.write_bytes(path.read_bytes()[:40])
+    check_equal(data.load(pets, cache_dir=tmp_path / "cache"), expected)
+
+
+@pytest.mark.parametrize("content", [b"no image", b"\x89PNG\r\n\x1a\n"])
+def test_bad_pictures_stop_or_are_left_out_each_time(pets, tmp_path, content):
+    (pets / "b" / "05.png").write_bytes(content)
+    expected = data.load(pets, on_bad_image="skip")
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"1 of 24 images in .* cannot be read: .*05.png"):
+            data.load(pets, cache_dir=tmp_path / "cache")
+        check_equal(data.load(pets, cache_dir=tmp_path / "cache", on_bad_image="skip"), expected)
+
+
+def test_splits_on_the_disk_are_those_in_memory(pets, tmp_path):
+    (tmp_path / "split").mkdir()
+    for name in ("train", "test"):
+        (tmp_path / "split" / name).symlink_to(pets / ("a" if name == "train" else "b"))
+    check_equal(data.load(tmp_path / "split", cache_dir=tmp_path / "cache"), data.load(tmp_path / "split"))
+
+
+def test_a_cache_that_cannot_be_is_one_error_that_names_it(pets, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"`cache_dir` must be a folder\. Received: .*file"):
+        data.load(pets, cache_dir=tmp_path / "file")
+    monkeypatch.setattr(decoded.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=100))
+    with pytest.raises(ValueError, match=r"`cache_dir` must have 0\.0 GiB of room .* with 0\.0 GiB"):
+        data.load(pets, cache_dir=tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []

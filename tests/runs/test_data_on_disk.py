@@ -1,0 +1,55 @@
+"""Runs on data that stay on the disk have the numbers of runs on data in memory; a part of the test set is measured."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_runs import SETTINGS, interrupted
+
+from keras_vae.data.rows import Rows
+from keras_vae.runs import training
+from keras_vae.runs.run_dir import RunDir
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """The settings of a run on a folder of pictures."""
+    folder = tmp_path_factory.mktemp("data")
+    random = np.random.default_rng(0)
+    for i in range(60):
+        path = folder / "pets" / "ab"[i % 2] / f"{i:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (6, 5), np.uint8)).save(path)
+    return dataclasses.replace(SETTINGS, dataset=str(folder / "pets"), epochs=3, batch_size=8, likelihood="gaussian")
+
+
+def run(settings, folder, **changes):
+    return RunDir(training.run(dataclasses.replace(settings, run_dir=str(folder), **changes)))
+
+
+def test_a_run_on_the_disk_has_the_bytes_of_one_in_memory(settings, tmp_path):
+    expected = run(settings, tmp_path / "memory")
+    for name in ("first", "again"):
+        found = run(settings, tmp_path / name, cache_dir=str(tmp_path / "cache"))
+        assert isinstance(found.dataset().train.values, Rows)
+        assert found.metrics_file.read_bytes() == expected.metrics_file.read_bytes()
+        assert found.data_file.read_bytes() == expected.data_file.read_bytes()
+        of_time = {key for key in expected.report if "second" in key}
+        assert {k: v for k, v in found.report.items() if k not in of_time} == {
+            k: v for k, v in expected.report.items() if k not in of_time
+        }
+
+
+def test_a_run_goes_on_in_memory_where_it_stopped_on_the_disk(settings, tmp_path, monkeypatch):
+    expected = run(settings, tmp_path / "whole")
+    stopped = dataclasses.replace(settings, run_dir=str(tmp_path / "parts"), cache_dir=str(tmp_path / "cache"))
+    interrupted(monkeypatch, 1, stopped)
+    assert len(RunDir(tmp_path / "parts").metrics_file.read_text().splitlines()) == 2
+    found = run(settings, tmp_path / "parts")
+    assert found.metrics_file.read_bytes() == expected.metrics_file.read_bytes()
+
+
+def test_a_part_of_the_test_set_is_measured_and_the_report_says_so(settings, tmp_path):
+    report = run(settings, tmp_path / "run", test_images=4).report
+    assert (report["data"]["test"], report["data"]["test_left_out"]) == (4, 6)

@@ -156,6 +156,7 @@ class Examples:
         read = fixed.values.read if isinstance(fixed.values, Rows) else fixed.values.__getitem__
         return lambda index: fixed._divided(read(index))
 
+    @checked
     def chunks(self, seed: int = 0) -> Iterator[np.ndarray]:
         """Yields the examples of `numpy(seed)` in order, of `Rows` about 4 MiB at a time, else all at once."""
         fixed = self.fixed(seed)

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 
-from keras_vae.runs.options import option
+from keras_vae.runs.options import MOST, option
 
 _SIZE = re.compile("[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})?")
 _MAX_PIXELS = 65_535
@@ -67,6 +67,7 @@ class DataSettings:
         "how many examples of the test set are measured, the first of them, since a likelihood takes hours on many; "
         "0: all",
         low=0,
+        high=MOST,
     )
     validation_fraction: float = option(
         1 / 12, "part of the training set kept for validation", low=0, high=1, open_ends=True

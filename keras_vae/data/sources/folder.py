@@ -16,6 +16,7 @@ from keras_vae.data.rows import ON_DISK_BYTES, Rows
 from keras_vae.data.sources import decoded, pictures
 from keras_vae.data.splits import Splits
 from keras_vae.utils.atomic_files import is_own
+from keras_vae.utils.memory import check_memory
 
 _SPLITS = ("train", "test", "validation")
 _NAMED = 10  # one message names at most this many files
@@ -213,6 +214,7 @@ def _decoded(folder, found, image_size, background, color, cache_dir):
         logging.info("%d of %d images with transparent pixels laid on %s", transparent, len(known), background)
     size = len(found) * math.prod(shape)
     if size < ON_DISK_BYTES and not cache_dir:
+        check_memory(size, f"{len(found)} images of shape {shape}")
         values = np.empty((len(found), *shape), np.uint8)
         return values, _decode_into(values, found, shape, color, bad)
     logging.info("decoding %d images, %.1f GiB, once, to %s", len(found), size / 2**30, cache / key)

@@ -558,9 +558,9 @@ def test_another_format_under_a_name_of_these_is_a_bad_image(tmp_path):
 
 def test_more_than_the_memory_is_refused_before_it_is_allocated(tmp_path, monkeypatch):
     save_all(tmp_path, COLOR)
-    monkeypatch.setattr(memory, "_memory", lambda: 2**30)
-    with pytest.raises(ValueError, match=r"24 images of shape \(9000, 9000, 3\) must fit in memory, which is 1.0 GiB"):
-        data.load(str(tmp_path), image_size=9000)
+    monkeypatch.setattr(memory, "_memory", lambda: 2**26)
+    with pytest.raises(ValueError, match=r"24 images of shape \(1200, 1200, 3\) must fit in memory, which is 0.1 GiB"):
+        data.load(str(tmp_path), image_size=1200)
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):

@@ -19,8 +19,7 @@ class Rows:
     and reads nothing. `read` and `np.asarray` read.
 
     Args:
-      source: array `(count, ...)`: a `np.memmap`, or anything with `shape` and `dtype` that gives an array for an array
-        of places.
+      source: what has `shape` and `dtype` and gives an array for an array of places, for example an `ArrayFile`.
       places: integers, the place in `source` of each row; None takes all in their order.
     """
 

@@ -10,6 +10,7 @@ from helpers import make_vae, slow_from
 
 import keras_vae as kv
 from keras_vae.data import rows
+from keras_vae.data.array_file import ArrayFile
 from keras_vae.data.examples import Examples
 from keras_vae.data.rows import Rows, map_rows, uniform_rows
 
@@ -25,8 +26,11 @@ def small_chunks(monkeypatch):
 
 
 def on_disk(folder, array):
-    np.save(folder / "x.npy", array)
-    return Rows(np.load(folder / "x.npy", mmap_mode="r"))
+    file = ArrayFile.create(folder / "x.npy", array.shape, array.dtype)
+    for place, row in enumerate(array):
+        file.write(place, row)
+    np.testing.assert_array_equal(np.load(folder / "x.npy"), array)
+    return Rows(file)
 
 
 @pytest.mark.parametrize("array", [GRAY, FLOATS, FLOATS.astype(np.float64)], ids=lambda a: a.dtype.name)
@@ -158,3 +162,11 @@ def test_batches_outlive_their_examples(tmp_path):
     batches = Examples(on_disk(tmp_path, GRAY), divisor=255.0).batches(50, shuffle=False)
     gc.collect()
     np.testing.assert_array_equal(next(iter(batches))[0], (GRAY / np.float32(255.0)).astype(np.float32))
+
+
+def test_a_file_that_becomes_shorter_is_an_error_that_names_it(tmp_path):
+    found = on_disk(tmp_path, GRAY)
+    with (tmp_path / "x.npy").open("r+b") as file:
+        file.truncate(300)
+    with pytest.raises(OSError, match=r"x\.npy has become shorter while it was read"):
+        found.read(np.arange(50))

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from keras_vae.data.array_file import ArrayFile
 from keras_vae.data.examples import Examples
 from keras_vae.data.rows import ON_DISK_BYTES, Rows, map_rows
 from keras_vae.data.sources import npy
@@ -139,18 +140,17 @@ def _values(array, kind):
 
     Of a large file they are `Rows`, which are read when they are asked for.
     """
-    values = array.read()
-    if values.ndim == min(_RANKS[kind]) and kind != "vectors":
-        values = values[..., None]
-    if array.dtype.kind == "b":
-        values = values.view(np.uint8)
-    is_wide = array.dtype.itemsize > 1
+    one_channel = len(array.shape) == min(_RANKS[kind]) and kind != "vectors"
+    shape = (*array.shape, 1) if one_channel else array.shape
+    dtype = np.dtype(np.uint8) if array.dtype.kind == "b" else array.dtype
+    is_wide = dtype.itemsize > 1
     convert = _CONVERT[array.dtype.kind] if is_wide or array.dtype.kind == "b" else None
-    size = math.prod(array.shape) * (4 if is_wide else 1)
-    if isinstance(values, np.memmap) and size >= ON_DISK_BYTES:
-        values = Rows(values)
+    size = math.prod(shape) * (4 if is_wide else 1)
+    if array.place is not None and size >= ON_DISK_BYTES:
+        values = Rows(ArrayFile(array.place[0], shape, dtype, array.place[1]))
     else:
         check_memory(size, array.where)
+        values = np.asarray(array.read()).view(dtype).reshape(shape, order="A")
     if array.dtype.kind == "f":
         _check_finite(values, array.where, kind)
     elif array.dtype.kind in "iu" and is_wide:

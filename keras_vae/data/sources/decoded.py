@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import PIL
 
-from keras_vae.utils.atomic_files import written_whole
+from keras_vae.data.array_file import ArrayFile
+from keras_vae.data.sources import npy
+from keras_vae.utils.atomic_files import sync, written_whole
 from keras_vae.utils.errors import reason
 
 # Another number makes all folders be decoded anew.
@@ -25,11 +27,11 @@ class Decoded(NamedTuple):
     """What was decoded before.
 
     Attributes:
-      values: uint8 `(count, height, width, channels)`, mapped from the disk.
+      values: uint8 `(count, height, width, channels)`.
       about: what else is known of the pictures, as plain values.
     """
 
-    values: np.ndarray
+    values: ArrayFile
     about: dict[str, Any]
 
 
@@ -55,17 +57,17 @@ def find(cache: pathlib.Path, key: str) -> Decoded | None:
     """Returns what is kept under a key, or None if there is nothing or it is damaged."""
     try:
         about = json.loads((cache / key / _ABOUT).read_text(encoding="utf-8"))
-        values = np.load(cache / key / _VALUES, mmap_mode="r", allow_pickle=False)
-        if values.dtype != np.uint8 or list(values.shape) != about["shape"]:
+        array = npy.from_file(cache / key / _VALUES)
+        if array.place is None or array.dtype != np.uint8 or list(array.shape) != about["shape"]:
             return None
-        return Decoded(values, about)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
+        return Decoded(ArrayFile(array.place[0], array.shape, array.dtype, array.place[1]), about)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 @contextlib.contextmanager
 def writing(cache: pathlib.Path, key: str, shape: tuple[int, ...]) -> Iterator[Decoded]:
-    """Yields an array of a shape on the disk and an empty dict for what is known; when the block ends, both are kept.
+    """Yields an array of zeros, to be written to, and a dict for what is known; when the block ends, both are kept.
 
     Raises:
       ValueError: if the disk has no room for them, or another process is writing them.
@@ -82,7 +84,7 @@ def writing(cache: pathlib.Path, key: str, shape: tuple[int, ...]) -> Iterator[D
             f"Received: {cache} with {free / 2**30:.1f} GiB"
         )
     with written_whole(cache / key) as folder:
-        values, about = np.lib.format.open_memmap(folder / _VALUES, "w+", np.uint8, shape), {"shape": shape}
-        yield Decoded(values, about)
-        values.flush()
+        about: dict[str, Any] = {"shape": shape}
+        yield Decoded(ArrayFile.create(folder / _VALUES, shape, np.uint8), about)
+        sync(folder / _VALUES)
         (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")

@@ -216,21 +216,21 @@ def _decoded(folder, found, image_size, background, color, cache_dir):
     if size < ON_DISK_BYTES and not cache_dir:
         check_memory(size, f"{len(found)} images of shape {shape}")
         values = np.empty((len(found), *shape), np.uint8)
-        return values, _decode_into(values, found, shape, color, bad)
+        return values, _decode(values.__setitem__, found, shape, color, bad)
     logging.info("decoding %d images, %.1f GiB, once, to %s", len(found), size / 2**30, cache / key)
     with decoded.writing(cache, key, (len(found), *shape)) as new:
-        new.about["bad"] = bad = _decode_into(new.values, found, shape, color, bad)
+        new.about["bad"] = bad = _decode(new.values.write, found, shape, color, bad)
     return Rows(decoded.find(cache, key).values), bad
 
 
-def _decode_into(values, found, shape, color, bad):
-    """Decodes the pictures that are not bad by their headers; returns a dict of all bad ones."""
+def _decode(write, found, shape, color, bad):
+    """Calls `write(i, pixels)` for the pictures that are not bad by their headers; returns a dict of all bad ones."""
 
-    def fill(i):
+    def decode(i):
         if i not in bad:
-            values[i] = pictures.decode(found[i].path, *shape, color)
+            write(i, pictures.decode(found[i].path, *shape, color))
 
-    return dict(sorted((bad | pictures.for_each(fill, range(len(found)))[1]).items()))
+    return dict(sorted((bad | pictures.for_each(decode, range(len(found)))[1]).items()))
 
 
 def _examples(values, good, found, names):

@@ -25,12 +25,14 @@ class Array(NamedTuple):
       shape: shape of the array, 1 to 4 dimensions, not empty.
       dtype: type of the array, never Python objects.
       read: returns the array, or raises `ValueError` if the file is damaged after the header.
+      place: the file in which the array lies as it is in memory, and the bytes before it; None if there is none.
     """
 
     where: str
     shape: tuple[int, ...]
     dtype: np.dtype
     read: Callable[[], np.ndarray]
+    place: tuple[pathlib.Path, int] | None = None
 
 
 def from_file(path: pathlib.Path) -> Array:
@@ -42,7 +44,8 @@ def from_file(path: pathlib.Path) -> Array:
     size = path.stat().st_size
     with path.open("rb") as file:
         shape, order, dtype, offset = _header(file.read(_MAX_HEADER), size, str(path))
-    return Array(str(path), shape, dtype, lambda: np.memmap(path, dtype, "r", offset, shape, order))
+    place = (path, offset) if order == "C" else None
+    return Array(str(path), shape, dtype, lambda: np.memmap(path, dtype, "r", offset, shape, order), place)
 
 
 def from_archive(archive: zipfile.ZipFile, key: str) -> Array:

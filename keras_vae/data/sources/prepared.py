@@ -129,7 +129,7 @@ def _images_on_disk(builder, split, shape, cache):
         with decoded.writing(cache, key, shape) as new:
             labels = new.about["labels"] = []
             for i, example in enumerate(builder.as_dataset(split=split).as_numpy_iterator()):
-                new.values[i] = example["image"]
+                new.values.write(i, example["image"])
                 if "label" in example:
                     labels.append(np.asarray(example["label"]).tolist())
     values, about = decoded.find(cache, key)

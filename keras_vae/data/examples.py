@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.data.containers import as_numbers
+from keras_vae.data.moments import moments
 from keras_vae.data.rows import Rows, map_rows, uniform_rows
 from keras_vae.data.steps import Block, dither, presented_steps
 from keras_vae.utils.arguments import ArrayLike, NonNegativeInt, PositiveFloat, PositiveInt, checked
@@ -124,21 +125,39 @@ class Examples:
 
     def limits(self) -> np.ndarray:
         """Returns the smallest and largest value as presented; both are NaN if a value is."""
+        ends = np.array([self.values.min(), self.values.max()])
         if self.is_as_stored:
-            return np.array([self.values.min(), self.values.max()]).astype(self.dtype)
-        limits = np.array([self.values.min(), self.values.max()], np.float32) / self.divisor
+            return ends.astype(self.dtype)
+        limits = ends.astype(np.float32) / self.divisor
         return dither(limits, np.array([0.0, 1.0], np.float32), self.levels) if self.noise == "uniform" else limits
+
+    @functools.cached_property
+    def _moments(self):
+        return self.values.moments if isinstance(self.values, Rows) else moments([self.values])
 
     def mean(self) -> np.ndarray:
         """Returns the mean example, shape `event_shape`."""
-        mean = self.values.mean(axis=0, dtype=np.float64) / self.divisor
+        mean = self._moments.total / len(self) / self.divisor
         return (dither(mean, 0.5, self.levels) if self.noise == "uniform" else mean).astype(np.float32)
 
     def deviation(self) -> np.ndarray:
-        """Returns the standard deviation of each presented value around the mean example, shape `event_shape`."""
-        mean, rows = np.float64(self.mean()), max(1, 2**20 // math.prod(self.event_shape))
-        squares = (np.square(self[i : i + rows].numpy() - mean).sum(axis=0) for i in range(0, len(self), rows))
-        return np.sqrt(sum(squares) / len(self)).astype(np.float32)
+        """Returns the standard deviation of each presented value around the mean example, shape `event_shape`.
+
+        With noise it is that of all draws.
+        """
+        count, total, squares = len(self), self._moments.total, self._moments.squares
+        if squares is None:
+            mean, rows = np.float64(self.mean()), max(1, 2**20 // math.prod(self.event_shape))
+            parts = (np.square(self[i : i + rows].numpy() - mean).sum(axis=0) for i in range(0, count, rows))
+            return np.sqrt(sum(parts) / count).astype(np.float32)
+        variance = (squares / count - np.square(total / count)) / self.divisor**2
+        if self.noise == "bernoulli":
+            mean = total / count / self.divisor
+            variance = mean * (1.0 - mean)
+        elif self.noise == "uniform":
+            levels = np.float64(self.levels)
+            variance = variance * np.square((levels - 1) / levels) + 1.0 / (12.0 * np.square(levels))
+        return np.sqrt(np.maximum(variance, 0.0)).astype(np.float32)
 
     @checked
     def numpy(self, seed: int = 0) -> np.ndarray:

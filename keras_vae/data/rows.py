@@ -1,10 +1,13 @@
 """Examples that stay on the disk: rows of an array in an order of their own, read when they are asked for."""
 
+import functools
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+
+from keras_vae.data.moments import Moments, moments
 
 # Arrays of this many bytes or more stay on the disk.
 ON_DISK_BYTES = 2**28
@@ -25,7 +28,6 @@ class Rows:
 
     def __init__(self, source: Any, places: np.ndarray | None = None) -> None:
         self._source, self._places = source, places
-        self._scanned: tuple | None = None
 
     def __len__(self) -> int:
         return len(self._source) if self._places is None else len(self._places)
@@ -76,29 +78,19 @@ class Rows:
         for start in range(0, len(self), size):
             yield self.read(np.arange(start, min(start + size, len(self))))
 
+    @functools.cached_property
+    def moments(self) -> Moments:
+        """Figures of all rows, found by one pass over them."""
+        # Sums of 8-bit values are exact in any order, and a disk is read from its start to its end.
+        if self._places is None or self.dtype != np.uint8:
+            return moments(self.chunks())
+        return moments(Rows(self._source, np.sort(self._places)).chunks())
+
     def min(self) -> Any:
-        return self._scan()[0]
+        return self.moments.low
 
     def max(self) -> Any:
-        return self._scan()[1]
-
-    def mean(self, axis: Literal[0] = 0, dtype: type = np.float64) -> np.ndarray:
-        """Returns the mean row, to the bit that of the array in memory."""
-        return (self._scan()[2] / len(self)).astype(dtype, copy=False)
-
-    def _scan(self):
-        """Returns smallest and largest value and the sum of the rows in float64, by one pass over all of them."""
-        if self._scanned is None:
-            lows, highs, total = [], [], np.zeros((1, *self.shape[1:]))
-            # A sum of integers is exact in any order, and a disk is read from its start to its end.
-            of_floats = self._places is None or self.dtype.kind == "f"
-            for chunk in (self if of_floats else Rows(self._source, np.sort(self._places))).chunks():
-                lows.append(chunk.min())
-                highs.append(chunk.max())
-                # NumPy adds row after row, so that a sum that goes on from the one before has the same rounding.
-                total = np.add.reduce(np.concatenate([total, chunk]), axis=0, keepdims=True, dtype=np.float64)
-            self._scanned = np.min(lows), np.max(highs), total[0]
-        return self._scanned
+        return self.moments.high
 
 
 class _Mapped:

@@ -62,7 +62,8 @@ def read(
     found, ignored = find(folder)
     if ignored:
         logging.info("%s: %d hidden files and files that are no images ignored", folder, ignored)
-    values, bad = _decoded(folder, found, image_size, background, color, cache_dir)
+    states = _states(folder, found)
+    values, bad = _decoded(folder, found, states, image_size, background, color, cache_dir)
     names = sorted({picture.label for picture in found if picture.label is not None})
     parts: dict[str, Any] = {}
     for split in dict.fromkeys(picture.split for picture in found):
@@ -80,7 +81,7 @@ def read(
         parts.get("validation"),
         class_names=tuple(names),
         source=f"images in {folder}",
-        manifest=_manifest(folder, found),
+        manifest=_manifest(states),
     )
 
 
@@ -98,11 +99,12 @@ def find(folder: pathlib.Path) -> tuple[list[Picture], int]:
     splits = splits if "train" in splits else [""]
     for split in splits:
         before = len(found)
-        for path in _files(folder / split, seen, own):
-            if path.name.startswith(".") or not _is_picture(path):
+        depth = len((folder / split).parts)
+        for path, is_picture in _files(folder / split, seen, own):
+            if not is_picture:
                 ignored += 1
                 continue
-            inside = path.relative_to(folder / split).parts
+            inside = path.parts[depth:]
             found.append(Picture(path, split, inside[0] if len(inside) > 1 else None))
         if len(found) == before:
             raise ValueError(_nothing(folder / split, ignored, own))
@@ -116,11 +118,11 @@ def find(folder: pathlib.Path) -> tuple[list[Picture], int]:
     return found, ignored
 
 
-def _files(folder: Any, seen: Any, own: Any) -> Iterator[pathlib.Path]:
-    """Yields the files below a folder, and hidden folders as if they were files; reads each folder once.
+def _files(folder: Any, seen: Any, own: Any) -> Iterator[tuple[pathlib.Path, bool]]:
+    """Yields the files below a folder, each with whether it is a picture, and hidden folders as if they were files.
 
-    Folders that have been read are added to `seen`. Folders that the package wrote are added to `own`, and nothing in
-    them is yielded.
+    Each folder is read once. Those that have been read are added to `seen`. Folders that the package wrote are added to
+    `own`, and nothing in them is yielded.
     """
     waiting = [folder]
     while waiting:
@@ -134,17 +136,26 @@ def _files(folder: Any, seen: Any, own: Any) -> Iterator[pathlib.Path]:
             continue
         seen.add((info.st_dev, info.st_ino))
         folders = []
-        for path in sorted(here.iterdir()):
-            if path.is_dir() and not path.name.startswith("."):
-                folders.append(path)
-            else:
-                yield path
+        with os.scandir(here) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if not entry.name.startswith(".") and _is(entry.is_dir):
+                    folders.append(here / entry.name)
+                else:
+                    yield here / entry.name, _is_picture(entry)
         waiting += reversed(folders)
 
 
-def _is_picture(path):
+def _is_picture(entry):
     # A broken link counts as a picture that cannot be read, so that it is reported. A pipe counts as no picture.
-    return path.suffix.lower() in pictures.SUFFIXES and (path.is_file() or path.is_symlink())
+    is_named_so = not entry.name.startswith(".") and entry.name.lower().endswith(pictures.SUFFIXES)
+    return is_named_so and (_is(entry.is_file) or entry.is_symlink())
+
+
+def _is(kind):
+    try:
+        return kind()
+    except OSError:  # a link to itself
+        return False
 
 
 def _not_read(own):
@@ -197,9 +208,9 @@ def _common_shape(known, image_size, is_gray):
     return (*size, channels)
 
 
-def _decoded(folder, found, image_size, background, color, cache_dir):
+def _decoded(folder, found, states, image_size, background, color, cache_dir):
     """Returns all pictures, in memory or as `Rows`, and a dict from the index of each bad one to the reason."""
-    cache, key = decoded.cache_folder(cache_dir), decoded.key_of(_states(folder, found), [image_size, background])
+    cache, key = decoded.cache_folder(cache_dir), decoded.key_of(states, [image_size, background])
     kept = decoded.find(cache, key)
     if kept is not None:
         logging.info("%d images were decoded before: %s", len(found), cache / key)
@@ -245,21 +256,22 @@ def _examples(values, good, found, names):
 
 def _states(folder, found):
     """Returns path in the folder, size in bytes and time of change of each picture."""
-    return [[str(picture.path.relative_to(folder)), *_state(picture.path)] for picture in found]
+    depth = len(folder.parts)
+    return [["/".join(picture.path.parts[depth:]), *_state(picture.path)] for picture in found]
 
 
 def _state(path):
     try:
-        info = path.stat()
+        info = os.stat(path)
         return info.st_size, info.st_mtime_ns
     except OSError:  # the link is broken
         return None, None
 
 
-def _manifest(folder, found):
+def _manifest(states):
     """Returns a hash of the pictures' paths in the folder and their sizes in bytes."""
-    sizes = {picture.path.relative_to(folder).as_posix(): _state(picture.path)[0] for picture in found}
-    return hashlib.blake2b(json.dumps(sorted(sizes.items())).encode(), digest_size=16).hexdigest()
+    sizes = sorted((path, size) for path, size, _ in states)
+    return hashlib.blake2b(json.dumps(sizes).encode(), digest_size=16).hexdigest()
 
 
 def _bad_images(folder, found, bad):

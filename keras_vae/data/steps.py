@@ -1,5 +1,9 @@
 """The steps of all epochs as an endless data set: order and draws are functions of (seed, epoch, step) alone."""
 
+import atexit
+import functools
+import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -106,12 +110,51 @@ def _gather(values):
         return lambda index: tf.gather(constant, index)
     # TensorFlow never frees the function of a `numpy_function`.
     rows, shape, dtype = weakref.ref(values), values.shape[1:], values.dtype
+    reading = _Reading.of_process()
+
+    def read(index):
+        with reading:
+            return np.zeros((len(index), *shape), dtype) if reading.is_over else rows().read(index)
 
     def gather(index):
-        x = tf.numpy_function(lambda i: rows().read(i), [index], dtype)
-        return tf.ensure_shape(x, (*index.shape, *shape))
+        return tf.ensure_shape(tf.numpy_function(read, [index], dtype), (*index.shape, *shape))
 
     return gather
+
+
+class _Reading:
+    """Lets the threads of TensorFlow come to rest before Python ends.
+
+    A thread that calls Python while it ends is stopped for good, and an iterator that is still there at the end waits
+    for its thread forever. So from the exit on nothing is read, the threads fill their buffers with zeros, which nobody
+    will see, and the exit waits until none has called for a while.
+    """
+
+    @staticmethod
+    @functools.cache
+    def of_process():
+        reading = _Reading()
+        atexit.register(reading.end)
+        return reading
+
+    def __init__(self):
+        self.is_over, self._last_call, self._running = False, 0.0, 0
+        self._lock = threading.Lock()
+
+    def __enter__(self):
+        with self._lock:
+            self._running += 1
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._running -= 1
+            self._last_call = time.monotonic()
+
+    def end(self):
+        self.is_over, started = True, time.monotonic()
+        self._last_call = started
+        while time.monotonic() < started + 10.0 and (self._running or time.monotonic() < self._last_call + 0.1):
+            time.sleep(0.01)
 
 
 def without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:

@@ -1,6 +1,8 @@
 """Rows on the disk give, to the bit, the numbers of the array in memory."""
 
 import gc
+import subprocess
+import sys
 import weakref
 
 import keras
@@ -173,3 +175,24 @@ def test_a_file_that_becomes_shorter_is_an_error_that_names_it(tmp_path):
         file.truncate(300)
     with pytest.raises(OSError, match=r"x\.npy has become shorter while it was read"):
         found.read(np.arange(50))
+
+
+ENDS_WHILE_READING = """
+import sys
+import numpy as np
+from keras_vae.data import Examples
+from keras_vae.data.array_file import ArrayFile
+from keras_vae.data.rows import Rows
+
+file = ArrayFile.create(__import__("pathlib").Path(sys.argv[1]), (5000, 64, 64, 3), np.uint8)
+iterator = iter(Examples(Rows(file), divisor=255.0).blocks(128, 16))
+next(iterator)
+print("ended")
+"""
+
+
+@pytest.mark.slow
+def test_a_program_ends_while_its_data_are_read(tmp_path):
+    for _ in range(3):
+        command = [sys.executable, "-c", ENDS_WHILE_READING, str(tmp_path / "x.npy")]
+        assert subprocess.run(command, capture_output=True, text=True, timeout=120).stdout == "ended\n"

@@ -1,7 +1,7 @@
-"""Data sets: `load` turns a name, folder or file into training, validation and test examples in memory.
+"""Data sets: `load` turns a name, folder or file into training, validation and test examples.
 
-`Examples` holds the examples of one split and says how they are presented to a model. `Tokenizer` makes
-tokens of texts.
+`Examples` holds the examples of one split, in memory or as `Rows` on the disk, and says how they are presented to a
+model. `Tokenizer` makes tokens of texts.
 """
 
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from keras_vae.data.loading import load
     from keras_vae.data.loading_texts import is_texts, load_texts
     from keras_vae.data.presentation import binarize, dequantize
+    from keras_vae.data.rows import Rows
     from keras_vae.data.subword_tokenizer import SubwordTokenizer
     from keras_vae.data.tokenizer import Tokenizer
 
@@ -21,6 +22,7 @@ __all__ = [
     "BINARIZATIONS",
     "Dataset",
     "Examples",
+    "Rows",
     "SubwordTokenizer",
     "Tokenizer",
     "binarize",
@@ -36,6 +38,7 @@ _HOMES = {
     "keras_vae.data.loading": ["load"],
     "keras_vae.data.loading_texts": ["is_texts", "load_texts"],
     "keras_vae.data.presentation": ["binarize", "dequantize"],
+    "keras_vae.data.rows": ["Rows"],
     "keras_vae.data.subword_tokenizer": ["SubwordTokenizer"],
     "keras_vae.data.tokenizer": ["Tokenizer"],
 }

@@ -3,16 +3,25 @@
 import functools
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from keras_vae.data.moments import Moments, moments
+from keras_vae.utils.arguments import ArrayLike, Kind, checked
 
 # Arrays of this many bytes or more stay on the disk.
 ON_DISK_BYTES = 2**28
 # Bytes that a pass over all rows holds at a time.
 _CHUNK_BYTES = 2**22
+
+
+# What `Rows` are rows of: NumPy's maps, arrays of Zarr and HDF5, and arrays in memory.
+Source = Annotated[Any, Kind("an array (count, ...) with shape and dtype", "arrays", lambda v: len(_shape(v)) > 0)]
+
+
+def _shape(value):
+    return getattr(value, "shape", ()) if hasattr(value, "dtype") else ()
 
 
 class Rows:
@@ -22,11 +31,13 @@ class Rows:
     and reads nothing. `read` and `np.asarray` read.
 
     Args:
-      source: what has `shape` and `dtype` and gives an array for an array of places, for example an `ArrayFile`.
+      source: array `(count, ...)` that has `shape` and `dtype` and gives an array for an array of places, for example a
+        `np.memmap`.
       places: integers, the place in `source` of each row; None takes all in their order.
     """
 
-    def __init__(self, source: Any, places: np.ndarray | None = None) -> None:
+    @checked
+    def __init__(self, source: Source, places: ArrayLike | None = None) -> None:
         self._source, self._places = source, places
 
     def __len__(self) -> int:
@@ -60,7 +71,8 @@ class Rows:
         places = np.arange(len(self)) if self._places is None else self._places
         return Rows(self._source, places[index])
 
-    def read(self, index: np.ndarray) -> np.ndarray:
+    @checked
+    def read(self, index: ArrayLike) -> np.ndarray:
         """Returns the rows at an array of indices `(n,)`, as an array `(n, ...)`."""
         places = np.asarray(index) if self._places is None else self._places[index]
         # A disk is read from its start to its end.

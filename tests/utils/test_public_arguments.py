@@ -62,6 +62,8 @@ EXAMPLES = {
     "dataset_size": lambda: 8,
     "decoder": lambda: vae().decoder,
     "dimension": lambda: 0,
+    "index": lambda: np.arange(3),
+    "source": lambda: np.zeros((8, 4, 3)),
     "measure.discrete_information.mutual_information.a": lambda: np.arange(8)[:, None] % 2,
     "measure.discrete_information.mutual_information.b": lambda: np.arange(8)[:, None] % 3,
     "encoder": lambda: vae().encoder,

@@ -27,7 +27,7 @@ class ArrayFile:
         self, path: pathlib.Path, shape: tuple[int, ...], dtype: Any, offset: int, writable: bool = False
     ) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
-        self._path, self._offset = path, offset
+        self._path, self._offset = path.absolute(), offset
         self._row_bytes = math.prod(shape[1:]) * self.dtype.itemsize
         self._file = os.open(path, os.O_RDWR if writable else os.O_RDONLY)
         weakref.finalize(self, os.close, self._file)
@@ -39,8 +39,12 @@ class ArrayFile:
             header = {"shape": shape, "fortran_order": False, "descr": np.lib.format.dtype_to_descr(np.dtype(dtype))}
             np.lib.format.write_array_header_1_0(file, header)
             offset = file.tell()
-            file.truncate(offset + math.prod(shape) * np.dtype(dtype).itemsize)
+            # Room for all of it, so that a full disk is an error here.
+            os.posix_fallocate(file.fileno(), 0, offset + math.prod(shape) * np.dtype(dtype).itemsize)
         return cls(path, shape, dtype, offset, writable=True)
+
+    def __reduce__(self) -> tuple:
+        return ArrayFile, (self._path, self.shape, self.dtype, self._offset)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -53,10 +57,9 @@ class ArrayFile:
         """
         rows = np.empty((len(places), *self.shape[1:]), self.dtype)
         content = rows.reshape(-1).view(np.uint8).data
-        ends = [*(np.flatnonzero(np.diff(places) != 1) + 1), len(places)]
-        for start, end in zip([0, *ends[:-1]], ends, strict=True):
-            part = content[start * self._row_bytes : end * self._row_bytes]
-            self._read(part, self._offset + int(places[start]) * self._row_bytes)
+        for run in runs(places):
+            part = content[run.start * self._row_bytes : run.stop * self._row_bytes]
+            self._read(part, self._offset + int(places[run.start]) * self._row_bytes)
         return rows
 
     def _read(self, part, offset):
@@ -69,4 +72,13 @@ class ArrayFile:
     def write(self, place: int, row: np.ndarray) -> None:
         """Writes a row at its place."""
         content = np.ascontiguousarray(row, self.dtype).reshape(-1).view(np.uint8).data
-        os.pwrite(self._file, content, self._offset + place * self._row_bytes)
+        offset = self._offset + place * self._row_bytes
+        while len(content):
+            count = os.pwrite(self._file, content, offset)
+            content, offset = content[count:], offset + count
+
+
+def runs(index: np.ndarray) -> list[slice]:
+    """Returns slices of an array of indices, each of which holds indices one after the other."""
+    ends = [*(np.flatnonzero(np.diff(index) != 1) + 1).tolist(), len(index)] if len(index) else []
+    return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]

@@ -150,9 +150,11 @@ class Examples:
             mean, rows = np.float64(self.mean()), max(1, 2**20 // math.prod(self.event_shape))
             parts = (np.square(self[i : i + rows].numpy() - mean).sum(axis=0) for i in range(0, count, rows))
             return np.sqrt(sum(parts) / count).astype(np.float32)
-        variance = (squares / count - np.square(total / count)) / self.divisor**2
+        # The difference of large numbers needs more digits than 64 bits have.
+        total, squares = np.longdouble(total), np.longdouble(squares)
+        variance = np.float64((count * squares - np.square(total)) / count**2) / self.divisor**2
         if self.noise == "bernoulli":
-            mean = total / count / self.divisor
+            mean = np.float64(total) / count / self.divisor
             variance = mean * (1.0 - mean)
         elif self.noise == "uniform":
             levels = np.float64(self.levels)

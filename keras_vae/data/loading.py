@@ -88,8 +88,9 @@ def load(
         `(count, time, channels)`, "images" `(count, height, width)` or `(count, height, width, channels)`; "auto" takes
         two dimensions for vectors, and three or four for images. Only images are binarized and dequantized.
       cache_dir: folder that keeps the pictures of a folder decoded, until names, sizes or times of change of the files
-        differ. None does so for folders of 256 MiB of pixels or more, in `$XDG_CACHE_HOME/keras_vae` or
-        `~/.cache/keras_vae`; smaller ones are decoded into memory. An .npy file of that size is mapped where it is.
+        differ, or those of a prepared data set. None does so from 256 MiB of pixels on, in `$XDG_CACHE_HOME/keras_vae`
+        or `~/.cache/keras_vae`; fewer are decoded into memory. An .npy file of that size is read where it is. Other
+        kinds of data take no cache.
 
     Raises:
       ValueError: if a value is out of range, or the data cannot be found or read; the message says where it searched.

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# So many squares of 8 bits have a sum that 32 bits can hold.
-_MOST_ROWS = 2**16
+# So many squares of 8 bits have a sum that 32 bits can hold; and bytes of which squares are held at a time.
+_MOST_ROWS, _MOST_BYTES = 2**16, 2**22
 
 
 class Moments(NamedTuple):
@@ -26,7 +26,10 @@ class Moments(NamedTuple):
 
 
 def moments(parts: Iterable[np.ndarray]) -> Moments:
-    """Returns the figures of examples that come in parts `(n, ...)`; the parts do not change them, to the bit."""
+    """Returns the figures of examples `(count, ...)` that come in parts `(n, ...)`.
+
+    They do not depend on the parts, to the bit, but for floats of which an example is a single one.
+    """
     lows, highs = [], []
     total: Any = None
     squares: Any = None
@@ -40,8 +43,9 @@ def moments(parts: Iterable[np.ndarray]) -> Moments:
             continue
         if total is None:
             total, squares = np.zeros((2, *part.shape[1:]), np.int64)
-        for start in range(0, len(part), _MOST_ROWS):
-            rows = part[start : start + _MOST_ROWS]
+        step = min(_MOST_ROWS, max(1, _MOST_BYTES // max(1, part.nbytes // len(part))))
+        for start in range(0, len(part), step):
+            rows = part[start : start + step]
             total += np.add.reduce(rows, axis=0, dtype=np.uint32)
             squares += np.add.reduce(np.multiply(rows, rows, dtype=np.uint16), axis=0, dtype=np.uint32)
     return Moments(np.min(lows), np.max(highs), total, squares)

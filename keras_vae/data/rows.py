@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from keras_vae.data.array_file import runs
 from keras_vae.data.moments import Moments, moments
 from keras_vae.utils.arguments import ArrayLike, Kind, checked
 
@@ -16,7 +17,7 @@ ON_DISK_BYTES = 2**28
 _CHUNK_BYTES = 2**22
 
 
-# What `Rows` are rows of: NumPy's maps, arrays of Zarr and HDF5, and arrays in memory.
+# An array that `Rows` can read from, for example a map of NumPy, or an array of Zarr or HDF5.
 Source = Annotated[Any, Kind("an array (count, ...) with shape and dtype", "arrays", lambda v: len(_shape(v)) > 0)]
 
 
@@ -38,7 +39,14 @@ class Rows:
 
     @checked
     def __init__(self, source: Source, places: ArrayLike | None = None) -> None:
-        self._source, self._places = source, places
+        self._source = source
+        self._places = None if places is None else np.arange(len(source))[np.asarray(places)]
+
+    @classmethod
+    def _at(cls, source, places):
+        rows = cls(source)
+        rows._places = places
+        return rows
 
     def __len__(self) -> int:
         return len(self._source) if self._places is None else len(self._places)
@@ -67,19 +75,27 @@ class Rows:
         """Bytes that the rows would take in memory."""
         return math.prod(self.shape) * self.itemsize
 
-    def __getitem__(self, index: Any) -> "Rows":
+    def __getitem__(self, index: Any) -> Any:
+        """Returns `Rows` for a slice or a selection, and the row itself for an integer."""
+        if isinstance(index, int | np.integer):
+            return self.read(np.array([index]))[0]
         places = np.arange(len(self)) if self._places is None else self._places
-        return Rows(self._source, places[index])
+        return Rows._at(self._source, places[index])
 
     @checked
     def read(self, index: ArrayLike) -> np.ndarray:
-        """Returns the rows at an array of indices `(n,)`, as an array `(n, ...)`."""
-        places = np.asarray(index) if self._places is None else self._places[index]
-        # A disk is read from its start to its end.
-        order = np.argsort(places, kind="stable")
-        result = np.empty((len(places), *self.shape[1:]), self.dtype)
-        result[order] = self._source[places[order]]
-        return result
+        """Returns the rows at an array of indices `(n,)`, as an array `(n, ...)`.
+
+        Raises:
+          IndexError: if there is no such row.
+        """
+        index = np.asarray(index)
+        if index.dtype == bool or index.min() < 0 or index.max() >= len(self):
+            index = np.arange(len(self))[index]
+        places = index if self._places is None else self._places[index]
+        # Each row is read once, and a disk from its start to its end.
+        places, where = np.unique(places, return_inverse=True)
+        return self._source[places][where]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self.read(np.arange(len(self))).astype(dtype or self.dtype, copy=False)
@@ -96,7 +112,7 @@ class Rows:
         # Sums of 8-bit values are exact in any order, and a disk is read from its start to its end.
         if self._places is None or self.dtype != np.uint8:
             return moments(self.chunks())
-        return moments(Rows(self._source, np.sort(self._places)).chunks())
+        return moments(Rows._at(self._source, np.sort(self._places)).chunks())
 
     def min(self) -> Any:
         return self.moments.low
@@ -106,7 +122,7 @@ class Rows:
 
 
 class _Mapped:
-    """What a function makes of rows, row by row."""
+    """The results of a function of rows, computed when they are asked for."""
 
     def __init__(self, rows, function):
         self._rows, self._function = rows, function
@@ -141,7 +157,7 @@ def uniform_rows(seed: int, index: np.ndarray, event_shape: tuple[int, ...]) -> 
     result = np.empty((len(index), size), np.float32)
     bits = np.random.PCG64(seed)
     start = bits.state
-    for run in _runs(index):
+    for run in runs(index):
         bits.state = start
         # Two float32 numbers are made of each 64 bits that the generator steps over.
         first = int(index[run.start]) * size
@@ -149,9 +165,3 @@ def uniform_rows(seed: int, index: np.ndarray, event_shape: tuple[int, ...]) -> 
         count = (run.stop - run.start) * size
         result[run] = np.random.Generator(bits).random(first % 2 + count, np.float32)[first % 2 :].reshape(-1, size)
     return result.reshape(len(index), *event_shape)
-
-
-def _runs(index):
-    """Returns slices of `index`, which is not empty, that hold indices one after the other."""
-    ends = [*(np.flatnonzero(np.diff(index) != 1) + 1), len(index)]
-    return [slice(int(a), int(b)) for a, b in zip([0, *ends[:-1]], ends, strict=True)]

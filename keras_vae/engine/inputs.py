@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_vae.data.containers import as_numbers, is_real
 from keras_vae.data.examples import Examples
+from keras_vae.data.rows import Rows
 from keras_vae.data.text_counts import encode_and_log
 from keras_vae.data.tokenizer import Tokenizer
 from keras_vae.engine.conditions import check_condition
@@ -41,6 +42,8 @@ def as_examples(x: Any, y: Any = None, sample_weight: Any = None, names: tuple[s
                     f"Received: both; dataclasses.replace(examples, {field}=...) gives them others"
                 )
         return dataclasses.replace(x, **given) if given else x
+    if isinstance(x, Rows):
+        return Examples(x, **given)
     name = names[0]
     x = as_numbers(name, x)
     for other, value in fields.values():
@@ -133,7 +136,8 @@ def presented(examples: Examples, dtype: Literal["float32", "int32"]) -> Example
     if examples.dtype == dtype:
         return examples
     if dtype == "int32":
-        check_whole(examples.numpy())
+        for part in examples.chunks():
+            check_whole(part)
     return dataclasses.replace(examples, present_as=dtype)
 
 

@@ -62,7 +62,7 @@ def save_pretrained(run_dir: Path, folder: Path, license: str | None = None) -> 
 
 def _without_paths(settings, report):
     """Returns settings and report without paths of this machine; only the last part of the data's path is kept."""
-    settings, data = {**settings, "data_dir": "", "run_dir": ""}, report["data"]
+    settings, data = {**settings, "data_dir": "", "cache_dir": "", "run_dir": ""}, report["data"]
     what, in_path, _ = data["source"].partition(" in ")  # `Splits.source` has these words if data come from a path
     if in_path:
         name = pathlib.Path(os.path.abspath(os.path.expanduser(settings["dataset"]))).name or "data"

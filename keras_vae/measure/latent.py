@@ -229,18 +229,17 @@ def nearest_neighbors(
     Raises:
       ValueError: if the shapes do not fit, or there are fewer than `count` training examples.
     """
-    samples, training = (_flat(name, data) for name, data in (("samples", samples), ("training", training)))
-    if samples.shape[1:] != training.shape[1:]:
-        raise ValueError(
-            f"`samples` must be examples of {training.shape[1]} numbers, like `training`. Received: {samples.shape[1]}"
-        )
-    if count > len(training):
-        raise ValueError(f"`count` must be at most {len(training)}, all of `training`. Received: count={count!r}")
-    parts = [samples[i : i + MAX_SAMPLES] for i in range(0, len(samples), MAX_SAMPLES)]
-    found = np.concatenate([_nearest(part, training, count) for part in parts])
+    (of_samples, shape), (read, (size, values)) = _flat("samples", samples), _flat("training", training)
+    if shape[1] != values:
+        raise ValueError(f"`samples` must be examples of {values} numbers, like `training`. Received: {shape[1]}")
+    if count > size:
+        raise ValueError(f"`count` must be at most {size}, all of `training`. Received: count={count!r}")
+    samples = of_samples(np.arange(shape[0]))
+    starts = range(0, len(samples), MAX_SAMPLES)
+    found = np.concatenate([_nearest(samples[i : i + MAX_SAMPLES], read, size, count) for i in starts])
     # The expanded square of `_nearest` loses digits to cancellation, so the distances of the few that were found are
     # computed again.
-    distances = np.stack([np.sum((samples - training[index].astype(np.float64)) ** 2, axis=1) for index in found.T], 1)
+    distances = np.stack([np.sum((samples - read(index).astype(np.float64)) ** 2, axis=1) for index in found.T], 1)
     order = np.argsort(distances, axis=1, kind="stable")
     return np.take_along_axis(found, order, axis=1), np.take_along_axis(distances, order, axis=1)
 
@@ -275,21 +274,24 @@ def anomaly_score(
 
 
 def _flat(name, data):
-    values = data.numpy() if isinstance(data, Examples) else np.asarray(data)
-    if values.ndim < 2 or not len(values):
-        raise ValueError(f"`{name}` must have shape (count, ...), at least one. Received: shape {values.shape}")
-    return values.reshape(len(values), -1)
+    """Returns a function of indices that returns these examples as rows, and the shape of all rows."""
+    examples = data if isinstance(data, Examples) else np.asarray(data)
+    if len(examples.shape) < 2 or not len(examples):
+        raise ValueError(f"`{name}` must have shape (count, ...), at least one. Received: shape {examples.shape}")
+    read = data.reader() if isinstance(data, Examples) else examples.__getitem__
+    shape = len(examples), int(np.prod(examples.shape[1:]))
+    return lambda index: read(index).reshape(len(index), shape[1]), shape
 
 
-def _nearest(samples, training, count):
-    """Returns indices `(num_samples, count)`, not in order of distance.
+def _nearest(samples, read, num_training, count):
+    """Returns indices `(num_samples, count)` of training examples, not in order of distance.
 
     It compares |b|^2 - 2 a.b, which is |a - b|^2 less |a|^2, a constant for each sample a.
     """
     samples = samples.astype(np.float64)
     best, index = np.empty((len(samples), 0)), np.empty((len(samples), 0), np.int64)
-    for start in range(0, len(training), MAX_TRAINING):
-        chunk = training[start : start + MAX_TRAINING].astype(np.float64)
+    for start in range(0, num_training, MAX_TRAINING):
+        chunk = read(np.arange(start, min(start + MAX_TRAINING, num_training))).astype(np.float64)
         distances = np.sum(chunk**2, axis=1) - 2.0 * samples @ chunk.T
         best = np.concatenate([best, distances], axis=1)
         index = np.concatenate([index, np.broadcast_to(start + np.arange(len(chunk)), distances.shape)], axis=1)

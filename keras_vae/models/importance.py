@@ -21,6 +21,8 @@ from keras_vae.utils import checks
 # From this number of decoded samples on, XLA saves more time than it takes to compile the loop.
 MIN_DECODES_FOR_XLA = 200_000
 BATCH_SIZE, CHUNK = 100, 10
+# Examples that are looked at together to tell whether a file belongs to them.
+PART = 1000
 
 
 class ImportanceSampler:
@@ -49,7 +51,9 @@ class ImportanceSampler:
         batch_size = min(BATCH_SIZE, count)
         chunk = max(size for size in range(1, min(num_samples, CHUNK) + 1) if num_samples % size == 0)
         compute = self._function(count * num_samples)
-        kept = KeptBounds(progress_file, self._vae, itertools.chain((num_samples, seed, labels), examples.chunks(seed)))
+        # Equal data have equal parts, wherever they are.
+        parts = (values(np.arange(i, min(i + PART, count))) for i in range(0, count, PART))
+        kept = KeptBounds(progress_file, self._vae, itertools.chain((num_samples, seed, labels), parts))
         results = kept.read()
         done = sum(part.shape[1] for part in results)
         for start in range(done, count, batch_size):

@@ -166,10 +166,10 @@ def draw(vae: VAE, dataset: Dataset, report: dict) -> dict:
     ]
     # A conditional model draws one sample for the class of each test example, of which there may be fewer.
     samples = vae.sample(NUM_PICTURES if condition is None else len(test), seed=0, condition=condition).numpy()
-    training = dataset.train.numpy()
-    index, _ = latent.nearest_neighbors(samples, training, min(4, len(training)))
+    index, _ = latent.nearest_neighbors(samples, dataset.train, min(4, len(dataset.train)))
+    neighbors = dataset.train.reader()(index.reshape(-1)).reshape(*index.shape, *dataset.event_shape)
     return {
         "traversal": plotting.traversal_grid(np.stack(rows), values, busiest),
-        "neighbors": plotting.neighbors(samples, training[index]),
+        "neighbors": plotting.neighbors(samples, neighbors),
         **bars,
     }

@@ -17,6 +17,10 @@ _UNFINISHED = ".unfinished-"
 _REPLACED = ".replaced-"
 
 
+class BeingWrittenError(ValueError):
+    """Another process is writing a folder."""
+
+
 def mark(folder: pathlib.Path) -> None:
     """Writes the marker into a folder by which `is_own` knows that the package wrote it."""
     (folder / MARKER).write_text(_MARKER_TEXT, encoding="utf-8")
@@ -74,7 +78,7 @@ def written_whole(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     killed, a hidden folder is left behind, which the next call for the same `folder` removes.
 
     Raises:
-      ValueError: if another process is writing it.
+      BeingWrittenError: if another process is writing it.
       OSError: if it cannot be written.
     """
     # The name is always the same for one folder, so that the next call finds what a killed process has left.
@@ -103,7 +107,7 @@ def _claimed(work, folder):
             except FileNotFoundError:  # the other process has just ended and renamed its folder
                 continue
             except BlockingIOError:
-                raise ValueError(f"another process is writing {folder}: wait for its end") from None
+                raise BeingWrittenError(f"another process is writing {folder}: wait for its end") from None
             yield
             return
 

@@ -267,7 +267,7 @@ def test_a_prepared_data_set_is_decoded_to_the_disk_once(prepared, name, tmp_pat
             assert isinstance(a.values, Rows)
             np.testing.assert_array_equal(a.numpy(), b.numpy())
             np.testing.assert_array_equal(a.labels, b.labels)
-        monkeypatch.setattr(decoded, "writing", None)
+        monkeypatch.setattr(decoded, "_write", None)
 
 
 def test_floating_images_of_a_prepared_data_set_stay_in_memory(prepared, tmp_path):

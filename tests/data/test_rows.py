@@ -1,6 +1,8 @@
 """Rows on the disk give, to the bit, the numbers of the array in memory."""
 
 import gc
+import os
+import pickle
 import subprocess
 import sys
 import weakref
@@ -196,3 +198,33 @@ def test_a_program_ends_while_its_data_are_read(tmp_path):
     for _ in range(3):
         command = [sys.executable, "-c", ENDS_WHILE_READING, str(tmp_path / "x.npy")]
         assert subprocess.run(command, capture_output=True, text=True, timeout=120).stdout == "ended\n"
+
+
+def test_indices_are_those_of_an_array(tmp_path):
+    found = on_disk(tmp_path, GRAY)
+    np.testing.assert_array_equal(found.read(np.array([-1, 3, 3])), GRAY[[-1, 3, 3]])
+    np.testing.assert_array_equal(found.read(np.arange(50) == 7), GRAY[7:8])
+    np.testing.assert_array_equal(found[3], GRAY[3])
+    np.testing.assert_array_equal(np.asarray(Rows(GRAY, [4, -1])), GRAY[[4, -1]])
+    assert len(found[0:0]) == 0
+    with pytest.raises(IndexError, match="out of bounds"):
+        found.read(np.array([50]))
+
+
+def test_rows_of_a_file_go_to_other_processes_with_the_path(tmp_path):
+    found = pickle.loads(pickle.dumps(on_disk(tmp_path, GRAY)[INDEX]))
+    np.testing.assert_array_equal(np.asarray(found), GRAY[INDEX])
+
+
+def test_a_write_that_stops_short_goes_on(tmp_path, monkeypatch):
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, content, offset: write(file, content[:5], offset))
+    np.testing.assert_array_equal(np.asarray(on_disk(tmp_path, GRAY)), GRAY)
+
+
+def test_a_fit_takes_rows_as_they_are(tmp_path):
+    losses = [
+        make_vae(SHAPE).fit(x, batch_size=8, verbose=0).history["loss"]
+        for x in (FLOATS > 0, on_disk(tmp_path, (FLOATS > 0).astype(np.float32)))
+    ]
+    assert losses[0] == losses[1]

@@ -158,18 +158,18 @@ def _values(array, kind):
     return values if convert is None else map_rows(values, lambda x, _: convert(x))
 
 
+def _float32(x):
+    with np.errstate(over="ignore", invalid="ignore"):
+        return x.astype(np.float32, order="C")
+
+
 # A file may hold other bytes than 0 and 1 as truth values.
 _CONVERT = {
     "b": lambda x: (x != 0).astype(np.uint8),
-    "f": lambda x: _float32(x),
+    "f": _float32,
     "i": lambda x: x.astype(np.int32),
     "u": lambda x: x.astype(np.int32),
 }
-
-
-def _float32(x):
-    with np.errstate(over="ignore", invalid="ignore"):
-        return x.astype(np.float32)
 
 
 def _is_above_1(values):

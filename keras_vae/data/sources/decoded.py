@@ -1,21 +1,22 @@
 """Pictures of a large folder, decoded once and kept as one array on the disk, in a cache folder."""
 
-import contextlib
 import hashlib
 import json
 import math
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import PIL
+from absl import logging
 
 from keras_vae.data.array_file import ArrayFile
 from keras_vae.data.sources import npy
-from keras_vae.utils.atomic_files import sync, written_whole
+from keras_vae.utils.atomic_files import BeingWrittenError, sync, written_whole
 from keras_vae.utils.errors import reason
 
 # Another number makes all folders be decoded anew.
@@ -38,8 +39,8 @@ class Decoded(NamedTuple):
 def cache_folder(cache_dir: str | os.PathLike | None = None) -> pathlib.Path:
     """Returns a folder as it is given, or by default `keras_vae` in `$XDG_CACHE_HOME`, else in `~/.cache`."""
     if cache_dir:
-        return pathlib.Path(cache_dir).expanduser()
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "keras_vae"
+        return pathlib.Path(os.path.expanduser(cache_dir))
+    return pathlib.Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache"), "keras_vae")
 
 
 def key_of(files: Any, options: Any) -> str:
@@ -65,26 +66,45 @@ def find(cache: pathlib.Path, key: str) -> Decoded | None:
         return None
 
 
-@contextlib.contextmanager
-def writing(cache: pathlib.Path, key: str, shape: tuple[int, ...]) -> Iterator[Decoded]:
-    """Yields an array of zeros, to be written to, and a dict for what is known; when the block ends, both are kept.
+def written(
+    cache: pathlib.Path, key: str, shape: tuple[int, ...], decode: Callable[[Callable[[int, np.ndarray], None]], dict]
+) -> Decoded:
+    """Decodes pictures to the disk, or waits for another process that does so, and returns what is kept.
+
+    Args:
+      cache: the cache folder.
+      key: what to keep them under.
+      shape: shape of all pictures, `(count, height, width, channels)`.
+      decode: is called with a function `write(i, pixels)`; returns what else is known of the pictures.
 
     Raises:
-      ValueError: if the disk has no room for them, or another process is writing them.
-      OSError: if they cannot be written.
+      ValueError: if the cache cannot be written.
     """
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        size, free = math.prod(shape), shutil.disk_usage(cache).free
-    except OSError as error:
-        raise ValueError(f"`cache_dir` must be a folder. Received: {cache} ({reason(error)})") from error
+    waits = False
+    while (kept := find(cache, key)) is None:
+        try:
+            _write(cache, key, shape, decode)
+        except BeingWrittenError as error:
+            if not waits:
+                logging.info("%s", error)
+            waits = True
+            time.sleep(0.5)
+        except OSError as error:
+            raise ValueError(
+                f"`cache_dir` must be a folder that can be written. Received: {cache} ({reason(error)})"
+            ) from error
+    return kept
+
+
+def _write(cache, key, shape, decode):
+    cache.mkdir(parents=True, exist_ok=True)
+    size, free = math.prod(shape), shutil.disk_usage(cache).free
     if size > free:
         raise ValueError(
             f"`cache_dir` must have {size / 2**30:.1f} GiB of room for the decoded pictures. "
             f"Received: {cache} with {free / 2**30:.1f} GiB"
         )
     with written_whole(cache / key) as folder:
-        about: dict[str, Any] = {"shape": shape}
-        yield Decoded(ArrayFile.create(folder / _VALUES, shape, np.uint8), about)
+        about = {**decode(ArrayFile.create(folder / _VALUES, shape, np.uint8).write), "shape": shape}
         sync(folder / _VALUES)
         (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")

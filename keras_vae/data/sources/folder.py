@@ -1,5 +1,6 @@
 """The source of picture files in a folder: sub-folders are labels; train/, test/ and validation/ are splits."""
 
+import functools
 import hashlib
 import json
 import math
@@ -210,11 +211,11 @@ def _common_shape(known, image_size, is_gray):
 
 def _decoded(folder, found, states, image_size, background, color, cache_dir):
     """Returns all pictures, in memory or as `Rows`, and a dict from the index of each bad one to the reason."""
-    cache, key = decoded.cache_folder(cache_dir), decoded.key_of(states, [image_size, background])
+    cache, key = decoded.cache_folder(cache_dir), decoded.key_of([str(folder.resolve()), states], [image_size, color])
     kept = decoded.find(cache, key)
     if kept is not None:
         logging.info("%d images were decoded before: %s", len(found), cache / key)
-        return Rows(kept.values), {int(i): why for i, why in kept.about["bad"].items()}
+        return _kept(kept)
     headers, bad = pictures.for_each(lambda picture: pictures.read_header(picture.path), found)
     known = [(picture, header) for picture, header in zip(found, headers, strict=True) if header]
     if not known:
@@ -223,25 +224,19 @@ def _decoded(folder, found, states, image_size, background, color, cache_dir):
     transparent = sum(header.alpha for _, header in known)
     if transparent:
         logging.info("%d of %d images with transparent pixels laid on %s", transparent, len(known), background)
-    size = len(found) * math.prod(shape)
+    size, paths = len(found) * math.prod(shape), [picture.path for picture in found]
     if size < ON_DISK_BYTES and not cache_dir:
         check_memory(size, f"{len(found)} images of shape {shape}")
         values = np.empty((len(found), *shape), np.uint8)
-        return values, _decode(values.__setitem__, found, shape, color, bad)
+        return values, pictures.decode_all(paths, shape, color, bad, values.__setitem__)
     logging.info("decoding %d images, %.1f GiB, once, to %s", len(found), size / 2**30, cache / key)
-    with decoded.writing(cache, key, (len(found), *shape)) as new:
-        new.about["bad"] = bad = _decode(new.values.write, found, shape, color, bad)
-    return Rows(decoded.find(cache, key).values), bad
+    decode = functools.partial(pictures.decode_all, paths, shape, color, bad)
+    kept = decoded.written(cache, key, (len(found), *shape), lambda write: {"bad": decode(write)})
+    return _kept(kept)
 
 
-def _decode(write, found, shape, color, bad):
-    """Calls `write(i, pixels)` for the pictures that are not bad by their headers; returns a dict of all bad ones."""
-
-    def decode(i):
-        if i not in bad:
-            write(i, pictures.decode(found[i].path, *shape, color))
-
-    return dict(sorted((bad | pictures.for_each(decode, range(len(found)))[1]).items()))
+def _kept(kept):
+    return Rows(kept.values), {int(i): why for i, why in kept.about["bad"].items()}
 
 
 def _examples(values, good, found, names):
@@ -255,7 +250,7 @@ def _examples(values, good, found, names):
 
 
 def _states(folder, found):
-    """Returns path in the folder, size in bytes and time of change of each picture."""
+    """Returns path in the folder, size in bytes and times of change of content and state of each picture."""
     depth = len(folder.parts)
     return [["/".join(picture.path.parts[depth:]), *_state(picture.path)] for picture in found]
 
@@ -263,14 +258,14 @@ def _states(folder, found):
 def _state(path):
     try:
         info = os.stat(path)
-        return info.st_size, info.st_mtime_ns
+        return info.st_size, info.st_mtime_ns, info.st_ctime_ns
     except OSError:  # the link is broken
-        return None, None
+        return None, None, None
 
 
 def _manifest(states):
     """Returns a hash of the pictures' paths in the folder and their sizes in bytes."""
-    sizes = sorted((path, size) for path, size, _ in states)
+    sizes = sorted((path, size) for path, size, *_ in states)
     return hashlib.blake2b(json.dumps(sizes).encode(), digest_size=16).hexdigest()
 
 

@@ -1,6 +1,7 @@
 """Single picture files -> arrays, by Pillow."""
 
 import concurrent.futures
+import errno
 import os
 import pathlib
 import warnings
@@ -17,6 +18,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 _EXIF_ORIENTATION = 0x0112
 _TURNED = ("JPEG", "WEBP")
+# Errors that are those of a file until it is changed. Pillow's own have no number.
+_OF_FILES = (None, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOENT)
 # Pictures that wait for a thread at a time.
 _PART = 10_000
 
@@ -102,6 +105,44 @@ def decode(
         if image.size != (width, height):
             image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
         return np.asarray(image).reshape(height, width, channels)
+
+
+def decode_all(
+    paths: Sequence[pathlib.Path],
+    shape: tuple[int, int, int],
+    background: tuple[int, int, int],
+    bad: dict[int, str],
+    write: Callable[[int, np.ndarray], None],
+) -> dict[int, str]:
+    """Calls `write(i, pixels)` for each picture that is not among `bad`.
+
+    Returns:
+      A dict from the index of each picture that cannot be read to the reason, with those of `bad`.
+
+    Raises:
+      ValueError: if a disk fails while a picture is read, which says nothing of the picture.
+      OSError: if one cannot be written.
+    """
+    failed: list[Exception] = []
+
+    def decode_one(i):
+        if i in bad:
+            return
+        try:
+            pixels = decode(paths[i], *shape, background)
+        except OSError as error:
+            if error.errno not in _OF_FILES:
+                failed.append(ValueError(f"{paths[i]} cannot be read now: {reason(error)}"))
+            raise
+        try:
+            write(i, pixels)
+        except OSError as error:
+            failed.append(error)
+
+    _, reasons = for_each(decode_one, range(len(paths)))
+    if failed:
+        raise failed[0]
+    return dict(sorted((bad | reasons).items()))
 
 
 def _open(path):

@@ -113,7 +113,9 @@ def _whole(builder, split):
 def _images(builder, split, cache_dir):
     feature, count = builder.info.features["image"], builder.info.splits[split].num_examples
     shape = (count, *feature.shape)
-    if feature.np_dtype == np.uint8 and (cache_dir or math.prod(shape) >= ON_DISK_BYTES):
+    label = dict(builder.info.features.items()).get("label")
+    on_disk = feature.np_dtype == np.uint8 and (label is None or np.dtype(label.np_dtype).kind in "biu")
+    if on_disk and (cache_dir or math.prod(shape) >= ON_DISK_BYTES):
         return _images_on_disk(builder, split, shape, decoded.cache_folder(cache_dir))
     features = _whole(builder, split)
     values, labels = features["image"].numpy(), features.get("label")
@@ -123,17 +125,23 @@ def _images(builder, split, cache_dir):
 
 def _images_on_disk(builder, split, shape, cache):
     info = builder.info.splits[split]
-    key = decoded.key_of([builder.info.full_name, split, info.num_bytes, info.shard_lengths], shape)
+    key = decoded.key_of([builder.info.full_name, str(builder.data_path), split, info.num_bytes], shape)
+
+    def decode(write):
+        labels = []
+        for i, example in enumerate(builder.as_dataset(split=split).as_numpy_iterator()):
+            write(i, example["image"])
+            labels.append(np.asarray(example.get("label", 0)).tolist())
+        if len(labels) != shape[0]:
+            raise ValueError(f"Split {split!r} must have {shape[0]} examples. Received: {len(labels)}")
+        return {"labels": labels}
+
     if decoded.find(cache, key) is None:
         logging.info("decoding %d images of %s once, to %s", shape[0], split, cache / key)
-        with decoded.writing(cache, key, shape) as new:
-            labels = new.about["labels"] = []
-            for i, example in enumerate(builder.as_dataset(split=split).as_numpy_iterator()):
-                new.values.write(i, example["image"])
-                if "label" in example:
-                    labels.append(np.asarray(example["label"]).tolist())
-    values, about = decoded.find(cache, key)
-    return Examples(Rows(values), np.array(about["labels"]) if about["labels"] else None, divisor=255.0)
+    values, about = decoded.written(cache, key, shape, decode)
+    label = dict(builder.info.features.items()).get("label")
+    labels = None if label is None else np.array(about["labels"], label.np_dtype)
+    return Examples(Rows(values), labels, divisor=255.0)
 
 
 def _class_names(info):

@@ -1,6 +1,9 @@
 """Large folders and prepared data sets are decoded once, to the disk, and read to the bit as if they were in memory."""
 
+import concurrent.futures
+import errno
 import os
+import shutil
 import types
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 from PIL import Image
 
 from keras_vae import data
+from keras_vae.data import array_file
 from keras_vae.data.rows import Rows
 from keras_vae.data.sources import decoded, folder, pictures
 
@@ -118,9 +122,47 @@ def test_splits_on_the_disk_are_those_in_memory(pets, tmp_path):
 
 def test_a_cache_that_cannot_be_is_one_error_that_names_it(pets, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match=r"`cache_dir` must be a folder\. Received: .*file"):
+    with pytest.raises(ValueError, match=r"`cache_dir` must be a folder that can be written\. Received: .*file"):
         data.load(pets, cache_dir=tmp_path / "file")
     monkeypatch.setattr(decoded.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=100))
     with pytest.raises(ValueError, match=r"`cache_dir` must have 0\.0 GiB of room .* with 0\.0 GiB"):
         data.load(pets, cache_dir=tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(pets, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(array_file.os, "pwrite", full)
+        with pytest.raises(ValueError, match=r"`cache_dir` must be a folder that can be written.*No space left"):
+            data.load(pets, cache_dir=tmp_path / "cache", on_bad_image="skip")
+    assert list((tmp_path / "cache").iterdir()) == []
+    check_equal(data.load(pets, cache_dir=tmp_path / "cache"), data.load(pets))
+
+
+def test_a_disk_that_fails_says_nothing_of_a_picture(pets, tmp_path, monkeypatch):
+    def broken(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(pictures, "decode", broken)
+    with pytest.raises(ValueError, match=r"\.png cannot be read now: .*Input/output error"):
+        data.load(pets, cache_dir=tmp_path / "cache", on_bad_image="skip")
+
+
+def test_equal_names_sizes_and_times_in_another_folder_are_other_pictures(pets, tmp_path):
+    shutil.copytree(pets, tmp_path / "others")
+    for i, path in enumerate(sorted((tmp_path / "others").rglob("*.png"))):
+        before = path.stat()
+        path.write_bytes(sorted(pets.rglob("*.png"))[(i + 1) % 24].read_bytes())
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    data.load(pets, cache_dir=tmp_path / "cache")
+    check_equal(data.load(tmp_path / "others", cache_dir=tmp_path / "cache"), data.load(tmp_path / "others"))
+
+
+def test_two_that_decode_one_folder_wait_for_each_other(pets, tmp_path):
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        found = [pool.submit(data.load, pets, cache_dir=tmp_path / "cache") for _ in range(3)]
+    for each in found:
+        check_equal(each.result(), data.load(pets))

@@ -234,8 +234,7 @@ def nearest_neighbors(
         raise ValueError(f"`samples` must be examples of {values} numbers, like `training`. Received: {shape[1]}")
     if count > size:
         raise ValueError(f"`count` must be at most {size}, all of `training`. Received: count={count!r}")
-    samples = of_samples(np.arange(shape[0]))
-    starts = range(0, len(samples), MAX_SAMPLES)
+    samples, starts = of_samples(np.arange(shape[0])), range(0, shape[0], MAX_SAMPLES)
     found = np.concatenate([_nearest(samples[i : i + MAX_SAMPLES], read, size, count) for i in starts])
     # The expanded square of `_nearest` loses digits to cancellation, so the distances of the few that were found are
     # computed again.

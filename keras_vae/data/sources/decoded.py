@@ -105,6 +105,7 @@ def _write(cache, key, shape, decode):
             f"Received: {cache} with {free / 2**30:.1f} GiB"
         )
     with written_whole(cache / key) as folder:
+        logging.info("decoding %d images, %.1f GiB, once, to %s", shape[0], size / 2**30, cache / key)
         about = {**decode(ArrayFile.create(folder / _VALUES, shape, np.uint8).write), "shape": shape}
         sync(folder / _VALUES)
         (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")

@@ -229,7 +229,6 @@ def _decoded(folder, found, states, image_size, background, color, cache_dir):
         check_memory(size, f"{len(found)} images of shape {shape}")
         values = np.empty((len(found), *shape), np.uint8)
         return values, pictures.decode_all(paths, shape, color, bad, values.__setitem__)
-    logging.info("decoding %d images, %.1f GiB, once, to %s", len(found), size / 2**30, cache / key)
     decode = functools.partial(pictures.decode_all, paths, shape, color, bad)
     kept = decoded.written(cache, key, (len(found), *shape), lambda write: {"bad": decode(write)})
     return _kept(kept)

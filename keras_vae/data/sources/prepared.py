@@ -6,7 +6,6 @@ import pathlib
 import re
 
 import numpy as np
-from absl import logging
 
 from keras_vae.data.examples import Examples
 from keras_vae.data.rows import ON_DISK_BYTES, Rows
@@ -136,8 +135,6 @@ def _images_on_disk(builder, split, shape, cache):
             raise ValueError(f"Split {split!r} must have {shape[0]} examples. Received: {len(labels)}")
         return {"labels": labels}
 
-    if decoded.find(cache, key) is None:
-        logging.info("decoding %d images of %s once, to %s", shape[0], split, cache / key)
     values, about = decoded.written(cache, key, shape, decode)
     label = dict(builder.info.features.items()).get("label")
     labels = None if label is None else np.array(about["labels"], label.np_dtype)

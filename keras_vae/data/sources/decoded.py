@@ -90,9 +90,10 @@ def written(
             waits = True
             time.sleep(0.5)
         except OSError as error:
-            raise ValueError(
-                f"`cache_dir` must be a folder that can be written. Received: {cache} ({reason(error)})"
-            ) from error
+            if find(cache, key) is None:  # else another process has just kept the same, and was still tidying up
+                raise ValueError(
+                    f"`cache_dir` must be a folder that can be written. Received: {cache} ({reason(error)})"
+                ) from error
     return kept
 
 

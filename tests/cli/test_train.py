@@ -489,6 +489,7 @@ def copy(first, tmp_path_factory):
     return pathlib.Path(shutil.copytree(first, tmp_path_factory.mktemp("copy") / "run"))
 
 
+@pytest.mark.slow  # in Python, test_export.py
 def test_export_replaces_an_old_one_only_with_overwrite(copy):
     before = snapshot(copy)
     result = commands.run((*EXPORT[1:], "run"), copy.parent)

@@ -41,9 +41,9 @@ def test_same_seed_same_history(binary):
 
 def test_a_padded_last_batch_counts_only_its_examples(binary):
     vae = make_vae()
-    binary = binary[:12]
+    binary = binary[:5]
     single = [vae.evaluate(binary[i : i + 1], verbose=0, return_dict=True)["kl"] for i in range(len(binary))]
-    for batch_size in (5, 8, 12, 20):
+    for batch_size in (2, 3, 5, 8):
         kl = vae.evaluate(binary, batch_size=batch_size, verbose=0, return_dict=True)["kl"]
         np.testing.assert_allclose(kl, np.mean(single), rtol=1e-5)
 

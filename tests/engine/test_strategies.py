@@ -15,7 +15,7 @@ import pytest
 import strategy_worker
 import tensorflow as tf
 import yaml
-from helpers import ROOT, make_binary, slow_from
+from helpers import ROOT, make_binary
 
 from keras_vae import data
 from keras_vae.distributions.noise import MultiSampleNoise, Noise
@@ -90,7 +90,8 @@ def test_two_devices_train_to_the_weights_of_one(objectives, tmp_path):
         assert_same(dict(result), alone(*objectives))
 
 
-@pytest.mark.parametrize(("count", "objectives"), slow_from(1, [(2, ("iwae",)), (4, ("elbo", "free_bits"))]))
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "objectives"), [(2, ("iwae",)), (4, ("elbo", "free_bits"))])
 def test_workers_train_to_the_weights_of_one(tmp_path, count, objectives):
     arguments = (str(ROOT / "tests/strategy_worker.py"), "multi_worker", "result{}.npz", *objectives)
     with cluster(count, arguments, tmp_path) as processes:

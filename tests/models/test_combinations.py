@@ -66,6 +66,7 @@ def test_every_combination_trains_saves_loads_and_samples_and_every_decoder_expo
         assert verification.Parity(run, vae, num_samples=2, batch_size=1).check("sample")["max_difference"] < 1e-4
 
 
+@pytest.mark.slow
 def test_a_vamp_prior_exports_without_the_encoder():
     sizes = [
         len(pack(tflite.convert(Signatures(make("diagonal", "vamp", "bernoulli", units), 2), FILES["decoder"], 1)))

@@ -470,6 +470,7 @@ def flags(*more):
     return command("--epochs=12", "--hidden_units=8", *more)[1:]
 
 
+@pytest.mark.slow
 def test_a_signal_in_the_test_likelihood_leaves_a_model_and_the_same_command_ends_the_run(here, whole, monkeypatch):
     result = struck("keras_vae.measure.evaluation:mean_kl", signal.SIGTERM, flags(), "import train; train.cli()")
     assert result.returncode == 128 + signal.SIGTERM, result.stderr

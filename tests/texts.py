@@ -9,12 +9,22 @@ import keras_vae as kv
 
 NETWORKS = {
     "gru": lambda size, **options: kv.networks.CausalGRU(size, 8, 4, **options),
+    "lstm": lambda size, **options: kv.networks.CausalLSTM(size, 8, 4, **options),
     "transformer": lambda size, **options: kv.networks.CausalTransformer(size, 8, 2, 2, **options),
     "conv": lambda size, **options: kv.networks.CausalConv1D(size, 8, 3, (1, 2), 4, **options),
 }
 
 
-def make_text_vae(max_length=3, size=3, network="gru", latent_dim=2, stir=0.4, tokenizer=None, **options):
+ENCODERS = {
+    "gru": lambda size: kv.networks.sequence_encoder(size, 8, 4),
+    "lstm": lambda size: kv.networks.sequence_encoder(size, 8, 4, cell="lstm"),
+    "transformer": lambda size: kv.networks.transformer_encoder(size, 8, 2, 2),
+}
+
+
+def make_text_vae(
+    max_length=3, size=3, network="gru", latent_dim=2, stir=0.4, tokenizer=None, encoder="gru", **options
+):
     """Returns a model of texts with noise on all its weights; `network` is None for independent tokens."""
     keras.utils.set_random_seed(0)
     if tokenizer is not None:
@@ -24,7 +34,7 @@ def make_text_vae(max_length=3, size=3, network="gru", latent_dim=2, stir=0.4, t
         network = NETWORKS[network](size) if isinstance(network, str) else network
         likelihood = kv.likelihoods.Autoregressive(likelihood, network)
     vae = kv.VAE(
-        kv.Encoder(kv.networks.sequence_encoder(size, 8, 4), kv.posteriors.DiagonalGaussian(latent_dim)),
+        kv.Encoder(ENCODERS[encoder](size), kv.posteriors.DiagonalGaussian(latent_dim)),
         kv.Decoder(kv.networks.mlp((8,)), likelihood),
         seed=0,
         **options,

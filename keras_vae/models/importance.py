@@ -88,6 +88,7 @@ class ImportanceSampler:
             batch.noise = Noise(seed, stream)
             z = batch.draw(chunk)
             weights = log_weight(batch.log_likelihood(z), batch.posterior, batch.prior, z)
+            weights = tf.ensure_shape(weights, (chunk, x.shape[0]))  # the layers of a trunk may have lost it
             mean += tf.reduce_sum(weights, axis=0) / (num_chunks * chunk)
             return i + 1, mean, tf.reduce_logsumexp(tf.concat([weights, log_sum[None]], 0), axis=0)
 

@@ -1,12 +1,12 @@
 """A causal network for texts: attention to the tokens before."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from keras_vae.networks.attention import TransformerBlock, check_heads
 from keras_vae.networks.causal import Shape
 from keras_vae.networks.causal_tokens import CausalTokens
 from keras_vae.utils.arguments import PositiveInt, Seed, Share, checked
@@ -47,8 +47,7 @@ class CausalTransformer(CausalTokens):
     ) -> None:
         super().__init__(vocabulary_size, units, word_dropout, seed, **kwargs)
         self.units, self.num_heads, self.num_layers = int(units), int(num_heads), int(num_layers)
-        if units % num_heads:
-            raise ValueError(f"`units` must be a multiple of num_heads. Received: units={units}, num_heads={num_heads}")
+        check_heads(self.units, self.num_heads)
 
     def build(self, x_shape: Shape, features_shape: Shape) -> None:
         options: Any = {"dtype": self.dtype_policy}
@@ -56,17 +55,11 @@ class CausalTransformer(CausalTokens):
         self._from_features = keras.layers.Dense(self.units, name="from_features", **options)
         self._from_features.build(self._flatten.compute_output_shape(features_shape))
         self._positions = self.add_weight(name="positions", shape=(x_shape[1], self.units), initializer="uniform")
-        names = {"queries_keys_values": 3, "end": 1, "wide": 4, "narrow": 1}
-        self._layers_of_blocks = []
-        for i in range(self.num_layers):
-            block: dict[str, Any] = {
-                name: keras.layers.Dense(times * self.units, name=f"{name}_{i}", **options)
-                for name, times in names.items()
-            }
-            block |= {name: keras.layers.LayerNormalization(name=f"{name}_{i}", **options) for name in ("norm", "then")}
-            for name, layer in block.items():
-                layer.build((None, None, (4 if name == "narrow" else 1) * self.units))
-            self._layers_of_blocks.append(block)
+        self._blocks = [
+            TransformerBlock(self.units, self.num_heads, name=f"block_{i}", **options) for i in range(self.num_layers)
+        ]
+        for block in self._blocks:
+            block.build((None, x_shape[1], self.units))
         self._last = keras.layers.LayerNormalization(name="last", **options)
         self._last.build((None, None, self.units))
         super().build(x_shape, features_shape)
@@ -76,27 +69,9 @@ class CausalTransformer(CausalTokens):
         h = self.embedded(self.tokens_before(x, training)) + tf.convert_to_tensor(self._positions)[:length]
         h += self._from_features(self._flatten(features))[:, None]
         allowed = tf.linalg.band_part(tf.ones((length, length), tf.bool), -1, 0)
-        for block in self._layers_of_blocks:
-            queries, keys, values = tf.split(block["queries_keys_values"](block["norm"](h)), 3, axis=-1)
-            h = self._end_of_block(block, h, self._attention(queries, keys, values, allowed))
+        for block in self._blocks:
+            h = block(h, allowed)
         return self._last(h)
-
-    def _end_of_block(self, block, h, attended):
-        h += block["end"](attended)
-        return h + block["narrow"](keras.ops.gelu(block["wide"](block["then"](h))))
-
-    def _attention(self, queries, keys, values, allowed):
-        """Returns what places `(batch, n, units)` read of places `(batch, m, units)`; `allowed` is bool `(n, m)`."""
-        width = self.units // self.num_heads
-
-        def heads(tensor):
-            places = tensor.shape[1] or tf.shape(tensor)[1]
-            return tf.transpose(tf.reshape(tensor, (-1, places, self.num_heads, width)), (0, 2, 1, 3))
-
-        scores = tf.matmul(heads(queries), heads(keys), transpose_b=True) / math.sqrt(width)
-        weights = tf.nn.softmax(tf.where(allowed, scores, scores.dtype.min), axis=-1)
-        read = tf.transpose(tf.matmul(weights, heads(values)), (0, 2, 1, 3))
-        return tf.reshape(read, (-1, queries.shape[1] or tf.shape(queries)[1], self.units))
 
     def compute_output_shape(self, x_shape: Shape, features_shape: Shape) -> Shape:
         return (*x_shape, self.units)
@@ -110,11 +85,11 @@ class CausalTransformer(CausalTokens):
             caches, before = state
             here, after = tf.one_hot(number, length, dtype=empty.dtype)[:, None], []
             h = self.embedded(before[:, None]) + tf.cast(self._positions, from_features.dtype)[number] + from_features
-            for block, cache in zip(self._layers_of_blocks, caches, strict=True):
-                queries, *new = tf.split(block["queries_keys_values"](block["norm"](h)), 3, axis=-1)
+            allowed = tf.range(length)[None] <= number
+            for block, cache in zip(self._blocks, caches, strict=True):
+                queries, *new = block.queries_keys_values(h)
                 keys, values = (old + here * one for old, one in zip(cache, new, strict=True))
-                allowed = tf.range(length)[None] <= number
-                h = self._end_of_block(block, h, self._attention(queries, keys, values, allowed))
+                h = block.attend(h, queries, keys, values, allowed)
                 after.append((keys, values))
             return after, draw(0, self._last(h)[:, 0])
 

@@ -175,8 +175,12 @@ def _condition_dim(config, dataset):
 
 def _text_trunks(config, size):
     units = config.text_units
-    # The two directions together are as wide as the decoder.
-    return networks.sequence_encoder(size, -(-units // 2), config.embedding_dim), networks.mlp((units,))
+    if config.text_encoder == "transformer":
+        encoder = networks.transformer_encoder(size, units)
+    else:
+        # The two directions together are as wide as the decoder.
+        encoder = networks.sequence_encoder(size, -(-units // 2), config.embedding_dim, cell=config.text_encoder)
+    return encoder, networks.mlp((units,))
 
 
 def _trunks(config, event_shape):
@@ -245,6 +249,7 @@ def _text_likelihood(config, tokenizer):
     options = {"word_dropout": config.word_dropout, "seed": config.seed}
     make = {
         "gru": lambda: networks.CausalGRU(size, units, config.embedding_dim, **options),
+        "lstm": lambda: networks.CausalLSTM(size, units, config.embedding_dim, **options),
         "transformer": lambda: networks.CausalTransformer(size, units, **options),
         "conv": lambda: networks.CausalConv1D(size, units, 3, config.dilation_rates, config.embedding_dim, **options),
     }

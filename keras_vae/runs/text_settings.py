@@ -27,9 +27,15 @@ class TextSettings:
     )
     text_network: str = option(
         "gru",
-        "causal network of the decoder of texts: a recurrent one, attention to the tokens before, or convolutions over "
-        "the last of them",
-        choices=("gru", "transformer", "conv"),
+        "causal network of the decoder of texts: a recurrent one (gru, lstm), attention to the tokens before, or "
+        "convolutions over the last of them",
+        choices=("gru", "lstm", "transformer", "conv"),
+    )
+    text_encoder: str = option(
+        "gru",
+        "network of the encoder of texts: a recurrent one in both directions (gru, lstm), or attention of each token "
+        "to all",
+        choices=("gru", "lstm", "transformer"),
     )
     dilation_rates: tuple = option(
         (1, 2),
@@ -40,7 +46,10 @@ class TextSettings:
         acts_with=("text_network", ("conv",)),
     )
     text_units: int = option(
-        256, "width of the networks of texts; in the encoder that of both directions together", low=1, high=10_000
+        256,
+        "width of the networks of texts; in a recurrent encoder that of both directions together",
+        low=1,
+        high=10_000,
     )
     embedding_dim: int = option(
         128,

@@ -141,6 +141,26 @@ def test_it_trains_and_is_kept_in_a_file(objective, tmp_path):
     np.testing.assert_array_equal(loaded.sample(9, seed=1, output="sample"), vae.sample(9, seed=1, output="sample"))
 
 
+class Reshaped(keras.layers.Layer):
+    """The mean of the embeddings of a text, by reshapes after which TensorFlow no longer knows the batch size."""
+
+    def call(self, h):
+        length = tf.shape(h)[1]
+        return tf.reduce_mean(tf.reshape(tf.reshape(h, (-1, length * h.shape[2])), (-1, length, h.shape[2])), axis=1)
+
+    def compute_output_shape(self, shape):
+        return (shape[0], shape[2])
+
+
+def test_a_trunk_may_lose_the_batch_size():
+    trunk = keras.Sequential([keras.layers.Embedding(3, 4), Reshaped()])
+    vae = kv.VAE(kv.Encoder(trunk, kv.posteriors.DiagonalGaussian(2)), make_text_vae().decoder, seed=0)
+    x = all_texts()
+    log_prob = vae.log_prob(x, 20)
+    assert log_prob.shape == (len(x),)
+    np.testing.assert_allclose(vae.log_prob(x[:1], 20)[0], log_prob[0], rtol=1e-5)
+
+
 @pytest.mark.parametrize("network", slow_from(1, ["transformer", None]))
 def test_trimmed_batches_give_the_same_numbers_as_whole_ones(network):
     x = all_texts(3, 3)

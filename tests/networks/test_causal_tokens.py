@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import slow_from
-from texts import NETWORKS, make_text_vae
+from texts import ENCODERS, NETWORKS, make_text_vae
 
 import keras_vae as kv
 from keras_vae.networks.causal import check_causal
@@ -74,11 +74,25 @@ def test_a_config_makes_the_same_network(network):
     assert type(network).from_config(config).get_config() == config
 
 
-def test_the_trunk_of_texts_reads_no_place_after_the_end():
-    trunk = kv.networks.sequence_encoder(6, 4, 3)
-    x = np.array([[1, 5, 2], [3, 0, 0]])
-    np.testing.assert_allclose(trunk(np.pad(x, [(0, 0), (0, 4)])), trunk(x), rtol=1e-5, atol=1e-6)
-    assert trunk(x).shape == (2, 8)
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_a_trunk_of_texts_reads_all_of_a_text_and_no_place_after_its_end(encoder):
+    trunk = ENCODERS[encoder](6)
+    x = np.array([[1, 5, 2, 0, 0, 0, 0], [3, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0]])
+    expected = trunk(x)
+    assert expected.shape == (3, 8 if encoder == "transformer" else 16)
+    assert np.isfinite(expected).all()
+    np.testing.assert_allclose(trunk(x[:, :4]), expected, rtol=1e-5, atol=1e-6)
+    for place in range(3):
+        changed = x.copy()
+        changed[0, place] = 4
+        assert np.abs(trunk(changed) - expected)[0].max() > 1e-3
+    # In the other order it is another text.
+    assert np.abs(trunk(x[:, [1, 0, *range(2, 7)]]) - expected)[0].max() > 1e-3
+
+
+def test_the_places_after_the_end_may_hold_anything_to_a_transformer():
+    trunk = kv.networks.transformer_encoder(6, 8, 2, 2)
+    np.testing.assert_array_equal(trunk(np.array([[1, 5, 0, 0, 0]])), trunk(np.array([[1, 5, 0, 4, 3]])))
 
 
 def test_a_network_over_tokens_takes_no_pictures():

@@ -166,6 +166,7 @@ def network(name):
         "cvae_encoder": lambda: (networks.cvae_encoder(), (8, 9, 3)),
         "cvae_decoder": lambda: (networks.cvae_decoder((8, 12, 3)), (2,)),
         "sequence_encoder": lambda: (networks.sequence_encoder(9, 4, 3), (5,)),
+        "transformer_encoder": lambda: (networks.transformer_encoder(9, 4, 2, 1), (5,)),
         "posterior": lambda: (posteriors.DiagonalGaussian(2), (6, 5, 3)),
         "likelihood of maps": lambda: (likelihoods.Bernoulli((6, 5, 1)), (6, 5, 3)),
         "likelihood of features": lambda: (likelihoods.Bernoulli((4, 4, 1)), (6, 5, 3)),

@@ -104,19 +104,22 @@ def test_it_is_evaluated_published_and_exported(finished, tmp_path):
     assert vae.tokenizer.decode(drawn) == vae.generate(len(drawn), seed=5)
 
 
-@pytest.mark.parametrize("network", ["gru", "transformer", "conv"])
+@pytest.mark.parametrize("network", ["gru", "lstm", "transformer", "conv"])
 def test_the_settings_of_texts_reach_the_model(tmp_path, network):
-    options = {"dilation_rates": (1, 3)} if network == "conv" else {}
+    options = {"dilation_rates": (1, 3)} if network == "conv" else {"text_encoder": network}
     config = settings(tmp_path, text_network=network, max_length=3, max_vocabulary=4, on_long_text="drop", **options)
     dataset = build.load_data(config)
     assert len(dataset.train) + len(dataset.validation) + len(dataset.test) == 4 * len(LINES) // 5
     vae = build.build_model(config, dataset)
     assert (vae.event_shape, vae.tokenizer.size) == ((3,), 2 + 4)
     causal = vae.decoder.likelihood.network
-    names = {"gru": "CausalGRU", "transformer": "CausalTransformer", "conv": "CausalConv1D"}
+    names = {"gru": "CausalGRU", "lstm": "CausalLSTM", "transformer": "CausalTransformer", "conv": "CausalConv1D"}
     assert type(causal).__name__ == names[network]
     assert (causal.word_dropout, causal.seed) == (0.2, 0)
     assert causal.embedding_dim == (8 if network == "transformer" else 4)
+    parts = {type(layer).__name__ for layer in vae.encoder.trunk._flatten_layers()}
+    of_encoder = {"gru": "GRU", "lstm": "LSTM", "transformer": "_TransformerEncoder", "conv": "GRU"}
+    assert parts & set(of_encoder.values()) == {of_encoder[network]}
     if network == "conv":
         assert (causal.filters, causal.kernel_size, causal.dilation_rates) == (8, 3, (1, 3))
     else:

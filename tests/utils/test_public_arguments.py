@@ -175,7 +175,8 @@ UNWALKED = (
     # What a causal network is called with by its likelihood; tests/networks/test_causal.py tries wrong networks.
     *("networks.causal.CausalNetwork.", "networks.causal_conv.CausalConv."),
     *(
-        "networks.causal_recurrent.CausalGRU.",
+        "networks.causal_recurrent._CausalRecurrent.",
+        "networks.attention.TransformerBlock.",
         "networks.causal_attention.CausalTransformer.",
         "networks.causal_conv1d.CausalConv1D.",
         "networks.causal_tokens.",

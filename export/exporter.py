@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from export import litertjs, measuring, onnx_format, runtimes, tflite, variants, vocabulary, webpage
+from export import litertjs, measuring, onnx_format, precision, runtimes, tflite, variants, vocabulary, webpage
 from export.cost import NUM_IMAGES, Cost
 from export.errors import ExportError
 from export.model_card import finite, model_card, size_in_bytes
@@ -18,7 +18,7 @@ from export.paths import check_run_dir, check_target
 from export.signatures import FILES, Signatures, files_of
 from export.verification import TOLERANCE, Parity
 from keras_vae.data import Dataset
-from keras_vae.engine.keras_compat import layers_of
+from keras_vae.engine.precision import precision_of
 from keras_vae.models.vae import VAE
 from keras_vae.runs.run_dir import RunDir
 from keras_vae.utils import checks
@@ -96,7 +96,7 @@ def export_run(run_dir: Path, options: Options | None = None, overwrite: bool = 
     folder = check_run_dir(run_dir, overwrite)
     run = RunDir(run_dir)
     vae = run.model()
-    dataset = _dataset(run) if options.measured else None
+    dataset = _dataset(run) if options.measured or precision_of(vae) != "float32" else None
     return export_model(vae, folder, options, run.report, overwrite, dataset)
 
 
@@ -119,7 +119,8 @@ def export_model(
 ) -> pathlib.Path:
     """Writes `saved_model`, the TFLite files and `model_card.json` to `folder`; raises as `export_run` does.
 
-    A model of texts has a `vocabulary.json` beside the card.
+    A model of texts has a `vocabulary.json` beside the card. A model that computes in half precision is exported as one
+    of the same weights in float32; the card says what that changes, in nats.
 
     Args:
       vae: the model.
@@ -134,12 +135,6 @@ def export_model(
     folder = check_target(folder, overwrite)
     if options.web:
         litertjs.files(options.litertjs)  # a missing runtime is an error before the work begins
-    half = sorted({layer.name for layer in layers_of(vae) if layer.compute_dtype not in (None, "float32")})
-    if half:
-        raise ValueError(
-            f"`vae` must compute in float32 to be exported. Received: half precision in {half[:3]}. "
-            "Load its weights into a model made under the float32 policy"
-        )
     with contextlib.ExitStack() as stack:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -151,8 +146,9 @@ def export_model(
         for file in options.files:
             export.tflite(file)
         if options.onnx:
-            export.files |= onnx_format.write(vae, work, options.num_samples)
-        card = model_card(vae, export.signatures, export.files, export.left_out, options, report or {})
+            export.files |= onnx_format.write(export.vae, work, options.num_samples)
+        found = export.files, export.left_out, export.precision
+        card = model_card(export.vae, export.signatures, *found, options, report or {})
         write_json(work / "model_card.json", finite(card))
         vocabulary.write(vae, work)
         if options.web:
@@ -165,12 +161,15 @@ class _Export:
 
     def __init__(self, vae: VAE, folder: pathlib.Path, options: Options, dataset: Dataset | None) -> None:
         self.vae, self.folder, self.options = vae, folder, options
-        self.signatures, self._names = Signatures(vae, options.num_samples), files_of(vae)
-        self.files, self.left_out = {}, {}
+        self.files, self.left_out, self.precision = {}, {}, {"trained": precision_of(vae)}
         self._measured_on = "draws of the model" if dataset is None else f"test {dataset.test.kind} of {dataset.name}"
+        test = None if dataset is None else dataset.test
+        if precision_of(vae) != "float32":
+            x, condition = self._examples(test, seed=11)
+            self.vae, self.precision = precision.float32_of(vae, x, condition, self._measured_on)
+        self.signatures, self._names = Signatures(self.vae, options.num_samples), files_of(self.vae)
         if options.measured:
-            test, condition = self._examples(None if dataset is None else dataset.test, seed=11)
-            self._cost = Cost(vae, self.signatures, test, condition)
+            self._cost = Cost(self.vae, self.signatures, *self._examples(test, seed=11))
             self._train = self._examples(None if dataset is None else dataset.train, seed=13)
 
     def _examples(self, images, seed):

@@ -46,7 +46,9 @@ def test_vectors() -> list[dict]:
 test_vectors.__test__ = False  # type: ignore[attr-defined]  # pytest would take the function for a test because of its name
 
 
-def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, options: Any, report: dict) -> dict:
+def model_card(
+    vae: VAE, signatures: Signatures, files: dict, left_out: dict, precision: dict, options: Any, report: dict
+) -> dict:
     """Returns the card as plain values.
 
     Args:
@@ -54,6 +56,7 @@ def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, op
       signatures: signatures of the model.
       files: file or folder -> dict with its numbers.
       left_out: file and signature -> why it is missing.
+      precision: what the model was trained in, and what float32 changes.
       options: `export.exporter.Options` of the export.
       report: report.json of the run, may be empty.
     """
@@ -85,6 +88,7 @@ def model_card(vae: VAE, signatures: Signatures, files: dict, left_out: dict, op
         "files": files,
         "test_elbo": report.get("test_elbo"),
         "test_log_likelihood": report.get("test_log_likelihood"),
+        "precision": precision,
         "unit": f"nats per {'image' if len(vae.event_shape) == 3 else 'example'}",
         "data": report.get("data"),
     }

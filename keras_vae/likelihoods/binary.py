@@ -20,6 +20,7 @@ class Bernoulli(Likelihood):
     """
 
     is_density = False
+    has_logits = True
     support = (0.0, 1.0)
     mean_range = (0.0, 1.0)
 

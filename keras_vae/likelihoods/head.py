@@ -60,6 +60,9 @@ class Likelihood(Part):
     validates_each_value = False
     # Whether `adapt` also takes the standard deviation of the data, at which a learned scale starts.
     learns_scale = False
+    # Whether the parameters are logits of values that can be counted. Their projection computes in the precision of the
+    # layer, because a log likelihood hardly changes with the last digits of a logit; that of others is float32.
+    has_logits = False
     # Whether the values of x are independent given z.
     is_factorized = True
     # Whether p(x|z) has a mean. Without one, its most probable value stands in the place of a mean.
@@ -102,8 +105,7 @@ class Likelihood(Part):
         raise NotImplementedError
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        # The head computes in float32 under mixed precision too, because a density in half precision overflows.
-        options = {"dtype": "float32", "name": "parameters"}
+        options = {"dtype": self.dtype_policy if self.has_logits else "float32", "name": "parameters"}
         has_places = len(input_shape) == 4 and tuple(input_shape[1:3]) == self.event_shape[:2]
         self._is_map = has_places and not self.projects_each_value
         if self.projects_each_value:
@@ -126,11 +128,14 @@ class Likelihood(Part):
 
     def call(self, features: tf.Tensor) -> tfd.Distribution:
         if self.projects_each_value:
-            return self.distribution(self._projection(tf.cast(features, tf.float32)) + self._bias)
+            return self.distribution(self._projected(features) + self._bias)
         if not self._is_map:
             features = self._flatten(features)
-        parameters = self._projection(tf.cast(features, tf.float32))
-        return self.distribution(tf.reshape(parameters, (-1, *self.event_shape, self.num_parameters)))
+        return self.distribution(tf.reshape(self._projected(features), (-1, *self.event_shape, self.num_parameters)))
+
+    def _projected(self, features):
+        # Densities are computed in float32 under mixed precision too, because in half precision they overflow.
+        return tf.cast(self._projection(tf.cast(features, self._projection.compute_dtype)), tf.float32)
 
     def project_values(self, features: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
         """Returns the parameters `(batch * values, num_parameters)` of some values of each x.
@@ -141,7 +146,7 @@ class Likelihood(Part):
         """
         bias = tf.reshape(self._bias, (-1, self.num_parameters))
         bias = tf.gather(bias, numbers if self.biases_each_value else tf.zeros_like(numbers))
-        parameters = tf.reshape(self._projection(tf.cast(features, tf.float32)), (-1, *bias.shape)) + bias
+        parameters = tf.reshape(self._projected(features), (-1, *bias.shape)) + bias
         return tf.reshape(parameters, (-1, self.num_parameters))
 
     def adapt(self, mean: np.ndarray) -> None:

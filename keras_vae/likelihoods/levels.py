@@ -84,6 +84,8 @@ class Categorical(Levels):
       num_levels: number of levels between 0 and 1, at least 2.
     """
 
+    has_logits = True
+
     @property
     def num_parameters(self) -> int:
         return self.num_levels

@@ -39,6 +39,7 @@ class Tokens(Likelihood):
     event_dtype = "int32"
     is_density = False
     has_mean = False
+    has_logits = True
     has_lengths = True
     biases_each_value = False
     validates_each_value = True

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_vae import data, likelihoods, networks, objectives, posteriors, priors
+from keras_vae.engine.precision import dtype_policy
 from keras_vae.models.decoder import Decoder
 from keras_vae.models.encoder import Encoder
 from keras_vae.models.vae import VAE
@@ -35,6 +36,7 @@ LIKELIHOODS = {
     "categorical": likelihoods.Categorical,
     "logistic_mixture": likelihoods.DiscretizedLogisticMixture,
 }
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 SCHEDULES = {"linear": schedules.Linear, "cosine": schedules.Cosine, "cyclic": schedules.Cyclic}
 
 
@@ -45,7 +47,7 @@ def build_model(config: Config, dataset: data.Dataset) -> VAE:
       ValueError: if the parts do not fit together, or do not fit the data, or the weights do not fit in memory.
     """
     _check_network(config, dataset)
-    with _weights_fit_in_memory(copies=5 if config.ema else 4):
+    with _weights_fit_in_memory(copies=5 if config.ema else 4), dtype_policy(POLICIES[config.precision]):
         vae = _make(config, dataset)
     if config.adapt:
         vae.adapt(dataset.train)

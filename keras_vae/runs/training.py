@@ -14,6 +14,7 @@ from absl import logging
 from keras_vae import callbacks
 from keras_vae.data import Dataset, fingerprint
 from keras_vae.engine import strategies
+from keras_vae.engine.precision import has_instructions_for
 from keras_vae.measure import evaluation
 from keras_vae.models.vae import VAE
 from keras_vae.runs import checkpoints, tables
@@ -123,6 +124,8 @@ def _begin(vae, config, dataset, run_dir):
         logging.info("%s lies inside of the data set %s; a run is never read as data", run_dir.path, config.dataset)
     for sentence in config.without_effect():
         logging.warning("%s", sentence)
+    if config.precision != "float32" and not has_instructions_for(config.precision):
+        logging.warning("this machine has no instructions for %s: float32 is at least as fast", config.precision)
     logging.info("data: %s", dataset.describe())
     message = "model: %d parameters, KL %s; writing to %s"
     logging.info(message, _num_parameters(vae), vae.kl_method, run_dir.path)

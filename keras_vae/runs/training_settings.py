@@ -121,6 +121,13 @@ class TrainingSettings:
         low=0,
         high=1,
     )
+    precision: str = option(
+        "float32",
+        "what the networks compute in; weights, densities and the exported files are float32 in any case. bfloat16 is "
+        "for processors with instructions for it (AMX, GPUs), elsewhere it is slower; float16, with a scaled loss, is "
+        "for GPUs",
+        choices=("float32", "bfloat16", "float16"),
+    )
     seed: int = option(0, "seed of everything random in the run", low=0, high=2**31 - 1)
     num_importance_samples: int = option(500, "samples an example in the test log likelihood", low=1, high=MANY)
     strategy: str = option(

@@ -13,11 +13,12 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from exporting import NOISE, content_of, skip_saved_model, stirred
 from exporting import export as export_and_load
-from helpers import SHAPE, make_vae, slow_from
+from helpers import SHAPE, make_binary, make_vae, slow_from
 
 import keras_vae as kv
 from export import exporter, measuring, runtimes, tflite, verification
 from export.signatures import FILES, NAMES, Signatures
+from keras_vae.engine.precision import dtype_policy, in_float32, precision_of
 from keras_vae.utils import atomic_files
 
 # Without TFLite files, for what does not depend on them.
@@ -70,18 +71,49 @@ def test_a_wrong_option_is_an_error_that_names_it(options, message):
         exporter.Options(**options)
 
 
-def test_half_precision_is_refused_before_anything_is_written(tmp_path):
+def half(policy):
+    """A model that computes in half precision, and x."""
+    with dtype_policy(policy):
+        vae = make_vae(prior=kv.priors.MixtureOfGaussians(3, 4))
+    vae.compile(keras.optimizers.Adam(1e-2))
+    x = make_binary(64, SHAPE)
+    vae.fit(x, batch_size=16, epochs=3, verbose=0)
+    return vae, x
+
+
+@pytest.mark.parametrize("policy", slow_from(1, ["mixed_bfloat16", "mixed_float16"]))
+def test_half_precision_is_exported_in_float32_and_the_card_says_what_that_changes(tmp_path, policy):
+    vae, x = half(policy)
+    folder = exporter.export_model(vae, tmp_path / "export", exporter.Options(files=("encoder", "decoder")))
+    card = json.loads((folder / "model_card.json").read_text())
+    facts = card["precision"]
+    assert (facts["trained"], facts["measured_on"]) == (policy.removeprefix("mixed_"), "draws of the model")
+    assert 0.0 < abs(facts["elbo_change"]) < 0.2
+    assert 0.0 < facts["elbo_change_standard_error"] < 0.1
+    exact = in_float32(vae)
+    assert precision_of(exact) == "float32"
+    for weight, value in zip(exact.weights, vae.weights, strict=True):
+        np.testing.assert_array_equal(weight, value)
+    run = runtimes.litert_runner(folder / "encoder.tflite")
+    encoded = run("encode", x=x[:1])["loc"]
+    np.testing.assert_allclose(encoded, exact.encode(x[:1]).mean(), atol=1e-5)
+    assert np.abs(encoded - vae.encode(x[:1]).mean()).max() > 1e-4
+    drawn = runtimes.saved_model_runner(folder / "saved_model")("sample", seed=3, temperature=1.0)
+    np.testing.assert_allclose(drawn["mean"], exact.sample(16, seed=3), atol=1e-5)
+
+
+def test_a_layer_of_a_users_own_in_half_precision_is_exported_in_float32(tmp_path):
     keras.utils.set_random_seed(0)
-    trunk = kv.networks.mlp((8,))
-    half = keras.Sequential([keras.layers.Dense(8, dtype=keras.DTypePolicy("mixed_float16"), name="half")])
-    vae = kv.VAE(
-        kv.Encoder(trunk, kv.posteriors.DiagonalGaussian(3)),
-        kv.Decoder(half, kv.likelihoods.Bernoulli(SHAPE)),
-        seed=0,
-    )
-    with pytest.raises(ValueError, match=r"`vae` must compute in float32 to be exported. Received: .*'half'"):
-        exporter.export_model(vae, tmp_path / "export")
-    assert list(tmp_path.iterdir()) == []
+    trunk = keras.Sequential([keras.layers.Dense(8, dtype=keras.DTypePolicy("mixed_float16"), name="half")])
+    decoder = kv.Decoder(trunk, kv.likelihoods.Bernoulli(SHAPE))
+    vae = kv.VAE(kv.Encoder(kv.networks.mlp((8,)), kv.posteriors.DiagonalGaussian(3)), decoder, seed=0)
+    folder = exporter.export_model(vae, tmp_path / "export", exporter.Options(files=("decoder",)))
+    assert json.loads((folder / "model_card.json").read_text())["precision"]["trained"] == "float16"
+    assert precision_of(vae) == "float16"  # the model itself stays what it was
+
+
+def test_a_model_in_float32_is_exported_as_it_is(exported):
+    assert exported.card["precision"] == {"trained": "float32"}
 
 
 # An export that is not right is not left behind.

@@ -128,10 +128,13 @@ def test_a_bad_event_shape_is_named(event_shape):
         kv.likelihoods.Bernoulli(event_shape)
 
 
-def test_heads_stay_in_float32_under_mixed_precision():
-    head = kv.likelihoods.Bernoulli((2, 2, 1), dtype=keras.DTypePolicy("mixed_bfloat16"))
+@pytest.mark.parametrize("name", ["Bernoulli", "Categorical", "ContinuousBernoulli", "Gaussian"])
+def test_densities_are_float32_under_mixed_precision_and_logits_alone_are_projected_in_half(name):
+    head = getattr(kv.likelihoods, name)((2, 2, 1), dtype=keras.DTypePolicy("mixed_bfloat16"))
     head.build((None, 3))
     assert head(tf.ones((1, 3), tf.bfloat16)).log_prob(tf.ones((1, 2, 2, 1))).dtype == tf.float32
+    has_logits = name in ("Bernoulli", "Categorical")
+    assert head._projection.compute_dtype == ("bfloat16" if has_logits else "float32")
 
 
 # Continuous Bernoulli.

@@ -412,11 +412,6 @@ def test_mixed_precision_reaches_the_elbo_of_float32(elbo_in_float32, policy, di
     np.testing.assert_array_equal(loaded.sample(3, seed=1), vae.sample(3, seed=1))
 
 
-def test_half_precision_is_refused_by_the_export_with_the_way_out(policy, tmp_path):
-    with pytest.raises(ValueError, match=r"float32 to be exported.*Load its weights into a model"):
-        exporter.export_model(make_vae(), tmp_path / "export")
-
-
 def test_large_logits_in_half_precision_have_a_finite_loss_and_gradient(policy, binary):
     vae = make_vae()
     bias = vae.decoder.likelihood._projection.bias

@@ -146,6 +146,8 @@ def test_an_interrupted_run_ends_with_the_numbers_of_a_whole_one(stopped, whole)
             {"ema": 0.99, "weight_decay": 1e-2, "clip_norm": 1.0, "kl_warmup": 0.5, "beta_2": 0.99},
             {"objective": "iwae", "num_samples": 2},
             {"posterior": "full"},
+            {"precision": "bfloat16", "ema": 0.99},
+            {"precision": "float16"},
         ],
     ),
 )

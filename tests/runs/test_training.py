@@ -1,7 +1,9 @@
+import keras
 import numpy as np
 import pytest
 
 from keras_vae.engine.keras_compat import layers_of
+from keras_vae.engine.precision import precision_of
 from keras_vae.runs import build, optimizer
 from keras_vae.runs.build import build_model
 from keras_vae.runs.config import Config
@@ -76,6 +78,21 @@ def test_a_flow_has_the_sizes_of_its_flags(mnist, settings, kind, sizes):
     assert type(prior).__name__ == kind
     assert (prior.num_layers, prior.hidden_units, prior.hidden_layers) == sizes
     assert prior.latent_dim == (3 if "upper_latent_dims" in settings else 2)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_the_networks_compute_in_the_precision_of_the_flag_and_nothing_else_does(mnist, precision):
+    before = keras.config.dtype_policy()
+    vae = build_model(Config(hidden_units=(8,), latent_dim=2, prior="flow", precision=precision), mnist)
+    assert keras.config.dtype_policy() == before
+    assert precision_of(vae) == precision
+    trunks = layers_of(vae.encoder.trunk) + layers_of(vae.decoder.trunk)
+    assert {layer.compute_dtype for layer in trunks} == {precision}
+    dense = [layer for layer in layers_of(vae.prior) if isinstance(layer, keras.layers.Dense)]
+    assert {layer.compute_dtype for layer in dense} == {"float32"}
+    assert {weight.dtype for weight in vae.trainable_weights} == {"float32"}
+    vae.compile(optimizer.optimizer(Config(ema=0.9), 100))
+    assert isinstance(vae.optimizer, keras.optimizers.LossScaleOptimizer) == (precision == "float16")
 
 
 @pytest.mark.parametrize("adapt", [True, False])

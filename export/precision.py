@@ -1,0 +1,39 @@
+"""A model that was trained in half precision becomes one in float32, and what that changes in nats."""
+
+from typing import Any
+
+import numpy as np
+from absl import logging
+
+from keras_vae.engine.precision import in_float32, precision_of
+from keras_vae.models.vae import VAE
+from keras_vae.utils.statistics import standard_error
+
+NUM_CODES = 20
+
+
+def float32_of(vae: VAE, x: np.ndarray, condition: np.ndarray | None, measured_on: str) -> tuple[VAE, dict]:
+    """Returns the model of the same weights in float32, and what the model card says about it.
+
+    Args:
+      vae: the model as it was trained.
+      x: examples `(count, *event_shape)`, on which both get the same noise.
+      condition: `(count, condition_dim)` or None.
+      measured_on: what the examples are.
+
+    Returns:
+      The model, and a dict: `trained`, what the model computes in; `elbo_change` and `log_likelihood_change`, by how
+      many nats an example the one in float32 differs, below 0 for a loss, as means with standard errors, unless q(z|x)
+      has no density; `measured_on`.
+    """
+    exact = in_float32(vae)
+    facts: dict[str, Any] = {"trained": precision_of(vae), "measured_on": measured_on}
+    line = f"trained in {facts['trained']}, exported in float32"
+    if vae.encoder.posterior.has_density:
+        before, after = (model.bounds(x, NUM_CODES, seed=0, condition=condition) for model in (vae, exact))
+        for name, old, new in zip(("elbo", "log_likelihood"), before, after, strict=True):
+            change = np.asarray(new, np.float64) - old
+            facts |= {f"{name}_change": float(change.mean()), f"{name}_change_standard_error": standard_error(change)}
+        line += f": that changes the ELBO by {facts['elbo_change']:+.3f} nats ({measured_on})"
+    logging.info("%s", line)
+    return exact, facts

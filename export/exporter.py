@@ -24,6 +24,7 @@ from keras_vae.runs.run_dir import RunDir
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import NonNegativeFloat, Path, PositiveInt, checked
 from keras_vae.utils.atomic_files import written_whole
+from keras_vae.utils.devices import exact_products
 from keras_vae.utils.json_files import write_json
 
 __all__ = ["ExportError", "Options", "export_model", "export_run"]
@@ -136,6 +137,7 @@ def export_model(
     if options.web:
         litertjs.files(options.litertjs)  # a missing runtime is an error before the work begins
     with contextlib.ExitStack() as stack:
+        stack.enter_context(exact_products())  # a GPU would otherwise differ from the files by more than they may
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             work = stack.enter_context(written_whole(folder))
@@ -165,8 +167,7 @@ class _Export:
         self._measured_on = "draws of the model" if dataset is None else f"test {dataset.test.kind} of {dataset.name}"
         test = None if dataset is None else dataset.test
         if precision_of(vae) != "float32":
-            x, condition = self._examples(test, seed=11)
-            self.vae, self.precision = precision.float32_of(vae, x, condition, self._measured_on)
+            self.vae, self.precision = precision.float32_of(vae, self._examples(test, seed=11), self._measured_on)
         self.signatures, self._names = Signatures(self.vae, options.num_samples), files_of(self.vae)
         if options.measured:
             self._cost = Cost(self.vae, self.signatures, *self._examples(test, seed=11))

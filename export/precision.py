@@ -12,13 +12,13 @@ from keras_vae.utils.statistics import standard_error
 NUM_CODES = 20
 
 
-def float32_of(vae: VAE, x: np.ndarray, condition: np.ndarray | None, measured_on: str) -> tuple[VAE, dict]:
+def float32_of(vae: VAE, examples: tuple[np.ndarray, np.ndarray | None], measured_on: str) -> tuple[VAE, dict]:
     """Returns the model of the same weights in float32, and what the model card says about it.
 
     Args:
       vae: the model as it was trained.
-      x: examples `(count, *event_shape)`, on which both get the same noise.
-      condition: `(count, condition_dim)` or None.
+      examples: x `(count, *event_shape)`, and conditions `(count, condition_dim)` or None; both models get the same
+        noise on them.
       measured_on: what the examples are.
 
     Returns:
@@ -26,7 +26,7 @@ def float32_of(vae: VAE, x: np.ndarray, condition: np.ndarray | None, measured_o
       many nats an example the one in float32 differs, below 0 for a loss, as means with standard errors, unless q(z|x)
       has no density; `measured_on`.
     """
-    exact = in_float32(vae)
+    exact, (x, condition) = in_float32(vae), examples
     facts: dict[str, Any] = {"trained": precision_of(vae), "measured_on": measured_on}
     line = f"trained in {facts['trained']}, exported in float32"
     if vae.encoder.posterior.has_density:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from keras_vae.distributions.mixture import in_single_precision
-from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, Tempered
+from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, Tempered, noise_of_files
 from keras_vae.distributions.sampling import center, draw, draw_rows, mean
 from keras_vae.models.vae import VAE
 from keras_vae.objectives.terms import importance_weighted_bound, log_weight
@@ -176,7 +176,8 @@ class Signatures:
             if (name, batch_size) not in self._concrete:
                 function = self.function(name, static=batch_size is not None)
                 inputs = self.inputs(name, batch_size).values()
-                self._concrete[name, batch_size] = function.get_concrete_function(*inputs)
+                with noise_of_files():
+                    self._concrete[name, batch_size] = function.get_concrete_function(*inputs)
         return {name: self._concrete[name, batch_size] for name in names}
 
     def save(self, folder: str | os.PathLike, names: Collection[str], batch_size: int | None) -> None:

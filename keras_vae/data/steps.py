@@ -46,9 +46,12 @@ def presented_steps(
     first = initial_epoch if callable(initial_epoch) else lambda: initial_epoch
     if not callable(initial_epoch):
         checks.nonnegative_int("initial_epoch", initial_epoch)
-    gather = _gather(examples.values)
-    labels = None if examples.labels is None else tf.constant(examples.labels)
-    weights = tf.ones(len(examples)) if examples.weights is None else tf.constant(examples.weights, tf.float32)
+    # The data set computes on the CPU. On a GPU, which is TensorFlow's default, a constant would be copied there and
+    # back, and one larger than its memory could not be made.
+    with tf.device("CPU:0"):
+        gather = _gather(examples.values)
+        labels = None if examples.labels is None else tf.constant(examples.labels)
+        weights = tf.ones(len(examples)) if examples.weights is None else tf.constant(examples.weights, tf.float32)
     columns = np.array(range(batch_size) if rows is None else rows)
     num_examples, dtype, as_stored = len(examples), examples.dtype, examples.is_as_stored
 

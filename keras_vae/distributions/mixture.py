@@ -7,6 +7,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_vae.utils.devices import has_gpu
+
 
 def is_diagonal_normal(distribution: tfd.Distribution) -> bool:
     """Whether a distribution is a Gaussian of independent dimensions, `tfd.Independent(tfd.Normal(...))`."""
@@ -22,6 +24,8 @@ class MixtureOfNormals(tfd.MixtureSameFamily):
     """
 
     def _log_prob(self, x):
+        if has_gpu():  # most of them compute float64 at a small part of the speed, and XLA makes one kernel of the sum
+            return super()._log_prob(x)
         components = self.components_distribution
         shape = tf.concat([components.batch_shape_tensor(), components.event_shape_tensor()], axis=0)
         normal = components.distribution

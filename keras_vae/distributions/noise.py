@@ -11,12 +11,15 @@ position): the row is the index along the first axis, that of the pictures, and 
 picture's noise therefore does not depend on how many other pictures are drawn with it.
 """
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
+
+from keras_vae.utils.devices import has_gpu
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
@@ -38,12 +41,6 @@ def as_word(value: Any, name: str = "seed") -> tf.Tensor:
     return tf.constant(int(value) % 2**32, tf.uint32)
 
 
-# With this signature there is one graph for all shapes. Without a graph, every eager call would be some 150 operations,
-# and every other graph would trace them again.
-_WORDS = (tf.TensorSpec(None, tf.uint32),) * 2
-
-
-@tf.function(input_signature=(_WORDS, _WORDS), autograph=False)
 def threefry2x32(key: tuple, counter: tuple) -> tuple[tf.Tensor, tf.Tensor]:
     """Threefry-2x32-20: two random words for each counter.
 
@@ -54,6 +51,26 @@ def threefry2x32(key: tuple, counter: tuple) -> tuple[tf.Tensor, tf.Tensor]:
     Returns:
       A pair of `uint32` tensors of the broadcast shape.
     """
+    # TensorFlow adds and multiplies int32 in the memory of the host, on a GPU too: outside XLA each of some 90 sums and
+    # products would fetch its operands and send its result back. Files have no XLA.
+    return (_compiled if has_gpu() and not _in_files else _plain)(key, counter)
+
+
+_in_files = False
+
+
+@contextlib.contextmanager
+def noise_of_files() -> Iterator[None]:
+    """Within this context noise is traced in operations that exported files may have."""
+    global _in_files
+    before, _in_files = _in_files, True
+    try:
+        yield
+    finally:
+        _in_files = before
+
+
+def _words(key, counter):
     # Sums and products wrap to the same bits in int32. TFLite would need two casts for each of them in uint32.
     keys = [tf.cast(word, tf.int32) for word in (key[0], key[1], key[0] ^ key[1] ^ tf.constant(_PARITY, tf.uint32))]
     a, b = (tf.cast(word, tf.int32) + k for word, k in zip(counter, keys[:2], strict=True))
@@ -64,6 +81,15 @@ def threefry2x32(key: tuple, counter: tuple) -> tuple[tf.Tensor, tf.Tensor]:
         a = a + keys[(group + 1) % 3]
         b = b + (keys[(group + 2) % 3] + (group + 1))
     return tf.cast(a, tf.uint32), tf.cast(b, tf.uint32)
+
+
+# With this signature there is one graph for all shapes. Without a graph, every eager call would be some 150 operations,
+# and every other graph would trace them again.
+_WORDS = (tf.TensorSpec(None, tf.uint32),) * 2
+_plain, _compiled = (
+    tf.function(_words, input_signature=(_WORDS, _WORDS), autograph=False, jit_compile=compiled)
+    for compiled in (None, True)
+)
 
 
 def _rotate_left(word, bits):

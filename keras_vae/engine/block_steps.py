@@ -14,7 +14,8 @@ import tensorflow as tf
 from keras_vae.data.steps import Block
 from keras_vae.engine.fused_activations import fused_activations
 from keras_vae.engine.keras_compat import layers_of
-from keras_vae.engine.precision import cpu_multiplies_bfloat16, precision_of
+from keras_vae.engine.precision import precision_of
+from keras_vae.utils.devices import cpu_multiplies_bfloat16, has_gpu
 
 MAX_BLOCK_STEPS = 64
 MAX_BLOCK_BYTES = 2**25
@@ -123,13 +124,14 @@ def has_convolutions(model: keras.Model) -> bool:
 
 
 def gains_from_xla(model: keras.Model) -> bool:
-    """Whether XLA on CPU makes `model` faster.
+    """Whether XLA makes `model` faster.
 
-    It is many times slower than TensorFlow with convolutions, and a quarter slower with recurrent layers. Texts would
-    all have the longest length, as XLA knows no shape that changes from batch to batch. Only TensorFlow's own kernels
-    use the instructions that a CPU may have for products in bfloat16.
+    On CPUs it is many times slower than TensorFlow with convolutions, and only TensorFlow's own kernels use the
+    instructions that a CPU may have for products in bfloat16. With recurrent layers it is a quarter slower. Texts would
+    all have the longest length, as XLA knows no shape that changes from batch to batch.
     """
     layers = layers_of(model)
-    slow = any(isinstance(layer, keras.layers.RNN) or getattr(layer, "has_lengths", False) for layer in layers)
-    slow |= precision_of(model) == "bfloat16" and cpu_multiplies_bfloat16()
-    return not slow and not has_convolutions(model)
+    if any(isinstance(layer, keras.layers.RNN) or getattr(layer, "has_lengths", False) for layer in layers):
+        return False
+    on_amx = precision_of(model) == "bfloat16" and cpu_multiplies_bfloat16()
+    return has_gpu() or not (has_convolutions(model) or on_amx)

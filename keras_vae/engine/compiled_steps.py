@@ -72,7 +72,9 @@ class CompiledSteps(BuiltBefore):
         if self._auto_jit and not self.run_eagerly and not self.under_strategy:
             count = math.inf if num_steps is None else num_steps + trains * self._steps_of_fits
             jit_compile = count >= MIN_STEPS_FOR_XLA and gains_from_xla(self)
-            fuses_activations = count >= MIN_STEPS_FOR_FUSED_ACTIVATIONS and has_convolutions(self)
+            fuses_activations = (
+                count >= MIN_STEPS_FOR_FUSED_ACTIVATIONS and has_convolutions(self) and not gains_from_xla(self)
+            )
         try:
             self._set_execution(size, jit_compile, fuses_activations)
             yield

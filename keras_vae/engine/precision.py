@@ -1,17 +1,14 @@
-"""Half precision: what a model computes in, what the CPU has for it, and the same model in float32.
+"""Half precision: what a model computes in, and the same model in float32.
 
 Weights are float32 under Keras's policies "mixed_bfloat16" and "mixed_float16", and so are all densities of the
 package, so that a model in half precision becomes one in float32 without a loss.
 """
 
 import contextlib
-import functools
-import pathlib
 from collections.abc import Iterator
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from keras_vae.engine.keras_compat import layers_of
 
@@ -21,21 +18,6 @@ _OTHERS = {"bfloat16", "float16", "float64"}
 def precision_of(model: keras.Model) -> str:
     """Returns "bfloat16", "float16" or "float64" if a layer of `model` computes in it, and else "float32"."""
     return min({layer.compute_dtype for layer in layers_of(model)} & _OTHERS, default="float32")
-
-
-@functools.cache
-def cpu_multiplies_bfloat16() -> bool:
-    """Whether the CPU has instructions for products of bfloat16 matrices, AMX; False where that cannot be read."""
-    try:
-        flags = pathlib.Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return "amx_bf16" in flags.split()
-
-
-def has_instructions_for(precision: str) -> bool:
-    """Whether this machine is faster in "bfloat16" or "float16" than in float32: a GPU, or AMX for the first."""
-    return bool(tf.config.list_physical_devices("GPU")) or (precision == "bfloat16" and cpu_multiplies_bfloat16())
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ from absl import logging
 from keras_vae import callbacks
 from keras_vae.data import Dataset, fingerprint
 from keras_vae.engine import strategies
-from keras_vae.engine.precision import has_instructions_for
 from keras_vae.measure import evaluation
 from keras_vae.models.vae import VAE
 from keras_vae.runs import checkpoints, tables
@@ -26,6 +25,7 @@ from keras_vae.runs.run_dir import RunDir, make_run_dir, run_dir_of
 from keras_vae.runs.safe_loading import load_vae
 from keras_vae.utils.arguments import NonNegativeFloat, checked
 from keras_vae.utils.atomic_files import file_written_whole, mark
+from keras_vae.utils.devices import has_instructions_for
 from keras_vae.utils.json_files import write_json
 from keras_vae.utils.version import __version__
 

@@ -1,6 +1,4 @@
-"""Half precision: what the CPU has for it, and the same model in float32."""
-
-import pathlib
+"""Half precision: how it is compiled, and the same model in float32."""
 
 import keras
 import numpy as np
@@ -8,24 +6,8 @@ import pytest
 from helpers import SHAPE, make_binary, make_vae
 
 import keras_vae as kv
-from keras_vae.engine import block_steps, precision
+from keras_vae.engine import block_steps
 from keras_vae.engine.precision import dtype_policy, in_float32, precision_of
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ("flags\t: fpu avx512f amx_bf16 avx512_fp16 amx_tile amx_int8\n", True),
-        ("flags\t: fpu avx2 fma avx512_bf16\n", False),
-        (None, False),
-    ],
-)
-def test_what_the_cpu_has_is_read(monkeypatch, tmp_path, content, expected):
-    path = tmp_path / "cpuinfo"
-    if content is not None:
-        path.write_text(content)
-    monkeypatch.setattr(precision.pathlib, "Path", lambda name: pathlib.PosixPath(path))
-    assert precision.cpu_multiplies_bfloat16.__wrapped__() == expected
 
 
 @pytest.mark.parametrize("has_amx", [False, True])

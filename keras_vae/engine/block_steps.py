@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from keras_vae.data.steps import Block
-from keras_vae.engine.fused_activations import fused_activations
+from keras_vae.engine.fused_layers import fused_layers
 from keras_vae.engine.keras_compat import layers_of
 from keras_vae.engine.precision import precision_of
 from keras_vae.utils.devices import cpu_multiplies_bfloat16, has_gpu
@@ -49,7 +49,7 @@ def is_own_step(step_function: Callable) -> bool:
 
 
 def accept_blocks(
-    model: keras.Model, keras_function: Callable, step_function: Callable, fuses_activations: bool = False
+    model: keras.Model, keras_function: Callable, step_function: Callable, fuses_layers: bool = False
 ) -> Callable:
     """Returns a train or test function for Keras that also accepts iterators over blocks and over replicas.
 
@@ -57,9 +57,9 @@ def accept_blocks(
       model: the model that is trained or tested.
       keras_function: the function that Keras made for all other iterators, iterator -> logs.
       step_function: `train_step` or `test_step` of the model.
-      fuses_activations: whether the activations in blocks are compiled, each by itself.
+      fuses_layers: whether activations and narrow convolutions in blocks are compiled, each by itself.
     """
-    run_block = tf.function(_block_runner(model, step_function, fuses_activations), jit_compile=model.jit_compile)
+    run_block = tf.function(_block_runner(model, step_function, fuses_layers), jit_compile=model.jit_compile)
     run_replicas = _replica_runner(model, step_function)
     if not model.run_eagerly:
         run_replicas = tf.function(run_replicas)
@@ -78,12 +78,12 @@ def accept_blocks(
     return function
 
 
-def _block_runner(model, step_function, fuses_activations):
+def _block_runner(model, step_function, fuses_layers):
     @tf.autograph.experimental.do_not_convert
     def run(block):
         def step(i):
             x, *rest = tf.nest.map_structure(lambda stacked: stacked[i], block.batches)
-            with fused_activations(model) if fuses_activations else contextlib.nullcontext():
+            with fused_layers(model) if fuses_layers else contextlib.nullcontext():
                 return step_function((tf.cast(x, model.event_dtype), *rest))
 
         if is_own_step(step_function):

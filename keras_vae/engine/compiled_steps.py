@@ -11,7 +11,7 @@ from keras_vae.engine.keras_compat import BuiltBefore
 # With fewer steps than this, XLA takes more seconds to compile than it saves.
 MIN_STEPS_FOR_XLA = 2000
 # The same of a network of convolutions, in which the activations alone are compiled.
-MIN_STEPS_FOR_FUSED_ACTIVATIONS = 200
+MIN_STEPS_FOR_FUSED_LAYERS = 200
 
 
 class CompiledSteps(BuiltBefore):
@@ -24,7 +24,7 @@ class CompiledSteps(BuiltBefore):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._auto_jit = True
-        self._fuses_activations = False
+        self._fuses_layers = False
         self._functions: dict[tuple, tuple] = {}
         self._steps_of_fits = 0
         self._first_epoch: Callable[[], int] | None = None
@@ -39,7 +39,7 @@ class CompiledSteps(BuiltBefore):
     def make_train_function(self, force: bool = False) -> Callable:
         if self.train_function is None or force:
             super().make_train_function(force=True)
-            train = accept_blocks(self, self.train_function, self.train_step, self._fuses_activations)
+            train = accept_blocks(self, self.train_function, self.train_step, self._fuses_layers)
 
             def train_function(iterator):
                 # The first epoch is settled here, as the step counts `train_steps` while the data set reads it.
@@ -68,15 +68,13 @@ class CompiledSteps(BuiltBefore):
             compiled like a long one.
         """
         before = self._execution
-        jit_compile, fuses_activations = self.jit_compile, False
+        jit_compile, fuses_layers = self.jit_compile, False
         if self._auto_jit and not self.run_eagerly and not self.under_strategy:
             count = math.inf if num_steps is None else num_steps + trains * self._steps_of_fits
             jit_compile = count >= MIN_STEPS_FOR_XLA and gains_from_xla(self)
-            fuses_activations = (
-                count >= MIN_STEPS_FOR_FUSED_ACTIVATIONS and has_convolutions(self) and not gains_from_xla(self)
-            )
+            fuses_layers = count >= MIN_STEPS_FOR_FUSED_LAYERS and has_convolutions(self) and not gains_from_xla(self)
         try:
-            self._set_execution(size, jit_compile, fuses_activations)
+            self._set_execution(size, jit_compile, fuses_layers)
             yield
             self._steps_of_fits += trains * (num_steps or 0)
         finally:
@@ -84,11 +82,11 @@ class CompiledSteps(BuiltBefore):
 
     @property
     def _execution(self):
-        return self.steps_per_execution, self.jit_compile, self._fuses_activations
+        return self.steps_per_execution, self.jit_compile, self._fuses_layers
 
-    def _set_execution(self, steps_per_execution, jit_compile, fuses_activations):
+    def _set_execution(self, steps_per_execution, jit_compile, fuses_layers):
         # The traced functions of each setting are kept, so that a second `fit` need not compile again.
         self._functions[self._execution] = self.train_function, self.test_function
         self.steps_per_execution, self.jit_compile = steps_per_execution, jit_compile
-        self._fuses_activations = fuses_activations
+        self._fuses_layers = fuses_layers
         self.train_function, self.test_function = self._functions.get(self._execution, (None, None))

@@ -1,5 +1,6 @@
 """Importance-weighted estimates of log p(x), in chunks of bounded memory."""
 
+import contextlib
 import functools
 import itertools
 import math
@@ -14,6 +15,7 @@ from keras_vae.data.examples import Examples
 from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, as_word
 from keras_vae.engine.block_steps import gains_from_xla
 from keras_vae.engine.custom_gradients import forgets_custom_gradients
+from keras_vae.engine.fused_layers import fused_layers
 from keras_vae.models.kept_bounds import KeptBounds
 from keras_vae.objectives import log_weight
 from keras_vae.utils import checks
@@ -71,14 +73,20 @@ class ImportanceSampler:
         return elbos, bounds
 
     def _function(self, num_decodes):
-        jit_compile = num_decodes >= MIN_DECODES_FOR_XLA and gains_from_xla(self._vae)
-        if jit_compile not in self._functions:
-            compute = functools.partial(self._compute, trims=not jit_compile)
-            self._functions[jit_compile] = tf.function(compute, jit_compile=jit_compile, autograph=False)
-        return self._functions[jit_compile]
+        is_long = num_decodes >= MIN_DECODES_FOR_XLA
+        jit_compile = is_long and gains_from_xla(self._vae)
+        key = jit_compile, is_long
+        if key not in self._functions:
+            compute = functools.partial(self._compute, trims=not jit_compile, fuses=is_long and not jit_compile)
+            self._functions[key] = tf.function(compute, jit_compile=jit_compile, autograph=False)
+        return self._functions[key]
+
+    def _compute(self, *args, trims, fuses):
+        with fused_layers(self._vae) if fuses else contextlib.nullcontext():
+            return self._bounds(*args, trims)
 
     @forgets_custom_gradients
-    def _compute(self, x, condition, seed, batch_number, num_chunks, chunk, trims):
+    def _bounds(self, x, condition, seed, batch_number, num_chunks, chunk, trims):
         x = self._vae.decoder.likelihood.trimmed(x) if trims else x
         batch = self._vae.encode_batch(x, condition)
 

@@ -70,7 +70,7 @@ def test_convolutions_are_compiled_on_gpus_alone(gpu, monkeypatch):
 def test_a_compiled_step_does_not_compile_its_activations_apart(gpu, monkeypatch):
     seen = []
     monkeypatch.setattr(compiled_steps, "MIN_STEPS_FOR_XLA", 1)
-    monkeypatch.setattr(compiled_steps, "MIN_STEPS_FOR_FUSED_ACTIVATIONS", 1)
+    monkeypatch.setattr(compiled_steps, "MIN_STEPS_FOR_FUSED_LAYERS", 1)
     monkeypatch.setattr(
         kv.VAE, "_set_execution", lambda self, size, jit_compile, fuses: seen.append((jit_compile, fuses))
     )

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 import keras_vae as kv
 from keras_vae.engine import compiled_steps
-from keras_vae.engine.fused_activations import FUSED, fused_activations
+from keras_vae.engine.fused_layers import FUSED, fused_layers, narrow_convolution
 from keras_vae.engine.keras_compat import layers_of
 
 
@@ -28,6 +28,52 @@ def test_value_and_gradient_are_those_of_keras(plain, dtype):
         np.testing.assert_allclose(tf.cast(ours, "float64"), tf.cast(theirs, "float64"), tolerance, tolerance)
 
 
+@pytest.mark.parametrize("size", [(3, 3, 1), (3, 3, 3), (5, 5, 1), (2, 3, 1), (1, 4, 2)])
+def test_a_narrow_convolution_and_its_gradients_are_those_of_tensorflow(size):
+    random, (height, width, filters) = np.random.default_rng(0), size
+    x, kernel, upstream = (
+        tf.constant(random.normal(size=shape), tf.float32)
+        for shape in ((2, 6, 7, 9), (height, width, 9, filters), (2, 6, 7, filters))
+    )
+
+    def value_and_gradients(function):
+        with tf.GradientTape() as tape:
+            tape.watch([x, kernel])
+            y = function(x, kernel)
+        return y, *tape.gradient(y, [x, kernel], upstream)
+
+    expected = value_and_gradients(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "SAME"))
+    for actual, value in zip(value_and_gradients(narrow_convolution), expected, strict=True):
+        np.testing.assert_allclose(actual, value, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "channels", "is_narrow"),
+    [
+        ({"filters": 1}, 32, True),
+        ({"filters": 3}, 32, True),
+        ({"filters": 4}, 32, False),
+        ({"filters": 1}, 7, False),
+        ({"filters": 1, "kernel_size": 5}, 32, True),
+        ({"filters": 1, "kernel_size": 1}, 32, False),
+        ({"filters": 1, "strides": 2}, 32, False),
+        ({"filters": 1, "dilation_rate": 2}, 32, False),
+        ({"filters": 1, "padding": "valid"}, 32, False),
+        ({"filters": 2, "groups": 2}, 32, False),
+    ],
+)
+def test_what_is_narrow_computes_the_same_within_the_context(options, channels, is_narrow):
+    keras.utils.set_random_seed(0)
+    layer = keras.layers.Conv2D(**{"kernel_size": 3, "padding": "same", "activation": "relu", **options})
+    model, x = keras.Sequential([layer]), np.random.default_rng(0).normal(size=(2, 8, 9, channels)).astype("float32")
+    expected = model(x)
+    with fused_layers(model):
+        assert (layer.convolution_op == narrow_convolution) == is_narrow
+        actual = model(x)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+    assert "convolution_op" not in vars(layer)
+
+
 def conv_vae():
     keras.utils.set_random_seed(1)
     networks = kv.networks.resnet_encoder((4, 4), units=8), kv.networks.conv_decoder((8, 8, 1), (4, 4))
@@ -46,10 +92,10 @@ def activations(vae):
 def test_within_the_context_alone_layers_have_compiled_activations():
     vae, _ = conv_vae()
     before = activations(vae)
-    with fused_activations(vae), fused_activations(vae):
+    with fused_layers(vae), fused_layers(vae):
         during = activations(vae)
     after_an_error = pytest.raises(ZeroDivisionError)
-    with after_an_error, fused_activations(vae):
+    with after_an_error, fused_layers(vae):
         raise ZeroDivisionError
     assert activations(vae) == before
     compiled = {layer.name: type(layer).__name__ for layer in layers_of(vae) if during[layer.name] in FUSED.values()}
@@ -59,7 +105,7 @@ def test_within_the_context_alone_layers_have_compiled_activations():
 def test_a_long_fit_compiles_the_activations_and_learns_the_same(monkeypatch):
     losses = {}
     for most in (1, 10**9):
-        monkeypatch.setattr(compiled_steps, "MIN_STEPS_FOR_FUSED_ACTIVATIONS", most)
+        monkeypatch.setattr(compiled_steps, "MIN_STEPS_FOR_FUSED_LAYERS", most)
         vae, x = conv_vae()
         vae.compile(keras.optimizers.SGD(1e-3))
         entered = []

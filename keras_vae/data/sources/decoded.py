@@ -89,12 +89,18 @@ def written(
                 logging.info("%s", error)
             waits = True
             time.sleep(0.5)
+        except _AlreadyKeptError:
+            pass
         except OSError as error:
             if find(cache, key) is None:  # else another process has just kept the same, and was still tidying up
                 raise ValueError(
                     f"`cache_dir` must be a folder that can be written. Received: {cache} ({reason(error)})"
                 ) from error
     return kept
+
+
+class _AlreadyKeptError(Exception):
+    """Ends a decoding before it begins."""
 
 
 def _write(cache, key, shape, decode):
@@ -106,6 +112,10 @@ def _write(cache, key, shape, decode):
             f"Received: {cache} with {free / 2**30:.1f} GiB"
         )
     with written_whole(cache / key) as folder:
+        # Another process may have ended between the look at what is kept and this lock. Its pictures may be in use, and
+        # must not be replaced.
+        if find(cache, key) is not None:
+            raise _AlreadyKeptError
         logging.info("decoding %d images, %.1f GiB, once, to %s", shape[0], size / 2**30, cache / key)
         about = {**decode(ArrayFile.create(folder / _VALUES, shape, np.uint8).write), "shape": shape}
         sync(folder / _VALUES)

@@ -166,3 +166,22 @@ def test_two_that_decode_one_folder_wait_for_each_other(pets, tmp_path):
         found = [pool.submit(data.load, pets, cache_dir=tmp_path / "cache") for _ in range(3)]
     for each in found:
         check_equal(each.result(), data.load(pets))
+
+
+def test_what_another_has_kept_meanwhile_is_neither_decoded_again_nor_replaced(tmp_path, monkeypatch):
+    x, calls, find = np.zeros((2, 3, 3, 1), np.uint8), [], decoded.find
+
+    def decode(write):
+        calls.append(1)
+        for i in range(2):
+            write(i, x[i])
+        return {}
+
+    decoded.written(tmp_path, "key", x.shape, decode)
+    before = (tmp_path / "key").stat().st_ino
+    looks = iter([None])  # what was kept came just after the first look
+    monkeypatch.setattr(decoded, "find", lambda *args: next(looks, find(*args)))
+    kept = decoded.written(tmp_path, "key", x.shape, decode)
+    assert (len(calls), (tmp_path / "key").stat().st_ino) == (1, before)
+    np.testing.assert_array_equal(kept.values[np.arange(2)], x)
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]

@@ -105,7 +105,7 @@ def _dataset(run: RunDir) -> Dataset | None:
     try:
         return run.dataset()
     except ValueError as error:
-        logging.warning("variants are measured on draws of the model itself, not on its test set: %s", error)
+        logging.warning("the files are measured on draws of the model itself, not on its test set: %s", error)
         return None
 
 
@@ -120,8 +120,8 @@ def export_model(
 ) -> pathlib.Path:
     """Writes `saved_model`, the TFLite files and `model_card.json` to `folder`; raises as `export_run` does.
 
-    A model of texts has a `vocabulary.json` beside the card. A model that computes in half precision is exported as one
-    of the same weights in float32; the card says what that changes, in nats.
+    A model of texts has a `vocabulary.json` beside the card. A model that computes in half precision or in float64
+    is exported as one of the same weights in float32; the card says what that changes, in nats.
 
     Args:
       vae: the model.

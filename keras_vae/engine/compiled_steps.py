@@ -10,7 +10,7 @@ from keras_vae.engine.keras_compat import BuiltBefore
 
 # With fewer steps than this, XLA takes more seconds to compile than it saves.
 MIN_STEPS_FOR_XLA = 2000
-# The same of a network of convolutions, in which the activations alone are compiled.
+# The same of a network of convolutions, in which some layers are compiled, each by itself.
 MIN_STEPS_FOR_FUSED_LAYERS = 200
 
 
@@ -72,7 +72,9 @@ class CompiledSteps(BuiltBefore):
         if self._auto_jit and not self.run_eagerly and not self.under_strategy:
             count = math.inf if num_steps is None else num_steps + trains * self._steps_of_fits
             jit_compile = count >= MIN_STEPS_FOR_XLA and gains_from_xla(self)
-            fuses_layers = count >= MIN_STEPS_FOR_FUSED_LAYERS and has_convolutions(self) and not gains_from_xla(self)
+            fuses_layers = (
+                trains and count >= MIN_STEPS_FOR_FUSED_LAYERS and has_convolutions(self) and not gains_from_xla(self)
+            )
         try:
             self._set_execution(size, jit_compile, fuses_layers)
             yield

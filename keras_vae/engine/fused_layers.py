@@ -61,21 +61,26 @@ MAX_NUMBERS, MIN_CHANNELS = 27, 8
 @tf.function(jit_compile=True, autograph=False)
 def _narrow(x, kernel):
     """Returns the convolution of x `(n, h, w, channels)` with a kernel `(k, l, channels, filters)`, padded by zeros."""
-    products = tf.matmul(x, _of_pixel(kernel))
-    products = tf.reshape(products, (*x.shape[:3], *kernel.shape[:2], kernel.shape[3]))
-    return tf.add_n(
-        [_shifted(products[..., i, j, :], i - _before(kernel, 0), j - _before(kernel, 1)) for i, j in _places(kernel)]
-    )
+    # A sum of products that are rounded to half precision would lose more than a convolution in half precision.
+    exact, kernel = tf.cast(x, tf.float32), tf.cast(kernel, tf.float32)
+    products = tf.reshape(tf.matmul(exact, _of_pixel(kernel)), (-1, *x.shape[1:3], *kernel.shape[:2], kernel.shape[3]))
+    taps = [
+        _shifted(products[..., i, j, :], i - _before(kernel, 0), j - _before(kernel, 1)) for i, j in _places(kernel)
+    ]
+    return tf.cast(tf.add_n(taps), x.dtype)
 
 
 @tf.function(jit_compile=True, autograph=False)
 def _narrow_gradients(x, kernel, upstream):
+    dtype = x.dtype
+    x, kernel, upstream = (tf.cast(tensor, tf.float32) for tensor in (x, kernel, upstream))
     taps = tf.concat(
         [_shifted(upstream, _before(kernel, 0) - i, _before(kernel, 1) - j) for i, j in _places(kernel)], -1
     )
     rows = tf.reshape(x, (-1, x.shape[3])), tf.reshape(taps, (-1, taps.shape[3]))
     of_kernel = tf.reshape(tf.matmul(*rows, transpose_a=True), (x.shape[3], *kernel.shape[:2], kernel.shape[3]))
-    return tf.matmul(taps, _of_pixel(kernel), transpose_b=True), tf.transpose(of_kernel, (1, 2, 0, 3))
+    of_x = tf.matmul(taps, _of_pixel(kernel), transpose_b=True)
+    return tf.cast(of_x, dtype), tf.cast(tf.transpose(of_kernel, (1, 2, 0, 3)), dtype)
 
 
 def _of_pixel(kernel):
@@ -106,6 +111,8 @@ def _narrow_with_gradients(x, kernel):
 
 def narrow_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Returns a convolution with "same" padding, `(n, h, w, channels)` with `(k, l, channels, filters)`, compiled."""
+    if None in x.shape[1:3]:
+        return tf.nn.conv2d(x, kernel, 1, "SAME")
     return _narrow_with_gradients(x, tf.convert_to_tensor(kernel))
 
 

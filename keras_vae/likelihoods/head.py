@@ -61,7 +61,8 @@ class Likelihood(Part):
     # Whether `adapt` also takes the standard deviation of the data, at which a learned scale starts.
     learns_scale = False
     # Whether the parameters are logits of values that can be counted. Their projection computes in the precision of the
-    # layer, because a log likelihood hardly changes with the last digits of a logit; that of others is float32.
+    # layer, because a log likelihood hardly changes with the last digits of a logit; that of others is float32. A
+    # subclass with further parameters, such as a scale, sets this to False.
     has_logits = False
     # Whether the values of x are independent given z.
     is_factorized = True

@@ -96,6 +96,11 @@ class _TransformerEncoder(Part):
         super().build(x_shape)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
+        if (x.shape[1] or 0) > self._positions.shape[0]:
+            raise ValueError(
+                f"`x` must have up to {self._positions.shape[0]} tokens a text, for which the trunk was built. "
+                f"Received: x of shape {tuple(x.shape)}"
+            )
         x = tf.cast(x, tf.int32)
         ends = tf.cast(tf.equal(x, 0), tf.int32)
         read = tf.equal(tf.cumsum(ends, axis=1, exclusive=True), 0)

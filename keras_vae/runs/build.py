@@ -16,6 +16,7 @@ from keras_vae.objectives import schedules
 from keras_vae.runs.config import Config
 from keras_vae.runs.counting import before_each, numbers_in_weight
 from keras_vae.runs.optimizer import num_steps
+from keras_vae.runs.text_settings import NUM_HEADS
 from keras_vae.utils.memory import check_memory
 
 POSTERIORS = {
@@ -178,7 +179,7 @@ def _condition_dim(config, dataset):
 def _text_trunks(config, size):
     units = config.text_units
     if config.text_encoder == "transformer":
-        encoder = networks.transformer_encoder(size, units)
+        encoder = networks.transformer_encoder(size, units, NUM_HEADS)
     else:
         # The two directions together are as wide as the decoder.
         encoder = networks.sequence_encoder(size, -(-units // 2), config.embedding_dim, cell=config.text_encoder)
@@ -252,7 +253,7 @@ def _text_likelihood(config, tokenizer):
     make = {
         "gru": lambda: networks.CausalGRU(size, units, config.embedding_dim, **options),
         "lstm": lambda: networks.CausalLSTM(size, units, config.embedding_dim, **options),
-        "transformer": lambda: networks.CausalTransformer(size, units, **options),
+        "transformer": lambda: networks.CausalTransformer(size, units, NUM_HEADS, **options),
         "conv": lambda: networks.CausalConv1D(size, units, 3, config.dilation_rates, config.embedding_dim, **options),
     }
     network = make[config.text_network]()

@@ -25,6 +25,7 @@ class Config(TrainingSettings, TextSettings, ModelSettings, DataSettings):
         self.check_data()
         self.check_model()
         self.check_training()
+        self.check_texts()
         factorizes = self.objective == "beta_tcvae" or (self.objective, self.free_bits_of) == ("free_bits", "dimension")
         if self.upper_latent_dims and (
             factorizes or self.objective == "dreg" or self.kl_estimator == "path_derivative"

@@ -4,6 +4,8 @@ import dataclasses
 
 from keras_vae.runs.options import MANY, option
 
+NUM_HEADS = 4
+
 
 @dataclasses.dataclass(frozen=True)
 class TextSettings:
@@ -64,6 +66,14 @@ class TextSettings:
         low=0,
         high=1,
     )
+
+    def check_texts(self) -> None:
+        """Raises `ValueError` if settings of texts, each of the right kind, do not fit together."""
+        if "transformer" in (self.text_network, self.text_encoder) and self.text_units % NUM_HEADS:
+            raise ValueError(
+                f"`text_units` must be a multiple of {NUM_HEADS}, the heads of a transformer. "
+                f"Received: {self.text_units}"
+            )
 
 
 # What texts have of their own, or cannot have.

@@ -125,7 +125,8 @@ def _begin(vae, config, dataset, run_dir):
     for sentence in config.without_effect():
         logging.warning("%s", sentence)
     if config.precision != "float32" and not has_instructions_for(config.precision):
-        logging.warning("this machine has no instructions for %s: float32 is at least as fast", config.precision)
+        needed = "a GPU or AMX" if config.precision == "bfloat16" else "a GPU"
+        logging.warning("%s without %s took longer than float32 where it was measured", config.precision, needed)
     logging.info("data: %s", dataset.describe())
     message = "model: %d parameters, KL %s; writing to %s"
     logging.info(message, _num_parameters(vae), vae.kl_method, run_dir.path)

@@ -1,4 +1,4 @@
-"""What this machine computes with."""
+"""The processors of this machine: GPUs, and instructions of the CPU."""
 
 import contextlib
 import functools
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 
 def has_gpu() -> bool:
-    """Whether TensorFlow sees a GPU."""
+    """Whether TensorFlow may use a GPU."""
     import tensorflow as tf
 
-    return bool(tf.config.list_physical_devices("GPU"))
+    return bool(tf.config.get_visible_devices("GPU"))
 
 
 @functools.cache
@@ -24,7 +24,7 @@ def cpu_multiplies_bfloat16() -> bool:
 
 
 def has_instructions_for(precision: str) -> bool:
-    """Whether this machine is faster in "bfloat16" or "float16" than in float32: a GPU, or AMX for the first."""
+    """Whether this machine has what makes "bfloat16" or "float16" faster than float32: a GPU, or AMX for the first."""
     return has_gpu() or (precision == "bfloat16" and cpu_multiplies_bfloat16())
 
 

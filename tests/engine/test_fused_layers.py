@@ -42,9 +42,30 @@ def test_a_narrow_convolution_and_its_gradients_are_those_of_tensorflow(size):
             y = function(x, kernel)
         return y, *tape.gradient(y, [x, kernel], upstream)
 
+    # Compiled for a batch of any size, as a layer may have lost it.
+    unknown = tf.TensorSpec((None, *x.shape[1:])), tf.TensorSpec(kernel.shape)
+    assert tf.function(narrow_convolution, unknown)(x, kernel).shape == upstream.shape
     expected = value_and_gradients(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "SAME"))
     for actual, value in zip(value_and_gradients(narrow_convolution), expected, strict=True):
         np.testing.assert_allclose(actual, value, rtol=1e-4, atol=1e-4)
+
+
+def test_maps_of_unknown_size_are_convolved_by_tensorflow():
+    x, kernel = tf.ones((1, 5, 6, 9)), tf.ones((3, 3, 9, 1))
+    maps = tf.function(narrow_convolution, (tf.TensorSpec((None, None, None, 9)), tf.TensorSpec(kernel.shape)))
+    np.testing.assert_allclose(maps(x, kernel), narrow_convolution(x, kernel))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_narrow_convolution_in_half_precision_is_as_exact_as_that_of_tensorflow(dtype):
+    random = np.random.default_rng(0)
+    x, kernel = (tf.constant(random.normal(size=shape), tf.float32) for shape in ((4, 9, 9, 32), (3, 3, 32, 1)))
+    exact = tf.nn.conv2d(x, kernel, 1, "SAME")
+    halves = tf.cast(x, dtype), tf.cast(kernel, dtype)
+    theirs, ours = tf.nn.conv2d(*halves, 1, "SAME"), narrow_convolution(*halves)
+    assert ours.dtype == dtype
+    error = [tf.norm(tf.cast(y, tf.float32) - exact) for y in (ours, theirs)]
+    assert error[0] < 1.1 * error[1]
 
 
 @pytest.mark.parametrize(

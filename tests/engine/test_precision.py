@@ -40,3 +40,34 @@ def test_the_policy_is_put_back_after_an_error():
     with pytest.raises(ZeroDivisionError), dtype_policy("mixed_bfloat16"):
         _ = 1 / 0
     assert keras.config.dtype_policy().name == "float32"
+
+
+class Doubled(keras.layers.Layer):
+    """Nobody has registered it."""
+
+    def call(self, x):
+        return 2.0 * x
+
+
+def with_trunk(*layers):
+    trunk = keras.Sequential([keras.layers.Flatten(), *layers, keras.layers.Dense(8, activation="relu")])
+    decoder = kv.Decoder(kv.networks.mlp((8,)), kv.likelihoods.Bernoulli(SHAPE))
+    return kv.VAE(kv.Encoder(trunk, kv.posteriors.DiagonalGaussian(3)), decoder, seed=0)
+
+
+def test_a_copy_has_what_layers_keep_beside_their_weights_and_layers_that_nobody_registered():
+    x = make_binary(50, SHAPE)
+    with dtype_policy("mixed_bfloat16"):
+        normalization = keras.layers.Normalization()
+        normalization.adapt(x.reshape(50, -1))
+        vae = with_trunk(normalization, Doubled())
+    np.testing.assert_allclose(in_float32(vae).log_prob(x, 5), vae.log_prob(x, 5), atol=0.5)
+
+
+def test_a_model_that_cannot_be_made_again_is_one_error():
+    with dtype_policy("mixed_bfloat16"):
+        vae = with_trunk(keras.layers.Lambda(lambda x: 2.0 * x))
+    with pytest.raises(
+        ValueError, match=r"`vae` must have a copy in float32, .* Received: a model that computes in bf"
+    ):
+        in_float32(vae)

@@ -17,6 +17,7 @@ from helpers import SHAPE, make_binary, make_vae, slow_from
 
 import keras_vae as kv
 from export import exporter, measuring, runtimes, tflite, verification
+from export import precision as export_precision
 from export.signatures import FILES, NAMES, Signatures
 from keras_vae.engine.precision import dtype_policy, in_float32, precision_of
 from keras_vae.utils import atomic_files
@@ -102,7 +103,7 @@ def test_half_precision_is_exported_in_float32_and_the_card_says_what_that_chang
     np.testing.assert_allclose(drawn["mean"], exact.sample(16, seed=3), atol=1e-5)
 
 
-def test_a_layer_of_a_users_own_in_half_precision_is_exported_in_float32(tmp_path):
+def test_a_layer_in_half_precision_is_exported_in_float32(tmp_path):
     keras.utils.set_random_seed(0)
     trunk = keras.Sequential([keras.layers.Dense(8, dtype=keras.DTypePolicy("mixed_float16"), name="half")])
     decoder = kv.Decoder(trunk, kv.likelihoods.Bernoulli(SHAPE))
@@ -110,6 +111,17 @@ def test_a_layer_of_a_users_own_in_half_precision_is_exported_in_float32(tmp_pat
     folder = exporter.export_model(vae, tmp_path / "export", exporter.Options(files=("decoder",)))
     assert json.loads((folder / "model_card.json").read_text())["precision"]["trained"] == "float16"
     assert precision_of(vae) == "float16"  # the model itself stays what it was
+
+
+def test_a_copy_in_float32_that_is_another_model_is_not_exported(tmp_path, monkeypatch):
+    vae, _ = half("mixed_bfloat16")
+    other = make_vae(prior=kv.priors.MixtureOfGaussians(3, 4))
+    for weight in other.decoder.trainable_weights:
+        weight.assign_add(5.0 * np.ones(weight.shape))
+    monkeypatch.setattr(export_precision, "in_float32", lambda _: other)
+    with pytest.raises(exporter.ExportError, match=r"in float32 the elbo is .* nats from that in bfloat16"):
+        exporter.export_model(vae, tmp_path / "export")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_model_in_float32_is_exported_as_it_is(exported):

@@ -95,6 +95,13 @@ def test_the_places_after_the_end_may_hold_anything_to_a_transformer():
     np.testing.assert_array_equal(trunk(np.array([[1, 5, 0, 0, 0]])), trunk(np.array([[1, 5, 0, 4, 3]])))
 
 
+def test_a_transformer_takes_no_text_longer_than_it_was_built_for():
+    trunk = kv.networks.transformer_encoder(6, 8, 2, 2)
+    trunk(np.array([[1, 5, 0]]))
+    with pytest.raises(ValueError, match=r"`x` must have up to 3 tokens a text, .* Received: x of shape \(1, 4\)"):
+        trunk.layers[0](np.array([[1, 5, 2, 0]]))
+
+
 def test_a_network_over_tokens_takes_no_pictures():
     with pytest.raises(ValueError, match=r"`event_shape` must be \(length,\), that of tokens\. Received: \(2, 2, 1\)"):
         kv.networks.CausalGRU(7).build((None, 2, 2, 1), (None, 3))

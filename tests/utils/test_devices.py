@@ -1,4 +1,4 @@
-"""What this machine computes with, and what follows from a GPU as far as that shows without one."""
+"""The processors of this machine, and the consequences of a GPU as far as they show without one."""
 
 import pathlib
 

@@ -178,12 +178,11 @@ def _condition_dim(config, dataset):
 
 def _text_trunks(config, size):
     units = config.text_units
+    decoder = networks.mlp((units,))
     if config.text_encoder == "transformer":
-        encoder = networks.transformer_encoder(size, units, NUM_HEADS)
-    else:
-        # The two directions together are as wide as the decoder.
-        encoder = networks.sequence_encoder(size, -(-units // 2), config.embedding_dim, cell=config.text_encoder)
-    return encoder, networks.mlp((units,))
+        return networks.transformer_encoder(size, units, NUM_HEADS), decoder
+    # The two directions together are as wide as the decoder.
+    return networks.sequence_encoder(size, -(-units // 2), config.embedding_dim, cell=config.text_encoder), decoder
 
 
 def _trunks(config, event_shape):

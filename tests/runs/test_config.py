@@ -281,6 +281,12 @@ def test_residual_blocks_are_not_gated():
         Config(network="resnet", activation="glu")
 
 
+@pytest.mark.parametrize("name", ["text_network", "text_encoder"])
+def test_a_transformer_has_heads_of_one_width(name):
+    with pytest.raises(ValueError, match=r"^`text_units` must be a multiple of 4, the heads of .* Received: 10$"):
+        Config(**{name: "transformer"}, text_units=10)
+
+
 def test_a_warm_up_has_one_length():
     with pytest.raises(ValueError, match=r"^`kl_warmup` must be 0 with .*kl_warmup=0\.1, kl_warmup_steps=10$"):
         Config(kl_warmup=0.1, kl_warmup_steps=10)

@@ -56,6 +56,8 @@ def consistent(values):
         values = {**values, "baseline": False}
     if values.get("network") == "resnet":
         values = {**values, "activation": "silu"}
+    if "transformer" in (values.get("text_network"), values.get("text_encoder")):
+        values = {**values, "text_units": 64}
     if values.get("kl_warmup_steps"):
         values = {**values, "kl_warmup": 0.0}
     return {**values, "run_dir": "run"} if values.get("strategy") == "multi_worker" else values
@@ -87,7 +89,7 @@ def test_one_bad_setting_is_named_or_was_good(tmp_path, values, name, bad):
     if message:
         # A value may be good by itself, and not go with another.
         assert re.fullmatch(
-            f"`({name}|upper_latent_dims|without_z|baseline|run_dir)` (must|needs) .*Received: .*", message
+            f"`({name}|upper_latent_dims|without_z|baseline|run_dir|text_units)` (must|needs) .*Received: .*", message
         )
         return
     write_json(tmp_path / "config.json", config.to_dict())

@@ -135,10 +135,6 @@ def test_the_settings_of_texts_reach_the_model(tmp_path, network):
         ({"image_grid_epochs": 1}, "`image_grid_epochs` must be left at its default"),
         ({"prior": "vamp"}, "`prior` must not be made of the encoder .* for a likelihood of integers"),
         ({"dataset": "mnist"}, "`tokens` must be left at its default, 'characters', for data that are no texts"),
-        (
-            {"text_encoder": "transformer", "text_units": 10},
-            "`text_units` must be a multiple of 4, the heads of a tran",
-        ),
         ({"text_column": "text"}, "`text_column` must be empty for a .txt file"),
         ({"dataset": "no_such_set", "text_column": "text"}, "Looked for a prepared data set 'no_such_set'"),
     ],

@@ -135,3 +135,8 @@ def gains_from_xla(model: keras.Model) -> bool:
         return False
     on_amx = precision_of(model) == "bfloat16" and cpu_multiplies_bfloat16()
     return has_gpu() or not (has_convolutions(model) or on_amx)
+
+
+def gains_from_fused_layers(model: keras.Model) -> bool:
+    """Whether `fused_layers` makes `model` faster: one with convolutions that is not compiled as a whole."""
+    return has_convolutions(model) and not gains_from_xla(model)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from keras_vae.engine.block_steps import accept_blocks, gains_from_xla, has_convolutions
+from keras_vae.engine.block_steps import accept_blocks, gains_from_fused_layers, gains_from_xla
 from keras_vae.engine.keras_compat import BuiltBefore
 
 # With fewer steps than this, XLA takes more seconds to compile than it saves.
@@ -72,9 +72,7 @@ class CompiledSteps(BuiltBefore):
         if self._auto_jit and not self.run_eagerly and not self.under_strategy:
             count = math.inf if num_steps is None else num_steps + trains * self._steps_of_fits
             jit_compile = count >= MIN_STEPS_FOR_XLA and gains_from_xla(self)
-            fuses_layers = (
-                trains and count >= MIN_STEPS_FOR_FUSED_LAYERS and has_convolutions(self) and not gains_from_xla(self)
-            )
+            fuses_layers = trains and count >= MIN_STEPS_FOR_FUSED_LAYERS and gains_from_fused_layers(self)
         try:
             self._set_execution(size, jit_compile, fuses_layers)
             yield

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from keras_vae.data.examples import Examples
 from keras_vae.distributions.noise import EVALUATION_STREAM, Noise, as_word
-from keras_vae.engine.block_steps import gains_from_xla
+from keras_vae.engine.block_steps import gains_from_fused_layers, gains_from_xla
 from keras_vae.engine.custom_gradients import forgets_custom_gradients
 from keras_vae.engine.fused_layers import fused_layers
 from keras_vae.models.kept_bounds import KeptBounds
@@ -74,12 +74,11 @@ class ImportanceSampler:
 
     def _function(self, num_decodes):
         is_long = num_decodes >= MIN_DECODES_FOR_XLA
-        jit_compile = is_long and gains_from_xla(self._vae)
-        key = jit_compile, is_long
-        if key not in self._functions:
-            compute = functools.partial(self._compute, trims=not jit_compile, fuses=is_long and not jit_compile)
-            self._functions[key] = tf.function(compute, jit_compile=jit_compile, autograph=False)
-        return self._functions[key]
+        jit_compile, fuses = is_long and gains_from_xla(self._vae), is_long and gains_from_fused_layers(self._vae)
+        if (jit_compile, fuses) not in self._functions:
+            compute = functools.partial(self._compute, trims=not jit_compile, fuses=fuses)
+            self._functions[jit_compile, fuses] = tf.function(compute, jit_compile=jit_compile, autograph=False)
+        return self._functions[jit_compile, fuses]
 
     def _compute(self, *args, trims, fuses):
         with fused_layers(self._vae) if fuses else contextlib.nullcontext():

@@ -27,7 +27,7 @@ class ArrayFile:
         self, path: pathlib.Path, shape: tuple[int, ...], dtype: Any, offset: int, writable: bool = False
     ) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
-        self._place, self._offset = path.absolute(), offset
+        self.path, self._offset = path.absolute(), offset
         self._row_bytes = math.prod(shape[1:]) * self.dtype.itemsize
         self._file = os.open(path, os.O_RDWR if writable else os.O_RDONLY)
         weakref.finalize(self, os.close, self._file)
@@ -44,7 +44,7 @@ class ArrayFile:
         return cls(path, shape, dtype, offset, writable=True)
 
     def __reduce__(self) -> tuple:
-        return ArrayFile, (self._place, self.shape, self.dtype, self._offset)
+        return type(self), (self.path, self.shape, self.dtype, self._offset)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -66,7 +66,7 @@ class ArrayFile:
         while len(part):
             count = os.preadv(self._file, [part], offset)  # at most 2 GiB at a time
             if not count:
-                raise OSError(f"{self._place} has become shorter while it was read")
+                raise OSError(f"{self.path} has become shorter while it was read")
             part, offset = part[count:], offset + count
 
     def write(self, place: int, row: np.ndarray) -> None:

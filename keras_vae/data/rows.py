@@ -108,11 +108,13 @@ class Rows:
 
     @functools.cached_property
     def moments(self) -> Moments:
-        """Figures of all rows, found by one pass over them."""
+        """Figures of all rows, found by one pass over them, unless the array in the file has kept them."""
+        places = self._places
         # Sums of 8-bit values are exact in any order, and a disk is read from its start to its end.
-        if self._places is None or self.dtype != np.uint8:
-            return moments(self.chunks())
-        return moments(Rows._at(self._source, np.sort(self._places)).chunks())
+        if places is not None and self.dtype == np.uint8:
+            places = np.sort(places)
+        kept = getattr(self._source, "kept", lambda places, find: find())
+        return kept(places, lambda: moments(Rows._at(self._source, places).chunks()))
 
     def min(self) -> Any:
         return self.moments.low

@@ -1,5 +1,6 @@
 """Pictures of a large folder, decoded once and kept as one array on the disk, in a cache folder."""
 
+import contextlib
 import hashlib
 import json
 import math
@@ -7,6 +8,7 @@ import os
 import pathlib
 import shutil
 import time
+import zipfile
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,13 +17,31 @@ import PIL
 from absl import logging
 
 from keras_vae.data.array_file import ArrayFile
+from keras_vae.data.moments import Moments
 from keras_vae.data.sources import npy
-from keras_vae.utils.atomic_files import BeingWrittenError, sync, written_whole
+from keras_vae.utils.atomic_files import BeingWrittenError, file_written_whole, sync, written_whole
 from keras_vae.utils.errors import reason
 
 # Another number makes all folders be decoded anew.
 _VERSION = 1
 _VALUES, _ABOUT = "values.npy", "about.json"
+
+
+class DecodedFile(ArrayFile):
+    """An array in the cache. The moments of its rows are kept beside it: to find them takes a pass over all rows."""
+
+    def kept(self, places: np.ndarray | None, find: Callable[[], Moments]) -> Moments:
+        """Returns the moments of the rows at `places`, or of all, as kept before, or else finds and keeps them."""
+        of = "all" if places is None else hashlib.blake2b(places.tobytes(), digest_size=16).hexdigest()
+        path = self.path.with_name(f"moments-{of}.npz")
+        try:
+            with np.load(path) as file:
+                return Moments(*(file[name][()] for name in Moments._fields))
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):  # not kept before, or damaged
+            moments = find()
+        with contextlib.suppress(OSError), file_written_whole(path) as work:  # the folder may be for reading only
+            np.savez(work, **moments._asdict())
+        return moments
 
 
 class Decoded(NamedTuple):
@@ -32,7 +52,7 @@ class Decoded(NamedTuple):
       about: what else is known of the pictures, as plain values.
     """
 
-    values: ArrayFile
+    values: DecodedFile
     about: dict[str, Any]
 
 
@@ -61,7 +81,7 @@ def find(cache: pathlib.Path, key: str) -> Decoded | None:
         array = npy.from_file(cache / key / _VALUES)
         if array.place is None or array.dtype != np.uint8 or list(array.shape) != about["shape"]:
             return None
-        return Decoded(ArrayFile(array.place[0], array.shape, array.dtype, array.place[1]), about)
+        return Decoded(DecodedFile(array.place[0], array.shape, array.dtype, array.place[1]), about)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -24,9 +24,12 @@ _NAMED = 10  # one message names at most this many files
 
 
 class Picture(NamedTuple):
-    """A picture file, the split it belongs to ("" where there are none) and the name of its class or None."""
+    """A picture file: its path in the folder, its split ("" where there are none) and the name of its class or None.
 
-    path: pathlib.Path
+    The path is a text, with slashes, because a million objects of `pathlib` take ten seconds to make.
+    """
+
+    inside: str
     split: str
     label: str | None
 
@@ -99,14 +102,13 @@ def find(folder: pathlib.Path) -> tuple[list[Picture], int]:
     splits = [name for name in _SPLITS if (folder / name).is_dir() and not is_own(folder / name)]
     splits = splits if "train" in splits else [""]
     for split in splits:
-        before = len(found)
-        depth = len((folder / split).parts)
-        for path, is_picture in _files(folder / split, seen, own):
+        before, start = len(found), f"{split}/" if split else ""
+        for inside, is_picture in _files(folder / split, seen, own):
             if not is_picture:
                 ignored += 1
                 continue
-            inside = path.parts[depth:]
-            found.append(Picture(path, split, inside[0] if len(inside) > 1 else None))
+            first, slash, _ = inside.partition("/")
+            found.append(Picture(start + inside, split, first if slash else None))
         if len(found) == before:
             raise ValueError(_nothing(folder / split, ignored, own))
     if own:
@@ -119,15 +121,18 @@ def find(folder: pathlib.Path) -> tuple[list[Picture], int]:
     return found, ignored
 
 
-def _files(folder: Any, seen: Any, own: Any) -> Iterator[tuple[pathlib.Path, bool]]:
-    """Yields the files below a folder, each with whether it is a picture, and hidden folders as if they were files.
+def _files(folder: Any, seen: Any, own: Any) -> Iterator[tuple[str, bool]]:
+    """Yields the paths in a folder of all files below it, each with whether it is a picture.
+
+    Hidden folders are yielded as if they were files.
 
     Each folder is read once. Those that have been read are added to `seen`. Folders that the package wrote are added to
     `own`, and nothing in them is yielded.
     """
-    waiting = [folder]
+    waiting = [""]
     while waiting:
-        here = waiting.pop()
+        start = waiting.pop()
+        here = folder / start
         if is_own(here):
             own.append(here)
             continue
@@ -140,9 +145,9 @@ def _files(folder: Any, seen: Any, own: Any) -> Iterator[tuple[pathlib.Path, boo
         with os.scandir(here) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 if not entry.name.startswith(".") and _is(entry.is_dir):
-                    folders.append(here / entry.name)
+                    folders.append(f"{start}{entry.name}/")
                 else:
-                    yield here / entry.name, _is_picture(entry)
+                    yield start + entry.name, _is_picture(entry)
         waiting += reversed(folders)
 
 
@@ -179,11 +184,11 @@ def _check_labels(folder, found):
     if without and labeled:
         raise ValueError(
             f"{folder} must have all its images in sub-folders, whose names are the labels, or none. "
-            f"Received: {without.path} and {labeled.path}"
+            f"Received: {folder / without.inside} and {folder / labeled.inside}"
         )
 
 
-def _common_shape(known, image_size, is_gray):
+def _common_shape(folder, known, image_size, is_gray):
     """Returns (height, width, channels) of the data set, and logs how pictures will be changed to fit.
 
     Raises `ValueError` if they have several sizes and `image_size` is None. `is_gray` tells whether the background is.
@@ -195,7 +200,8 @@ def _common_shape(known, image_size, is_gray):
         (first, _), (second, header) = known[0], other[0]
         raise ValueError(
             "Images must have one size, or --image_size=HEIGHTxWIDTH must say to which all are brought. "
-            f"Received: {size[0]}x{size[1]} of {first.path} and {header.height}x{header.width} of {second.path}"
+            f"Received: {size[0]}x{size[1]} of {folder / first.inside} and "
+            f"{header.height}x{header.width} of {folder / second.inside}"
         )
     cut = sum(header.height * size[1] != header.width * size[0] for _, header in other)
     for count, what in (
@@ -216,15 +222,15 @@ def _decoded(folder, found, states, image_size, background, color, cache_dir):
     if kept is not None:
         logging.info("%d images were decoded before: %s", len(found), cache / key)
         return _kept(kept)
-    headers, bad = pictures.for_each(lambda picture: pictures.read_header(picture.path), found)
+    headers, bad = pictures.for_each(lambda picture: pictures.read_header(folder / picture.inside), found)
     known = [(picture, header) for picture, header in zip(found, headers, strict=True) if header]
     if not known:
         raise ValueError(_bad_images(folder, found, bad))
-    shape = _common_shape(known, image_size, is_gray=len(set(color)) == 1)
+    shape = _common_shape(folder, known, image_size, is_gray=len(set(color)) == 1)
     transparent = sum(header.alpha for _, header in known)
     if transparent:
         logging.info("%d of %d images with transparent pixels laid on %s", transparent, len(known), background)
-    size, paths = len(found) * math.prod(shape), [picture.path for picture in found]
+    size, paths = len(found) * math.prod(shape), [folder / picture.inside for picture in found]
     if size < ON_DISK_BYTES and not cache_dir:
         check_memory(size, f"{len(found)} images of shape {shape}")
         values = np.empty((len(found), *shape), np.uint8)
@@ -250,8 +256,8 @@ def _examples(values, good, found, names):
 
 def _states(folder, found):
     """Returns path in the folder, size in bytes and times of change of content and state of each picture."""
-    depth = len(folder.parts)
-    return [["/".join(picture.path.parts[depth:]), *_state(picture.path)] for picture in found]
+    start = os.path.join(folder, "")
+    return [[picture.inside, *_state(start + picture.inside)] for picture in found]
 
 
 def _state(path):
@@ -269,7 +275,7 @@ def _manifest(states):
 
 
 def _bad_images(folder, found, bad):
-    listed = sorted((found[i].path, reason) for i, reason in bad.items())
+    listed = sorted((folder / found[i].inside, reason) for i, reason in bad.items())
     shown = "; ".join(f"{path} ({reason})" for path, reason in listed[:_NAMED])
     more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
     return (

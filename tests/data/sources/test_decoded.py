@@ -185,3 +185,37 @@ def test_what_another_has_kept_meanwhile_is_neither_decoded_again_nor_replaced(t
     assert (len(calls), (tmp_path / "key").stat().st_ino) == (1, before)
     np.testing.assert_array_equal(kept.values[np.arange(2)], x)
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
+def test_moments_are_kept_beside_the_pictures_and_found_once(pets, tmp_path, monkeypatch):
+    expected = data.load(pets).train
+    found = data.load(pets, cache_dir=tmp_path / "cache").train
+    np.testing.assert_array_equal(found.mean(), expected.mean())
+    monkeypatch.setattr(array_file.ArrayFile, "__getitem__", lambda self, places: pytest.fail("pixels are read"))
+    again = data.load(pets, cache_dir=tmp_path / "cache").train
+    np.testing.assert_array_equal(again.mean(), expected.mean())
+    np.testing.assert_array_equal(again.deviation(), expected.deviation())
+    np.testing.assert_array_equal(again.limits(), expected.limits())
+
+
+def test_other_rows_have_other_moments_and_damaged_ones_are_found_anew(pets, tmp_path):
+    found = data.load(pets, cache_dir=tmp_path / "cache")
+    means = [part.mean() for part in (found.train, found.test)]
+    kept = sorted((tmp_path / "cache").glob("*/moments-*.npz"))
+    assert len(kept) == 2
+    kept[0].write_bytes(kept[0].read_bytes()[:99])
+    kept[1].write_bytes(b"")
+    again = data.load(pets, cache_dir=tmp_path / "cache")
+    for part, mean in zip((again.train, again.test), means, strict=True):
+        np.testing.assert_array_equal(part.mean(), mean)
+
+
+def test_moments_are_found_in_a_cache_that_cannot_be_written(pets, tmp_path, monkeypatch):
+    found = data.load(pets, cache_dir=tmp_path / "cache")
+
+    def refuses(*args, **kwargs):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(decoded.np, "savez", refuses)
+    np.testing.assert_array_equal(found.train.mean(), data.load(pets).train.mean())
+    assert not list((tmp_path / "cache").rglob("*moments*"))

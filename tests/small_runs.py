@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import time
 
 import keras
 import pytest
@@ -52,3 +53,13 @@ def interrupted(monkeypatch, epoch, settings=SETTINGS):
         with pytest.raises(RuntimeError, match="killed"):
             training.run(settings, checkpoint_seconds=0)
     return pathlib.Path(settings.run_dir)
+
+
+def wait_for_rows(path, count):
+    """Waits until a run has written more than `count` lines to its metrics.csv."""
+    end = time.monotonic() + 200
+    while time.monotonic() < end:
+        if path.is_file() and path.read_bytes().count(b"\n") > count:
+            return
+        time.sleep(0.05)
+    pytest.fail("the run did not get under way")

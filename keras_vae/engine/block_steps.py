@@ -33,6 +33,11 @@ def block_size_without_padding(batch_bytes: int, *num_steps: int) -> int:
     return next(size for size in range(_most_steps(batch_bytes, common), 0, -1) if common % size == 0)
 
 
+def bytes_ahead(batch_bytes: int, num_steps: int) -> int:
+    """Returns about how many bytes the blocks take that are made, wait and are in use at one time."""
+    return 4 * batch_bytes * _most_steps(batch_bytes, num_steps)
+
+
 def _most_steps(batch_bytes, num_steps):
     return max(1, min(MAX_BLOCK_STEPS, MAX_BLOCK_BYTES // batch_bytes, num_steps))
 

@@ -118,6 +118,7 @@ def card(vae: VAE, report: dict, settings: dict, figures: list[str], license: st
     drawn, known, what = ("pictures", "images", f"{shape} examples")
     if not _is_of_images(data):
         drawn, known, what = ("examples", "examples", f"examples of shape ({shape})")
+    left_out = f"; {data['test_left_out']:,} more were left out of it" if data.get("test_left_out") else ""
     pictures = "\n\n".join(f"![{pathlib.Path(name).stem}]({name})" for name in figures)
     return f"""---
 {header}
@@ -146,7 +147,7 @@ nats = vae.log_prob({known}, num_samples=500)
 
 Nats are of the {report.get("test_measure", "values as they are")}; only equals can be compared. Binarization:
 {data["binarization"]}; dequantization: {data["dequantization"]}; {data["train"]:,} examples for training,
-{data["validation"]:,} for validation, {data["test"]:,} for the test.
+{data["validation"]:,} for validation, {data["test"]:,} for the test{left_out}.
 
 ## Use and limits
 

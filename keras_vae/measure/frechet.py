@@ -74,18 +74,17 @@ class ClassifierFeatures:
     def accuracy(self, images: Examples) -> float:
         """Returns the share of `images` whose label has the largest logit."""
         self._check(images)
-        predicted = self._classifier.predict(np.asarray(images, np.float32), batch_size=512, verbose=0).argmax(axis=1)
-        return float(np.mean(predicted == images.labels))
+        return float(np.mean(_predictions(self._classifier, images).argmax(axis=1) == images.labels))
 
     @checked
     def __call__(self, x: Examples | ArrayLike) -> np.ndarray:
         """Returns features, float64 `(count, num_features)`, of `Examples` or of x `(count, *event_shape)`."""
-        x = np.asarray(x, np.float32)
+        x = x if isinstance(x, Examples) else np.asarray(x, np.float32)
         if x.shape[1:] != self.event_shape:
             raise ValueError(
                 f"`x` must have shape (count, {', '.join(map(str, self.event_shape))}). Received: shape {x.shape}"
             )
-        return self._features.predict(x, batch_size=512, verbose=0).astype(np.float64)
+        return _predictions(self._features, x).astype(np.float64)
 
     def _check(self, images):
         labels = images.labels
@@ -96,6 +95,12 @@ class ClassifierFeatures:
         if labels is None or labels.ndim != 1 or labels.min() < 0 or labels.max() >= self.num_classes:
             received = "none" if labels is None else f"shape {labels.shape}, from {labels.min()} to {labels.max()}"
             raise ValueError(f"`images` must have labels from 0 to {self.num_classes - 1}. Received: {received}")
+
+
+def _predictions(model, x):
+    """Returns the outputs for `Examples`, of those on the disk a part at a time, or for an array."""
+    parts = x.chunks() if isinstance(x, Examples) else (x,)
+    return np.concatenate([model.predict(np.asarray(p, np.float32), batch_size=512, verbose=0) for p in parts])
 
 
 @checked

@@ -237,7 +237,7 @@ class VAE(Settings, Inference, KerasFiles, Steps):
     def lengths_of(self, examples: Examples) -> np.ndarray | None:
         """Returns the length of each example `(count,)`, or None if all have one length."""
         likelihood = self.decoder.likelihood
-        return likelihood.lengths(examples.numpy()) if likelihood.has_lengths else None
+        return np.concatenate([likelihood.lengths(x) for x in examples.chunks()]) if likelihood.has_lengths else None
 
     def as_condition(self, condition: Any) -> tf.Tensor | None:
         """Returns a condition as float `(batch, condition_dim)`: class numbers `(batch,)` become one-hot."""

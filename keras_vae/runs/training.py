@@ -1,6 +1,7 @@
 """`run`, which trains and measures the model of a `Config` and leaves a run directory."""
 
 import dataclasses
+import math
 import pathlib
 import platform
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from absl import logging
 from keras_vae import callbacks
 from keras_vae.data import Dataset, fingerprint
 from keras_vae.engine import strategies
+from keras_vae.engine.block_steps import bytes_ahead
 from keras_vae.measure import evaluation
 from keras_vae.models.vae import VAE
 from keras_vae.runs import checkpoints, tables
@@ -23,6 +25,7 @@ from keras_vae.runs.figures import draw_figures
 from keras_vae.runs.optimizer import optimizer
 from keras_vae.runs.run_dir import RunDir, make_run_dir, run_dir_of
 from keras_vae.runs.safe_loading import load_vae
+from keras_vae.utils import memory
 from keras_vae.utils.arguments import NonNegativeFloat, checked
 from keras_vae.utils.atomic_files import file_written_whole, mark
 from keras_vae.utils.devices import has_instructions_for
@@ -130,7 +133,22 @@ def _begin(vae, config, dataset, run_dir):
     logging.info("data: %s", dataset.describe())
     message = "model: %d parameters, KL %s; writing to %s"
     logging.info(message, _num_parameters(vae), vae.kl_method, run_dir.path)
+    _log_memory(vae, config, dataset)
     return vae, epochs_before
+
+
+def _log_memory(vae, config, dataset):
+    if (so_far := memory.peak()) is not None:
+        batch_bytes = 4 * config.batch_size * math.prod(dataset.event_shape)
+        steps_ahead = bytes_ahead(batch_bytes, -(-len(dataset.train) // config.batch_size))
+        # A gradient, two moments of the optimizer and, with --ema, an average of each parameter.
+        states = 4 * _num_parameters(vae) * (4 if config.ema else 3)
+        logging.info(
+            "memory: %.2f GiB so far; steps made ahead, gradients and moments add about %.2f GiB, and the network what "
+            "it computes for a batch",
+            so_far / 2**30,
+            (steps_ahead + states) / 2**30,
+        )
 
 
 def _lies_in(dataset: Dataset, path: pathlib.Path, config: Config) -> bool:
@@ -174,6 +192,7 @@ def _end(vae, config, dataset, run_dir):
         "kl_method": kl_method,
         "data": dataset.describe(),
         "seed": config.seed,
+        "peak_memory_gib": None if (peak := memory.peak()) is None else round(peak / 2**30, 3),
         "versions": versions(),
     }
     write_json(run_dir.report_file, report)
@@ -215,11 +234,12 @@ def _log_report(report, latent_dim):
         values = (report[f"test_{key}_without_z"] for key in ("log_likelihood", "log_likelihood_standard_error"))
         logging.info("the same model without z: test log likelihood %.2f +- %.2f nats", *values)
     logging.info(
-        "test %s, %s of %d units active, %.0f s of training",
+        "test %s, %s of %d units active, %.0f s of training%s",
         evaluation.describe_reconstruction(measured),
         evaluation.describe_active_units(report),
         latent_dim,
         report["train_seconds"],
+        "" if report["peak_memory_gib"] is None else f", {report['peak_memory_gib']:.2f} GiB of memory at most",
     )
 
 

@@ -1,8 +1,9 @@
-"""Checks that what a file claims to hold fits in memory, before any of it is allocated."""
+"""How much memory this process may use and has used; what a file claims to hold is checked before it is allocated."""
 
 import contextlib
 import os
 import pathlib
+import sys
 
 try:
     import resource
@@ -25,6 +26,14 @@ def check_memory(size: int, what: str) -> None:
         raise ValueError(
             f"{what} must fit in memory, which is {memory / 2**30:.1f} GiB here. Received: {size / 2**30:.1f} GiB"
         )
+
+
+def peak() -> int | None:
+    """Returns the most bytes of memory that this process has had so far, or None where the system does not say."""
+    if resource is None:
+        return None
+    # In bytes on macOS, and in KiB elsewhere.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _memory():

@@ -358,6 +358,7 @@ def test_report_holds_what_was_measured_and_on_what(first):
     assert (report["num_importance_samples"], report["num_examples"], report["seed"]) == (2, 10_000, 0)
     assert 0 <= report["active_units"] <= 2
     assert report["train_seconds"] > 0
+    assert 0.1 < report["peak_memory_gib"] < 64
     np.testing.assert_allclose(report["images_per_second"] * report["train_seconds"], 55_000, rtol=1e-9)
     # 784 - 16 - 2 * 2, 2 - 16 - 784, and the 784 means that the encoder subtracts.
     assert report["parameters"] == (785 * 16 + 17 * 4) + (3 * 16 + 17 * 784)

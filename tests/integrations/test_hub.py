@@ -83,6 +83,10 @@ def test_the_card_has_the_figures_of_the_report(saved):
     assert f"| active units | {report['active_units']} |" in text
     assert "(S = 3)" in text
     assert "![samples](samples.png)" in text
+    assert "for the test.\n" in text
+    report["data"]["test_left_out"] = 9_990
+    card = hub.card(hub.from_pretrained(saved), report, Config().to_dict(), [], "mit", "pets")
+    assert "for the test; 9,990 more were left out of it.\n" in card
 
 
 @pytest.mark.parametrize(

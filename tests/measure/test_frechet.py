@@ -1,10 +1,12 @@
 """The Frechet distance against its closed form, and the classifier whose features it is taken in."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.linalg
 
-from keras_vae.data import Examples
+from keras_vae.data import Examples, Rows, rows
 from keras_vae.data.sources.sprites import sprites
 from keras_vae.measure.frechet import ClassifierFeatures, frechet_distance, sample_quality
 
@@ -121,6 +123,15 @@ def test_the_classifier_learns_its_labels(classifier, images):
 def test_features_see_images_as_presented(classifier, images):
     part = images[1][:20]
     np.testing.assert_array_equal(classifier(part), classifier(part.values / 255.0))
+
+
+def test_images_on_the_disk_are_seen_a_part_at_a_time(classifier, images, monkeypatch):
+    on_disk = dataclasses.replace(images[1], values=Rows(images[1].values))
+    expected = classifier(images[1]), classifier.accuracy(images[1])
+    monkeypatch.setattr(rows, "_CHUNK_BYTES", 512 * 20 * 20)
+    monkeypatch.setattr(Rows, "__array__", None)
+    np.testing.assert_array_equal(classifier(on_disk), expected[0])
+    assert classifier.accuracy(on_disk) == expected[1]
 
 
 @pytest.mark.slow

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import commands
 import keras
@@ -19,7 +18,7 @@ import pytest
 import tensorflow as tf
 from helpers import ROOT, slow_from
 from PIL import Image
-from small_runs import LONG, SETTINGS, interrupted
+from small_runs import LONG, SETTINGS, interrupted, wait_for_rows
 
 from export import exporter
 from keras_vae.data.sources import folder
@@ -381,15 +380,6 @@ def command(*flags):
 def start(*flags, **options):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command(*flags), env=environment, stderr=subprocess.PIPE, text=True, **options)
-
-
-def wait_for_rows(path, count):
-    end = time.monotonic() + 200
-    while time.monotonic() < end:
-        if path.is_file() and path.read_bytes().count(b"\n") > count:
-            return
-        time.sleep(0.05)
-    pytest.fail("the run did not get under way")
 
 
 PART = """

@@ -1,25 +1,43 @@
-"""Writes the raw words of `keras_vae.noise` to standard output, for statistical test suites.
+"""Writes random words of the package to standard output, for statistical test suites.
 
 python benchmarks/noise_words.py | dieharder -a -g 200
+python benchmarks/noise_words.py draws | dieharder -a -g 200
+
+The first are the words of `keras_vae.noise`, both of each counter, stream after stream. Of the second, binary and
+dequantized examples are drawn (`keras_vae.data.drawing`): place after place, row after row, epoch after epoch.
 """
 
+import argparse
+import itertools
 import sys
 
 import tensorflow as tf
 
+from keras_vae.data.drawing import keys_of_rows, words_of
 from keras_vae.distributions.noise import Noise
 
 ROWS, COLUMNS = 1024, 1024
 
 
-def main(seed: int = 0) -> None:
-    """Writes little-endian uint32 words, both words of each counter, stream after stream, until the reader ends."""
-    words = tf.function(lambda stream: tf.stack(Noise(seed, stream).words((ROWS, COLUMNS)), -1), jit_compile=True)
-    stream = 0
+def words_of_noise(number: int, seed: int = 0) -> tf.Tensor:
+    """Returns the words of a stream."""
+    return tf.stack(Noise(seed, number).words((ROWS, COLUMNS)), -1)
+
+
+def words_of_draws(number: int, seed: int = 0) -> tf.Tensor:
+    """Returns the words of an epoch."""
+    return words_of(tf.constant(keys_of_rows(seed, number, ROWS)), COLUMNS)
+
+
+def main() -> None:
+    """Writes little-endian uint32 words until the reader ends."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    kinds = {"noise": words_of_noise, "draws": words_of_draws}
+    parser.add_argument("kind", nargs="?", default="noise", choices=kinds, help="which words are written")
+    words = kinds[parser.parse_args().kind]
     try:
-        while True:
-            sys.stdout.buffer.write(words(tf.constant(stream, tf.int64)).numpy().astype("<u4").tobytes())
-            stream += 1
+        for number in itertools.count():
+            sys.stdout.buffer.write(words(number).numpy().astype("<u4").tobytes())
     except BrokenPipeError:
         sys.stderr.close()  # Python would report at exit that the reader has ended
 

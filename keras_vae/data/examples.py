@@ -10,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.data.containers import as_numbers
+from keras_vae.data.drawing import dither, drawn
 from keras_vae.data.moments import moments
 from keras_vae.data.rows import Rows, map_rows, uniform_rows
-from keras_vae.data.steps import Block, dither, presented_steps
+from keras_vae.data.steps import Block, presented_steps
 from keras_vae.utils.arguments import ArrayLike, NonNegativeInt, PositiveFloat, PositiveInt, checked
 
 BINARIZATIONS = ("dynamic", "static", "threshold", "none")
@@ -237,7 +238,7 @@ class Examples:
           when there are none; float32 `(batch_size,)`.
         """
         steps = presented_steps(self, batch_size, 1, shuffle, seed, initial_epoch, lengths, rows)
-        batches = steps.map(lambda batch, _: (tf.cast(batch[0], self.dtype), *batch[1:]))
+        batches = steps.map(lambda batch, _: (tf.cast(drawn(batch[0]), self.dtype), *batch[1:]))
         return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
     @checked
@@ -250,7 +251,7 @@ class Examples:
         initial_epoch: NonNegativeInt | Callable = 0,
         lengths: np.ndarray | None = None,
     ) -> tf.data.Dataset:
-        """Returns the batches of `batches` stacked to a `Block` of `block_size`, in which Bernoulli draws are bool."""
+        """Returns the batches of `batches` stacked to a `Block` of `block_size`, in which noise is not yet drawn."""
         steps = presented_steps(self, batch_size, block_size, shuffle, seed, initial_epoch, lengths)
         stacked = steps.batch(block_size, drop_remainder=True)
         return stacked.map(lambda batches, real: Block(batches, tf.reduce_sum(real))).prefetch(2)

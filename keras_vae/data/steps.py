@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_vae.data.drawing import Undrawn, keys_of_rows
 from keras_vae.data.order import epoch_order
 from keras_vae.data.rows import Rows
 from keras_vae.utils import checks
@@ -19,7 +20,8 @@ from keras_vae.utils import checks
 class Block(NamedTuple):
     """Several batches for one call into a compiled graph, stacked on a leading axis.
 
-    The first `count` of `batches` are real. Those after them fill the block up, so that all blocks have one shape.
+    Examples with noise are `keras_vae.data.drawing.Undrawn`. The first `count` of `batches` are real. Those after them
+    fill the block up, so that all blocks have one shape.
     """
 
     batches: tuple
@@ -38,7 +40,8 @@ def presented_steps(
 ) -> tf.data.Dataset:
     """Returns an endless data set of `(batch, real)`, in which each epoch has a multiple of `multiple` steps.
 
-    `real` is 1, and 0 for the steps that fill an epoch up. The arguments are those of `Examples.batches`.
+    Examples with noise are `Undrawn`. `real` is 1, and 0 for the steps that fill an epoch up. The arguments are those
+    of `Examples.batches`.
     """
     steps = -(-len(examples) // checks.positive_int("batch_size", batch_size))
     padded_steps = -(-steps // checks.positive_int("block_size", multiple)) * multiple
@@ -54,6 +57,10 @@ def presented_steps(
         weights = tf.ones(len(examples)) if examples.weights is None else tf.constant(examples.weights, tf.float32)
     columns = np.array(range(batch_size) if rows is None else rows)
     num_examples, dtype, as_stored = len(examples), examples.dtype, examples.is_as_stored
+    noise, levels = examples.noise, examples.levels or 0
+    is_8_bit = examples.values.dtype == np.uint8 and examples.divisor in range(1, 256)
+    # Levels are drawn as they are, if there is noise for just these levels.
+    draws_levels = is_8_bit and (noise == "bernoulli" or (noise == "uniform" and levels == examples.divisor + 1))
 
     # TensorFlow never frees the function of a `numpy_function`, so this one must not refer to the data.
     def plan(epoch):
@@ -61,34 +68,28 @@ def presented_steps(
         order = epoch_order(num_examples, shuffle, seed, int(epoch), batch_size, lengths)
         count = padded_steps * batch_size
         index = np.resize(order, count)  # the end is filled up with examples from the start
+        index = index.reshape(padded_steps, batch_size)[:, columns % batch_size]
         real = (np.arange(count) < num_examples).reshape(padded_steps, batch_size)
         step = np.arange(padded_steps)
         return (
-            index.reshape(padded_steps, batch_size)[:, columns % batch_size],
+            index,
             (real[:, columns % batch_size] & (columns < batch_size)).astype(np.float32),
-            np.stack([np.full(padded_steps, seed % 2**31), epoch * steps + step], axis=1),
+            keys_of_rows(seed, int(epoch), num_examples)[index],
             (step < steps).astype(np.int32),
         )
 
-    def present(index, is_example, draw_seed, real):
+    def present(index, is_example, keys, real):
         weight = tf.gather(weights, index) * is_example
         x = gather(index)
-        x = x if as_stored else tf.cast(x, tf.float32) / examples.divisor
-        if examples.noise is not None:
-            # The draws of all rows before are made too, because a row must get the same draw as in the whole batch.
-            shape = (columns[-1] + 1, *x.shape[1:])
-            uniform = tf.random.stateless_uniform(shape, draw_seed, alg="philox")[columns[0] :]
-            bernoulli = examples.noise == "bernoulli"
-            x = uniform < x if bernoulli else dither(x, uniform, examples.levels)
-        # A draw of a Bernoulli stays bool here, because a block of them then takes a quarter of the memory.
-        x = x if examples.noise == "bernoulli" else tf.cast(x, dtype)
+        x = x if as_stored or draws_levels else tf.cast(x, tf.float32) / examples.divisor
+        x = tf.cast(x, dtype) if noise is None else Undrawn(x, keys, noise, int(examples.divisor), levels)
         y = () if labels is None else tf.gather(labels, index)
         return (x, y, weight), real
 
     specs = (
         tf.TensorSpec((padded_steps, len(columns)), tf.int64),
         tf.TensorSpec((padded_steps, len(columns)), tf.float32),
-        tf.TensorSpec((padded_steps, 2), tf.int64),
+        tf.TensorSpec((padded_steps, len(columns), 2), tf.uint32),
         tf.TensorSpec((padded_steps,), tf.int32),
     )
 
@@ -171,8 +172,3 @@ def without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)
-
-
-def dither(x: Any, uniform: Any, levels: Any) -> Any:
-    """Returns x in [0, 1] on equally spaced levels with noise, ((levels - 1) x + uniform) / levels, also in [0, 1]."""
-    return ((levels - 1) * x + uniform) / levels

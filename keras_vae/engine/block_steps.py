@@ -11,6 +11,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from keras_vae.data.drawing import drawn
 from keras_vae.data.steps import Block
 from keras_vae.engine.fused_layers import fused_layers
 from keras_vae.engine.keras_compat import layers_of
@@ -89,7 +90,7 @@ def _block_runner(model, step_function, fuses_layers):
         def step(i):
             x, *rest = tf.nest.map_structure(lambda stacked: stacked[i], block.batches)
             with fused_layers(model) if fuses_layers else contextlib.nullcontext():
-                return step_function((tf.cast(x, model.event_dtype), *rest))
+                return step_function((tf.cast(drawn(x), model.event_dtype), *rest))
 
         if is_own_step(step_function):
             tf.while_loop(lambda i: i < block.count, lambda i: (step(i), i + 1)[1:], (tf.constant(0),))

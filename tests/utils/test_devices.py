@@ -13,6 +13,7 @@ from tensorflow.python.framework.kernels import get_registered_kernels_for_op
 import keras_vae as kv
 from export import exporter, verification
 from keras_vae.data import steps
+from keras_vae.data.drawing import drawn
 from keras_vae.distributions import mixture, noise
 from keras_vae.distributions.noise import Noise
 from keras_vae.engine import block_steps, compiled_steps
@@ -106,6 +107,23 @@ def test_gpus_have_sums_and_products_of_int32_in_the_memory_of_the_host_alone(na
 
     kernels = [k for k in get_registered_kernels_for_op(name).kernel if k.device_type == "GPU" and of_int32(k)]
     assert [set(kernel.host_memory_arg) for kernel in kernels] == [{"x", "y", "z"}]
+
+
+@pytest.mark.parametrize("noise_of_examples", ["bernoulli", "uniform"])
+def test_draws_of_examples_are_computed_in_the_memory_of_a_gpu(noise_of_examples):
+    examples = kv.data.Examples(np.zeros((6, 4), np.uint8), divisor=255.0, noise=noise_of_examples, levels=256)
+    block = next(iter(examples.blocks(2, 3)))
+    graph = tf.function(drawn).get_concrete_function(block.batches[0]).graph
+    computed = [op for op in graph.get_operations() if op.type in ("AddV2", "Mul", "BitwiseXor", "RightShift", "Less")]
+    assert {op.inputs[0].dtype for op in computed} >= {tf.uint32}
+    for op in computed:
+        places = [
+            set(kernel.host_memory_arg)
+            for kernel in get_registered_kernels_for_op(op.type).kernel
+            if kernel.device_type == "GPU"
+            and any(op.inputs[0].dtype.as_datatype_enum in each.allowed_values.list.type for each in kernel.constraint)
+        ]
+        assert places == [set()], op
 
 
 def test_mixtures_are_float32_on_a_gpu(gpu, monkeypatch):

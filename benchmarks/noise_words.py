@@ -3,13 +3,14 @@
 python benchmarks/noise_words.py | dieharder -a -g 200
 python benchmarks/noise_words.py draws | dieharder -a -g 200
 
-The first are the words of `keras_vae.noise`, both of each counter, stream after stream. Of the second, binary and
-dequantized examples are drawn (`keras_vae.data.drawing`): place after place, row after row, epoch after epoch.
+The first are the words of `keras_vae.noise`, both of each counter, stream after stream. Binary and dequantized examples
+are drawn from the second (`keras_vae.data.drawing`): place after place, row after row, epoch after epoch.
 """
 
 import argparse
 import itertools
 import sys
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -19,22 +20,24 @@ from keras_vae.distributions.noise import Noise
 ROWS, COLUMNS = 1024, 1024
 
 
-def words_of_noise(number: int, seed: int = 0) -> tf.Tensor:
-    """Returns the words of a stream."""
-    return tf.stack(Noise(seed, number).words((ROWS, COLUMNS)), -1)
+def noise(seed: int = 0) -> Callable[[int], tf.Tensor]:
+    """Returns a function of a stream that returns its words."""
+    words = tf.function(lambda stream: tf.stack(Noise(seed, stream).words((ROWS, COLUMNS)), -1), jit_compile=True)
+    return lambda number: words(tf.constant(number, tf.int64))
 
 
-def words_of_draws(number: int, seed: int = 0) -> tf.Tensor:
-    """Returns the words of an epoch."""
-    return words_of(tf.constant(keys_of_rows(seed, number, ROWS)), COLUMNS)
+def draws(seed: int = 0) -> Callable[[int], tf.Tensor]:
+    """Returns a function of an epoch that returns its words."""
+    words = tf.function(lambda keys: words_of(keys, COLUMNS), jit_compile=True)
+    return lambda number: words(tf.constant(keys_of_rows(seed, number, ROWS)))
 
 
 def main() -> None:
     """Writes little-endian uint32 words until the reader ends."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    kinds = {"noise": words_of_noise, "draws": words_of_draws}
+    kinds = {"noise": noise, "draws": draws}
     parser.add_argument("kind", nargs="?", default="noise", choices=kinds, help="which words are written")
-    words = kinds[parser.parse_args().kind]
+    words = kinds[parser.parse_args().kind]()
     try:
         for number in itertools.count():
             sys.stdout.buffer.write(words(number).numpy().astype("<u4").tobytes())

@@ -2,6 +2,7 @@
 
 A compiled step draws its own examples, and a worker those of its own rows. Each row of an epoch has a key of 64 random
 bits, from NumPy's Philox, a counter-based generator. The word of a place is one hash of the place and the key.
+Batches in blocks are `Undrawn`, and `drawn` draws them.
 """
 
 import math
@@ -15,7 +16,7 @@ _GOLDEN_RATIO = 0x9E3779B9
 
 def keys_of_rows(seed: int, epoch: int, count: int) -> np.ndarray:
     """Returns the keys of all rows of an epoch, uint32 `(count, 2)`."""
-    words = np.random.Philox(key=np.array([seed % 2**64, epoch], np.uint64)).random_raw(count)
+    words = np.random.Philox(key=np.array([int(seed) % 2**64, epoch], np.uint64)).random_raw(count)
     return words.astype("<u8").view("<u4").reshape(count, 2)
 
 
@@ -68,10 +69,10 @@ class Undrawn(tf.experimental.BatchableExtensionType):
         words = tf.reshape(words_of(self.keys, math.prod(event_shape)), tf.shape(values))
         if self.noise == "bernoulli":
             uniform = _shifted(words, 8)
-            if is_8_bit:  # u / 2^24 < level / divisor, in integers: with and without XLA, the draws are the same
+            if is_8_bit:  # u / 2^24 < level / divisor in integers: with and without XLA the draws are the same
                 return uniform * _word(self.divisor) < tf.cast(values, tf.uint32) * _word(2**24)
             return tf.cast(uniform, tf.float32) * 2.0**-24 < values
-        # A level and 16 bits of noise fit in a float32: no sum is rounded to the next level.
+        # One of 256 levels and 16 bits of noise fit in a float32: no sum is rounded to the next level.
         uniform = tf.cast(_shifted(words, 16), tf.float32) * 2.0**-16
         if is_8_bit:
             return (tf.cast(values, tf.float32) + uniform) * np.float32(1 / self.levels)

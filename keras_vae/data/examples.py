@@ -65,6 +65,8 @@ class Examples:
                     f"`{name}` must have one entry for each of the {len(self.values)} examples. "
                     f"Received: {name} with {len(array)}"
                 )
+        if self.noise == "uniform" and self.levels is None:
+            raise ValueError("`levels` must be given with noise='uniform', which is as wide as a level. Received: None")
         if not len(self.values):
             raise ValueError("`values` must hold at least one example. Received: an empty array")
         if self.weights is not None and self.weights.shape != (len(self),):
@@ -221,8 +223,9 @@ class Examples:
     ) -> tf.data.Dataset:
         """Returns an endless data set of batches; an epoch has `ceil(len / batch_size)`.
 
-        Order and draws are functions of (seed, epoch, step) alone, so training can continue from any epoch. The last
-        batch of an epoch is filled up with examples of weight 0, so that all batches have one shape.
+        The order is a function of (seed, epoch), and the draw of an example one of (seed, epoch, its row), so training
+        can continue from any epoch. The last batch of an epoch is filled up with examples of weight 0, so that all
+        batches have one shape.
 
         Args:
           batch_size: examples in a batch, a positive integer.
@@ -251,7 +254,10 @@ class Examples:
         initial_epoch: NonNegativeInt | Callable = 0,
         lengths: np.ndarray | None = None,
     ) -> tf.data.Dataset:
-        """Returns the batches of `batches` stacked to a `Block` of `block_size`, in which noise is not yet drawn."""
+        """Returns the batches of `batches` stacked to a `Block` of `block_size`.
+
+        Examples with noise are not drawn yet: `keras_vae.data.drawing.drawn(block.batches[0])` draws them.
+        """
         steps = presented_steps(self, batch_size, block_size, shuffle, seed, initial_epoch, lengths)
         stacked = steps.batch(block_size, drop_remainder=True)
         return stacked.map(lambda batches, real: Block(batches, tf.reduce_sum(real))).prefetch(2)

@@ -113,8 +113,12 @@ class Rows:
         # Sums of 8-bit values are exact in any order, and a disk is read from its start to its end.
         if places is not None and self.dtype == np.uint8:
             places = np.sort(places)
-        kept = getattr(self._source, "kept", lambda places, find: find())
-        return kept(places, lambda: moments(Rows._at(self._source, places).chunks()))
+
+        def find():
+            return moments(Rows._at(self._source, places).chunks())
+
+        # Only an array of the package's own cache keeps moments.
+        return self._source.kept_moments(places, find) if hasattr(self._source, "kept_moments") else find()
 
     def min(self) -> Any:
         return self.moments.low

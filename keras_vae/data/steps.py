@@ -1,4 +1,4 @@
-"""The steps of all epochs as an endless data set: order and draws are functions of (seed, epoch, step) alone."""
+"""The steps of all epochs as an endless data set: a function of the seed and the number of the epoch alone."""
 
 import atexit
 import functools
@@ -20,8 +20,8 @@ from keras_vae.utils import checks
 class Block(NamedTuple):
     """Several batches for one call into a compiled graph, stacked on a leading axis.
 
-    Examples with noise are `keras_vae.data.drawing.Undrawn`. The first `count` of `batches` are real. Those after them
-    fill the block up, so that all blocks have one shape.
+    Examples with noise are `keras_vae.data.drawing.Undrawn`, and `drawn` of that module draws them. The first `count`
+    of `batches` are real. Those after them fill the block up, so that all blocks have one shape.
     """
 
     batches: tuple
@@ -45,7 +45,7 @@ def presented_steps(
     """
     steps = -(-len(examples) // checks.positive_int("batch_size", batch_size))
     padded_steps = -(-steps // checks.positive_int("block_size", multiple)) * multiple
-    checks.nonnegative_int("seed", seed)
+    seed = int(checks.nonnegative_int("seed", seed))
     first = initial_epoch if callable(initial_epoch) else lambda: initial_epoch
     if not callable(initial_epoch):
         checks.nonnegative_int("initial_epoch", initial_epoch)
@@ -74,7 +74,7 @@ def presented_steps(
         return (
             index,
             (real[:, columns % batch_size] & (columns < batch_size)).astype(np.float32),
-            keys_of_rows(seed, int(epoch), num_examples)[index],
+            keys_of_rows(seed, int(epoch), num_examples)[index] if noise else np.zeros((*index.shape, 0), np.uint32),
             (step < steps).astype(np.int32),
         )
 
@@ -89,7 +89,7 @@ def presented_steps(
     specs = (
         tf.TensorSpec((padded_steps, len(columns)), tf.int64),
         tf.TensorSpec((padded_steps, len(columns)), tf.float32),
-        tf.TensorSpec((padded_steps, len(columns), 2), tf.uint32),
+        tf.TensorSpec((padded_steps, len(columns), 2 if noise else 0), tf.uint32),
         tf.TensorSpec((padded_steps,), tf.int32),
     )
 

@@ -58,6 +58,7 @@ class TextSettings:
         "width of the embedding of a token; that of a transformer is text_units",
         low=1,
         high=10_000,
+        acts_with=[("text_network", ("gru", "lstm", "conv")), ("text_encoder", ("gru", "lstm"))],
     )
     word_dropout: float = option(
         0.0,

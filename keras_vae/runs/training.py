@@ -144,8 +144,8 @@ def _log_memory(vae, config, dataset):
         # A gradient, two moments of the optimizer and, with --ema, an average of each parameter.
         states = 4 * _num_parameters(vae) * (4 if config.ema else 3)
         logging.info(
-            "memory: %.2f GiB so far; steps made ahead, gradients and moments add about %.2f GiB, and the network what "
-            "it computes for a batch",
+            "memory: at most %.2f GiB so far; steps made ahead, gradients and moments add about %.2f GiB, and the "
+            "network what it computes for a batch",
             so_far / 2**30,
             (steps_ahead + states) / 2**30,
         )

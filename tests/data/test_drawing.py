@@ -2,11 +2,14 @@
 
 import itertools
 
+import keras
 import numpy as np
 import pytest
 import scipy.stats
 import tensorflow as tf
+from helpers import make_vae
 
+import keras_vae as kv
 from keras_vae.data import Examples, binarize, dequantize
 from keras_vae.data.drawing import Undrawn, drawn, keys_of_rows, words_of
 
@@ -100,7 +103,16 @@ def test_levels_and_the_probabilities_that_they_stand_for_have_the_same_draws(di
     assert found[:, -1].all()
 
 
-def test_noise_of_levels_stays_in_its_level_and_is_uniform():
+@pytest.mark.parametrize("count", [2, 5, 220, 256])
+def test_noise_of_levels_stays_in_its_level(count):
+    levels = np.broadcast_to(np.arange(count, dtype=np.uint8), (5000, count))
+    found = undrawn(levels, "uniform", count - 1, count).draw().numpy() * np.float64(count)
+    assert -1e-4 < (found - levels).min() < 0.01
+    assert 0.99 < (found - levels).max() < 1.0001
+    assert found.max() <= count
+
+
+def test_noise_of_levels_is_uniform():
     levels = np.broadcast_to(LEVELS, (5000, 256))
     found = undrawn(levels, "uniform", levels=256).draw().numpy() * 256
     np.testing.assert_array_equal(np.floor(found), levels)
@@ -109,19 +121,73 @@ def test_noise_of_levels_stays_in_its_level_and_is_uniform():
     np.testing.assert_allclose(floats, found, atol=1e-3)
 
 
-@pytest.mark.parametrize("present", [lambda x: binarize(x, "dynamic"), dequantize], ids=["bernoulli", "uniform"])
-@pytest.mark.parametrize("as_floats", [False, True])
-def test_xla_draws_the_same(present, as_floats):
-    examples = present(Examples(np.tile(LEVELS, (40, 1)).reshape(40, 16, 16, 1), divisor=255.0))
-    if as_floats and examples.noise == "bernoulli":
-        examples = Examples(examples.numpy() * np.float32(0.7), noise="bernoulli")
+IMAGES = Examples(np.tile(LEVELS, (40, 1)).reshape(40, 16, 16, 1), divisor=255.0)
+
+
+@pytest.mark.parametrize(
+    ("examples", "dtype", "ulp"),
+    [
+        (binarize(IMAGES, "dynamic"), tf.uint8, 0),
+        (dequantize(IMAGES), tf.uint8, 0),
+        (Examples(IMAGES.numpy() * np.float32(0.7), noise="bernoulli"), tf.float32, 0),
+        (Examples(IMAGES.values, divisor=255.5, noise="bernoulli"), tf.float32, 0),
+        (Examples(IMAGES.values > 99, noise="bernoulli"), tf.float32, 0),
+        # Here a product and a sum may be one operation.
+        (Examples(IMAGES.numpy(), noise="uniform", levels=200), tf.float32, 4),
+    ],
+    ids=["bernoulli", "uniform", "floats", "no whole divisor", "bool", "floats of levels"],
+)
+def test_xla_draws_the_same(examples, dtype, ulp):
     block = next(iter(examples.blocks(8, 5)))
     assert isinstance(block.batches[0], Undrawn)
-    assert block.batches[0].values.dtype == (tf.float32 if as_floats and examples.noise == "bernoulli" else tf.uint8)
-    expected = drawn(block.batches[0])
-    np.testing.assert_array_equal(tf.function(drawn, jit_compile=True)(block.batches[0]), expected)
-    for step in range(5):
-        np.testing.assert_array_equal(drawn(block.batches[0][step]), expected[step])
+    assert block.batches[0].values.dtype == dtype
+    expected, compiled = drawn(block.batches[0]).numpy(), tf.function(drawn, jit_compile=True)
+    for found in (compiled(block.batches[0]), [drawn(block.batches[0][step]) for step in range(5)]):
+        np.testing.assert_array_max_ulp(np.float32(found), np.float32(expected), ulp)
+
+
+@pytest.mark.parametrize("seed", [np.int64(3), np.uint32(3), np.uint64(3)], ids=lambda seed: type(seed).__name__)
+@pytest.mark.parametrize("noise", ["bernoulli", None])
+def test_seeds_of_numpy_are_seeds(seed, noise):
+    examples = Examples(IMAGES.values, divisor=255.0, noise=noise)
+    for found, expected in zip(
+        *(examples.batches(7, seed=s).take(3).as_numpy_iterator() for s in (seed, 3)), strict=True
+    ):
+        np.testing.assert_array_equal(found[0], expected[0])
+
+
+def test_uniform_noise_needs_levels():
+    with pytest.raises(ValueError, match=r"^`levels` must be given with noise='uniform', .*Received: None$"):
+        Examples(IMAGES.values, divisor=255.0, noise="uniform")
+
+
+def test_a_step_of_a_subclass_gets_what_is_drawn():
+    seen = []
+
+    class Own(kv.VAE):
+        def train_step(self, data):
+            seen.append((data[0].dtype, data[0].shape))
+            return super().train_step(data)
+
+    parts = make_vae((16, 16, 1))
+    vae = Own(parts.encoder, parts.decoder, seed=0)
+    vae.compile()
+    vae.fit(binarize(IMAGES, "dynamic"), batch_size=8, epochs=2, verbose=0)
+    assert set(seen) == {(tf.float32, (8, 16, 16, 1))}
+
+
+class EachBatch(keras.callbacks.Callback):
+    """Looks at each batch, so that none are in blocks."""
+
+    def on_test_batch_end(self, batch, logs=None):
+        pass
+
+
+def test_evaluation_in_blocks_and_step_by_step_has_the_same_draws():
+    vae = make_vae((16, 16, 1))
+    images = binarize(IMAGES, "dynamic")
+    one_by_one = vae.evaluate(images, batch_size=8, verbose=0, return_dict=True, callbacks=[EachBatch()])
+    assert vae.evaluate(images, batch_size=8, verbose=0, return_dict=True) == pytest.approx(one_by_one, rel=1e-6)
 
 
 def test_a_row_has_its_draw_in_any_order_and_any_batch():

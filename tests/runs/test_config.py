@@ -250,6 +250,8 @@ def test_all_that_a_preset_sets_has_an_effect(name):
         ({"flow_hidden_layers": 7, "prior": "vamp"}, {"prior": "maf"}),
         ({"hidden_units": (8,), "network": "conv"}, {"network": "mlp"}),
         ({"dilation_rates": (4,)}, {"text_network": "conv"}),
+        ({"embedding_dim": 8, "text_network": "transformer", "text_encoder": "transformer"}, {"text_encoder": "gru"}),
+        ({"embedding_dim": 8, "text_network": "transformer", "text_encoder": "transformer"}, {"text_network": "conv"}),
         ({"filters": (8,)}, {"network": "conv"}),
         ({"filters": (8,)}, {"network": "resnet"}),
         ({"blocks": 2, "network": "conv"}, {"network": "resnet"}),

@@ -1,7 +1,10 @@
 """How much memory there is: the least of what machine, process and container allow."""
 
 import resource
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 from keras_vae import data
@@ -9,6 +12,14 @@ from keras_vae.data.sources import pictures
 from keras_vae.runs import build
 from keras_vae.runs.config import Config
 from keras_vae.utils import memory
+
+
+def test_the_peak_is_that_of_this_process_and_not_of_the_one_that_started_it():
+    large = np.ones(2**27)  # 1 GiB
+    assert memory.peak() > large.nbytes
+    code = "from keras_vae.utils import memory; print(memory.peak())"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 2**20 < int(child.stdout) < large.nbytes
 
 
 def write(folder, name, text):

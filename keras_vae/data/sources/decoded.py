@@ -8,7 +8,6 @@ import os
 import pathlib
 import shutil
 import time
-import zipfile
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -30,15 +29,14 @@ _VALUES, _ABOUT = "values.npy", "about.json"
 class DecodedFile(ArrayFile):
     """An array in the cache. The moments of its rows are kept beside it: to find them takes a pass over all rows."""
 
-    def kept(self, places: np.ndarray | None, find: Callable[[], Moments]) -> Moments:
+    def kept_moments(self, places: np.ndarray | None, find: Callable[[], Moments]) -> Moments:
         """Returns the moments of the rows at `places`, or of all, as kept before, or else finds and keeps them."""
         of = "all" if places is None else hashlib.blake2b(places.tobytes(), digest_size=16).hexdigest()
-        path = self.path.with_name(f"moments-{of}.npz")
-        try:
-            with np.load(path) as file:
-                return Moments(*(file[name][()] for name in Moments._fields))
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):  # not kept before, or damaged
-            moments = find()
+        path = self.path.with_name(f"moments-{_VERSION}-{of}.npz")
+        # None were kept before, or they are damaged, in whatever way.
+        with contextlib.suppress(Exception), np.load(path) as file:
+            return Moments(*(file[name][()] for name in Moments._fields))
+        moments = find()
         with contextlib.suppress(OSError), file_written_whole(path) as work:  # the folder may be for reading only
             np.savez(work, **moments._asdict())
         return moments

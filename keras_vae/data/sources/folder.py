@@ -26,7 +26,7 @@ _NAMED = 10  # one message names at most this many files
 class Picture(NamedTuple):
     """A picture file: its path in the folder, its split ("" where there are none) and the name of its class or None.
 
-    The path is a text, with slashes, because a million objects of `pathlib` take ten seconds to make.
+    The path is a string, with slashes, because a million objects of `pathlib` take ten seconds to make.
     """
 
     inside: str
@@ -122,7 +122,7 @@ def find(folder: pathlib.Path) -> tuple[list[Picture], int]:
 
 
 def _files(folder: Any, seen: Any, own: Any) -> Iterator[tuple[str, bool]]:
-    """Yields the paths in a folder of all files below it, each with whether it is a picture.
+    """Yields the path, relative to a folder, of each file below it, and whether it is a picture.
 
     Hidden folders are yielded as if they were files.
 

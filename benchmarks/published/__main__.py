@@ -109,7 +109,7 @@ def figure(results: list[dict]):
         axes.plot(report["train_seconds"], -report["test_log_likelihood"], "*", ms=10, color=line.get_color())
     axes.plot([], [], "*", ms=10, color="gray", label="test")
     axes.set_xscale("log")
-    axes.set_ylim(82, 110)
+    axes.set_ylim(78, 110)
     axes.set_xlabel("seconds of training")
     axes.set_ylabel("nats: -ELBO of the validation set; * NLL of the test set")
     axes.grid(alpha=0.3)

@@ -16,7 +16,7 @@ _GOLDEN_RATIO = 0x9E3779B9
 
 def keys_of_rows(seed: int, epoch: int, count: int) -> np.ndarray:
     """Returns the keys of all rows of an epoch, uint32 `(count, 2)`."""
-    words = np.random.Philox(key=np.array([int(seed) % 2**64, epoch], np.uint64)).random_raw(count)
+    words = np.random.Philox(key=np.array([seed % 2**64, epoch], np.uint64)).random_raw(count)
     return words.astype("<u8").view("<u4").reshape(count, 2)
 
 

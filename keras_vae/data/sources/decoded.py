@@ -32,7 +32,7 @@ class DecodedFile(ArrayFile):
     def kept_moments(self, places: np.ndarray | None, find: Callable[[], Moments]) -> Moments:
         """Returns the moments of the rows at `places`, or of all, as kept before, or else finds and keeps them."""
         of = "all" if places is None else hashlib.blake2b(places.tobytes(), digest_size=16).hexdigest()
-        path = self.path.with_name(f"moments-{_VERSION}-{of}.npz")
+        path = self.path.with_name(f"moments-{of}.npz")
         # None were kept before, or they are damaged, in whatever way.
         with contextlib.suppress(Exception), np.load(path) as file:
             return Moments(*(file[name][()] for name in Moments._fields))

@@ -43,6 +43,14 @@ def test_a_value_sees_the_values_before_it_and_the_features(shape, features):
     assert (np.abs(tape.jacobian(outputs, maps)).reshape(size, -1).max(axis=1) > 0).all()
 
 
+def test_its_convolutions_are_of_the_kind_whose_gradients_are_fast_on_a_cpu():
+    network, features_shape = built((6, 5, 1))
+    graph = tf.function(network).get_concrete_function(*(tf.TensorSpec((2, *s)) for s in ((6, 5, 1), features_shape)))
+    convolutions = [operation for operation in graph.graph.get_operations() if operation.type == "Conv2D"]
+    # With paddings of its own ("EXPLICIT") the gradients of a convolution take four times as long.
+    assert {operation.get_attr("padding") for operation in convolutions} == {b"VALID"}
+
+
 def test_two_blocks_and_the_first_kernel_reach_as_far_as_their_sizes_say():
     shape = (8, 15, 1)
     network, features_shape = built(shape, kernel_size=5)

@@ -187,8 +187,9 @@ def main() -> None:
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS, help="folder of the results")
     flags = parser.parse_args()
     flags.results.mkdir(parents=True, exist_ok=True)
+    described = machine.describe()  # with the load before our own
     found = cures() if flags.what == "cures" else peer(flags.peers_python, flags.epochs)
-    write_json(flags.results / f"texts_{flags.what}.json", {"machine": machine.describe(), flags.what: found})
+    write_json(flags.results / f"texts_{flags.what}.json", {"machine": described, flags.what: found})
     if flags.what == "cures":
         print(table(found))
         return

@@ -35,8 +35,8 @@ def _gelu_slope(x):
 
 
 def _normal_cdf(x):
-    # In XLA `erf` takes half the time of `erfc`. A value of gelu differs by at most 1e-7 |x|, which no sum with other
-    # features keeps. In half precision it would be more.
+    # In XLA `erf` takes half the time of `erfc`. A value of gelu differs by at most 1e-7 |x|, about the rounding error
+    # of x. In half precision it would be more.
     exact = tf.cast(x, tf.float32) if x.dtype.size < 4 else x
     return tf.cast(0.5 + 0.5 * tf.math.erf(exact * math.sqrt(0.5)), x.dtype)
 
@@ -131,11 +131,12 @@ def _is_narrow(layer):
 
 @contextlib.contextmanager
 def fused_layers(model: keras.Model) -> Iterator[None]:
-    """Within this context the silu and gelu of all layers, and narrow convolutions, are compiled.
+    """Within this context the silu and gelu of layers that are not dense, and narrow convolutions, are compiled.
 
     A training step is traced within it. What is saved or exported must not be: other runtimes have no XLA.
     """
-    layers = [layer for layer in layers_of(model) if _has_one_of(layer, FUSED)]
+    # The outputs of dense layers are small, and each shape takes time to compile.
+    layers = [x for x in layers_of(model) if not isinstance(x, keras.layers.Dense) and _has_one_of(x, FUSED)]
     narrow = [layer for layer in layers_of(model) if _is_narrow(layer)]
     for layer in layers:
         layer.activation = FUSED[layer.activation]

@@ -23,20 +23,23 @@ def test_value_and_gradient_are_those_of_keras(plain, dtype):
             y = function(x)
         return y, tape.gradient(y, x, upstream)
 
-    # Keras's gelu of float64 has a square root of two in float32.
+    # Keras's gelu of float64 has a square root of two in float32. Ours differs by 1e-7 |x|, and |x| is up to 30.
     tolerance = {"float64": 1e-6, "float32": 4e-6, "float16": 4e-3, "bfloat16": 3e-2}[dtype]
     for ours, theirs in zip(value_and_gradient(FUSED[plain]), value_and_gradient(plain), strict=True):
         assert ours.dtype == dtype
         np.testing.assert_allclose(tf.cast(ours, "float64"), tf.cast(theirs, "float64"), tolerance, tolerance)
 
 
-def test_gelu_is_exact():
-    x = np.linspace(-12, 8, 2001)
-    exact = [value * math.erfc(-value / math.sqrt(2)) / 2 for value in x]
+def test_gelu_differs_from_the_exact_one_by_a_rounding_error_of_x():
+    x = np.linspace(-12, 8, 2001).astype("float32")
+    exact = np.array([value * math.erfc(-value / math.sqrt(2)) / 2 for value in x.astype(float)])
     gelu = FUSED[keras.activations.gelu]
-    np.testing.assert_allclose(gelu(tf.constant(x, "float32")), exact, rtol=3e-7, atol=1.2e-6)
-    tail = x < -3  # where half precision would lose all digits
-    np.testing.assert_allclose(gelu(tf.constant(x[tail], "float16")), np.array(exact)[tail], rtol=2e-2, atol=2e-6)
+    error = np.abs(np.asarray(gelu(tf.constant(x)), float) - exact)
+    assert (error <= 1.2e-7 * np.abs(x) + 3e-7 * np.abs(exact)).all()
+    # Computed in half precision the tail would have no digit left.
+    x = np.linspace(-6, -3, 301).astype("float16")
+    exact = [value * math.erfc(-value / math.sqrt(2)) / 2 for value in x.astype(float)]
+    np.testing.assert_allclose(np.asarray(gelu(tf.constant(x)), float), exact, rtol=2e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(3, 3, 1), (3, 3, 3), (5, 5, 1), (2, 3, 1), (1, 4, 2)])
@@ -131,7 +134,7 @@ def test_within_the_context_alone_layers_have_compiled_activations():
         raise ZeroDivisionError
     assert activations(vae) == before
     compiled = {layer.name: type(layer).__name__ for layer in layers_of(vae) if during[layer.name] in FUSED.values()}
-    assert set(compiled.values()) == {"Activation", "Conv2D", "Conv2DTranspose", "Dense", "ResidualBlock"}
+    assert set(compiled.values()) == {"Activation", "Conv2D", "Conv2DTranspose", "ResidualBlock"}
 
 
 def test_a_long_fit_compiles_the_activations_and_learns_the_same(monkeypatch):

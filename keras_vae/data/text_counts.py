@@ -32,7 +32,7 @@ def log_unknown(parts: Sequence[np.ndarray], tokenizer: Tokenizer) -> None:
     rows = np.concatenate(parts)
     unknown, all_tokens = int(_is_unknown(rows, tokenizer).sum()), int((rows != END).sum())
     if unknown:
-        message = "%d of %d %s (%.2g%%) are not in the vocabulary of %d and become unknown"
+        message = "%d of %d %s (%.3g%%) are not in the vocabulary of %d and become unknown"
         values = unknown, all_tokens, tokenizer.tokens, 100 * unknown / all_tokens, len(tokenizer.vocabulary)
         logging.info(message, *values)
     empty = int((rows[:, 0] == END).sum())

@@ -55,6 +55,8 @@ def make_validation_feed(
       ValueError: if the data do not fit the model; the text begins with the name of the argument.
     """
     parts = data if isinstance(data, tuple | list) else (data,)
+    if parts and all(isinstance(part, str | bytes) for part in parts):
+        parts = (data,)  # neither labels nor weights are strings
     if not 1 <= len(parts) <= 3:
         raise ValueError(
             "`validation_data` must be x, (x, y) or (x, y, sample_weight). "

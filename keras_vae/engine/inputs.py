@@ -53,8 +53,7 @@ def as_examples(x: Any, y: Any = None, sample_weight: Any = None, names: tuple[s
             )
     if x.ndim == 0:
         raise ValueError(f"`{name}` must be an array of examples, (count, ...). Received: the number {x}")
-    if not len(x):
-        raise ValueError(f"`{name}` must hold at least one example. Received: an empty array")
+    _check_not_empty(name, x)
     if x.dtype == np.float64 or x.dtype == bool:
         x = x.astype(np.float32)
     return Examples(x, **given)
@@ -151,6 +150,11 @@ def check_whole(x: np.ndarray) -> None:
         )
 
 
+def _check_not_empty(name, x):
+    if x.ndim and not len(x):
+        raise ValueError(f"`{name}` must hold at least one example. Received: an empty array")
+
+
 def inputs_of(model: keras.Model, x: Any) -> Any:
     """Returns the input of `predict` in the form that Keras takes: an array, or `[x, condition]` if conditional.
 
@@ -163,6 +167,7 @@ def inputs_of(model: keras.Model, x: Any) -> Any:
     else:
         condition = x.labels if isinstance(x, Examples) else None
     x = x.numpy() if isinstance(x, Examples) else as_numbers("x", x)
+    _check_not_empty("x", x)
     if model.event_dtype == "int32":
         check_whole(x)
     if model.condition_dim is None:

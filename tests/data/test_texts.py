@@ -181,10 +181,21 @@ def test_texts_that_a_tokenizer_does_not_know_are_said(tmp_path, monkeypatch, na
     if what == "unknown":
         count = sum(int((part.values != 0).sum()) for part in (dataset.train, dataset.validation, dataset.test))
         size = len(dataset.tokenizer.vocabulary)
-        share = f"{400 / count:.2g}"
+        share = f"{400 / count:.3g}"
         assert said == [f"4 of {count} pieces ({share}%) are not in the vocabulary of {size} and become unknown"]
     else:
         assert said == ["4 of 9 texts have no pieces that the tokenizer knows and are empty"]
+
+
+def test_a_folder_or_file_without_texts_is_one_error(tmp_path):
+    (tmp_path / "readme.md").write_text("about")
+    with pytest.raises(ValueError, match=r"^`name` must be a folder with \.txt, .* which holds none$"):
+        data.load_texts(tmp_path)
+    (tmp_path / "a.txt").write_text("a cat\n")
+    (tmp_path / "notes.md").write_text("a dog\n")
+    for name in (tmp_path, tmp_path / "notes.md"):
+        with pytest.raises(ValueError, match=r"^Texts must be in .* files.*notes\.md$"):
+            data.load_texts(name)
 
 
 def test_other_bad_input_is_one_error(tmp_path):

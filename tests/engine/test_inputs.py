@@ -10,6 +10,7 @@ from helpers import make_binary, make_conditional, make_vae
 from texts import make_text_vae
 
 import keras_vae as kv
+from keras_vae.engine.feeds import make_validation_feed
 
 COUNT, CLASSES = 24, 3
 X = make_binary(COUNT)
@@ -183,13 +184,24 @@ def speaking():
     return vae
 
 
+def test_nothing_is_predicted_of_nothing(speaking):
+    with pytest.raises(ValueError, match=r"^`x` must hold at least one example"):
+        speaking.predict([], verbose=0)
+
+
+@pytest.mark.parametrize("texts", [["ab"], ["ab", "b"], ("ab", "b"), ["a", "b", "ab"], ["a"] * 5], ids=str)
+def test_a_list_of_texts_is_x_of_the_validation(speaking, texts):
+    _, steps = make_validation_feed(speaking, texts, batch_size=1, size=1, steps=None)
+    assert steps == len(texts)
+
+
 def test_texts_that_are_cut_or_unknown_are_one_line_each(speaking, monkeypatch):
     said = []
     monkeypatch.setattr(logging, "info", lambda text, *values: said.append(text % values))
     texts = ["ab", "abba", "bbb", "acdb"]
     expected = [
         "2 of 4 texts have more than 3 characters and are cut",
-        "2 of 11 characters (18%) are not in the vocabulary of 2 and become unknown",
+        "2 of 11 characters (18.2%) are not in the vocabulary of 2 and become unknown",
     ]
     for call in (
         lambda: speaking.fit(["a"], epochs=2, validation_data=(texts,), verbose=0),

@@ -16,6 +16,7 @@ from absl import logging
 from keras_vae.utils.errors import reason
 
 LINES, TABLES = (".txt",), (".csv", ".jsonl")
+_KINDS = ".txt, .csv or .jsonl"
 _NAMES = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
@@ -96,6 +97,8 @@ def read(path: pathlib.Path, text_column: str = "") -> Texts:
     if not path.is_dir():
         return Texts(read_file(path, text_column), source=f"texts in {path}")
     files = sorted(_of_folder(path))
+    if not files:
+        raise ValueError(f"`name` must be a folder with {_KINDS} files of texts. Received: {path}, which holds none")
     found = {name: [file for file in files if _stem(file) in names] for name, names in _NAMES.items()}
     if any(found.values()):
         if not found["train"]:
@@ -129,6 +132,8 @@ def read_file(path: pathlib.Path, text_column: str = "") -> list[str]:
                 f"`text_column` must be empty for a .txt file. Received: text_column={text_column!r} for {path}"
             )
         return read_lines(path)
+    if not kind:
+        raise ValueError(f"Texts must be in {_KINDS} files, which may be compressed (.gz). Received: {path}")
     if not text_column:
         raise ValueError(
             f"`text_column` must name the column of texts of a {kind} file: --text_column, or an argument of "

@@ -9,14 +9,17 @@ from absl import logging
 from keras_vae.data.tokenizer import Tokenizer, strings_of
 from keras_vae.utils.tokens import END
 
+_CUT = "%d of %d texts have more than %d %s and are cut"
+
 
 def encode_and_log(tokenizer: Tokenizer, texts: Any) -> np.ndarray:
-    """Returns the tokens of texts, and logs how many texts are cut and how many tokens are unknown."""
+    """Returns the tokens of texts, warns of those that are cut, and logs how many tokens are unknown."""
     strings = strings_of(texts)
     rows = tokenizer.encode(strings)
     full = np.flatnonzero(rows[:, -1] != END)  # only texts without an end can be longer
     cut = int((tokenizer.lengths([strings[i] for i in full]) > tokenizer.max_length).sum()) if len(full) else 0
-    log_cut(cut, len(rows), tokenizer.max_length, tokenizer.tokens)
+    if cut:
+        logging.warning(_CUT, cut, len(rows), tokenizer.max_length, tokenizer.tokens)
     log_unknown([rows], tokenizer)
     return rows
 
@@ -24,7 +27,7 @@ def encode_and_log(tokenizer: Tokenizer, texts: Any) -> np.ndarray:
 def log_cut(cut: int, count: int, longest: int, tokens: str) -> None:
     """Logs how many of some texts have more than `longest` tokens, if any have."""
     if cut:
-        logging.info("%d of %d texts have more than %d %s and are cut", cut, count, longest, tokens)
+        logging.info(_CUT, cut, count, longest, tokens)
 
 
 def log_unknown(parts: Sequence[np.ndarray], tokenizer: Tokenizer) -> None:

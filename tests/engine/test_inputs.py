@@ -197,7 +197,8 @@ def test_a_list_of_texts_is_x_of_the_validation(speaking, texts):
 
 def test_texts_that_are_cut_or_unknown_are_one_line_each(speaking, monkeypatch):
     said = []
-    monkeypatch.setattr(logging, "info", lambda text, *values: said.append(text % values))
+    for level in ("info", "warning"):
+        monkeypatch.setattr(logging, level, lambda text, *values: said.append(text % values))
     texts = ["ab", "abba", "bbb", "acdb"]
     expected = [
         "2 of 4 texts have more than 3 characters and are cut",
@@ -222,7 +223,8 @@ def test_texts_that_are_cut_or_unknown_are_one_line_each(speaking, monkeypatch):
 @pytest.mark.slow
 def test_texts_of_a_training_are_counted_once_and_those_of_a_batch_not(speaking, monkeypatch):
     said = []
-    monkeypatch.setattr(logging, "info", lambda text, *values: said.append(text % values))
+    for level in ("info", "warning"):
+        monkeypatch.setattr(logging, level, lambda text, *values: said.append(text % values))
     texts = ["ab", "abba", "bbb", "acdb"]
     for call in (lambda: speaking.fit(texts, epochs=2, verbose=0), lambda: speaking.log_prob(texts, 2)):
         call()

@@ -69,7 +69,7 @@ def load_texts(
         parts = [_without_long(*pair, counter.tokens, longest) for pair in zip(parts, lengths, strict=True)]
     else:
         together = np.concatenate(lengths)
-        log_cut(int((together > longest).sum()), len(together), longest, counter.tokens)
+        log_cut(int((together > longest).sum()), len(together), longest, counter.tokens, logging.info)
     if trained is None:
         tokenizer = Tokenizer.of(parts[0], tokens, longest, max_vocabulary)
     else:

@@ -1,6 +1,6 @@
 """What is said of texts that a tokenizer cuts or does not know: one line of the log each, or one error."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,6 @@ from absl import logging
 from keras_vae.data.tokenizer import Tokenizer, strings_of
 from keras_vae.utils.tokens import END
 
-_CUT = "%d of %d texts have more than %d %s and are cut"
-
 
 def encode_and_log(tokenizer: Tokenizer, texts: Any) -> np.ndarray:
     """Returns the tokens of texts, warns of those that are cut, and logs how many tokens are unknown."""
@@ -18,16 +16,15 @@ def encode_and_log(tokenizer: Tokenizer, texts: Any) -> np.ndarray:
     rows = tokenizer.encode(strings)
     full = np.flatnonzero(rows[:, -1] != END)  # only texts without an end can be longer
     cut = int((tokenizer.lengths([strings[i] for i in full]) > tokenizer.max_length).sum()) if len(full) else 0
-    if cut:
-        logging.warning(_CUT, cut, len(rows), tokenizer.max_length, tokenizer.tokens)
+    log_cut(cut, len(rows), tokenizer.max_length, tokenizer.tokens, logging.warning)
     log_unknown([rows], tokenizer)
     return rows
 
 
-def log_cut(cut: int, count: int, longest: int, tokens: str) -> None:
-    """Logs how many of some texts have more than `longest` tokens, if any have."""
+def log_cut(cut: int, count: int, longest: int, tokens: str, log: Callable) -> None:
+    """Says by `log` how many of some texts have more than `longest` tokens, if any have."""
     if cut:
-        logging.info(_CUT, cut, count, longest, tokens)
+        log("%d of %d texts have more than %d %s and are cut", cut, count, longest, tokens)
 
 
 def log_unknown(parts: Sequence[np.ndarray], tokenizer: Tokenizer) -> None:

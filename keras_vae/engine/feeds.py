@@ -13,6 +13,7 @@ from keras_vae.engine.keras_compat import adapter_of
 from keras_vae.engine.losses_of_calls import adds_losses, check_no_padding, without_padding
 from keras_vae.engine.stream_blocks import in_blocks
 from keras_vae.engine.streams import check_end, check_first_batch, checked_stream, is_stream, one_error
+from keras_vae.utils.arguments import is_text
 
 
 def make_feed(
@@ -54,9 +55,8 @@ def make_validation_feed(
     Raises:
       ValueError: if the data do not fit the model; the text begins with the name of the argument.
     """
-    parts = data if isinstance(data, tuple | list) else (data,)
-    if parts and all(isinstance(part, str | bytes) for part in parts):
-        parts = (data,)  # neither labels nor weights are strings
+    # A list of texts is x, as neither labels nor weights are strings.
+    parts = data if isinstance(data, tuple | list) and not is_text(data) else (data,)
     if not 1 <= len(parts) <= 3:
         raise ValueError(
             "`validation_data` must be x, (x, y) or (x, y, sample_weight). "

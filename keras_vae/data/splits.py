@@ -45,9 +45,16 @@ def divide(
       name: name of the source, for errors.
 
     Raises:
-      ValueError: if nothing would be left to train on.
+      ValueError: if there are too few examples, or a fraction leaves nothing to train on.
     """
     train, test, validation = splits.train, splits.test, splits.validation
+    needed = 1 + (test is None) + (validation is None)
+    if len(train) < needed:
+        raise ValueError(
+            f"{name!r} must hold at least {needed} examples that are not in splits of their own: one to train on"
+            f"{', one to choose settings by' if validation is None else ''}"
+            f"{', one to measure with' if test is None else ''}. Received: {len(train)}"
+        )
     if not splits.ordered:
         train, test, validation = (_shuffled(part, (seed, i)) for i, part in enumerate((train, test, validation)))
     if test is None:

@@ -53,9 +53,12 @@ class Autoregressive(Likelihood):
         for name in _OF_HEAD:
             setattr(self, name, getattr(head, name))
         head.projects_each_value = True
-        # Without a graph each value would be some hundred eager operations.
+        # Without a graph each value would be some hundred eager operations. From the second number of examples on, all
+        # numbers of them share a graph.
         self._draw = tf.function(
-            lambda features, *noise: draw_in_turn(_Factors(self, features), *noise), autograph=False
+            lambda features, *noise: draw_in_turn(_Factors(self, features), *noise),
+            autograph=False,
+            reduce_retracing=True,
         )
 
     @property

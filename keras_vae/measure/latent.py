@@ -8,7 +8,7 @@ import numpy as np
 from keras_vae.data.examples import Examples
 from keras_vae.distributions.sampling import center
 from keras_vae.models.vae import VAE
-from keras_vae.utils.arguments import ArrayLike, Fraction, NoiseSeed, NonNegativeInt, PositiveInt, Seed, Texts, checked
+from keras_vae.utils.arguments import ArrayLike, Fraction, NoiseSeed, NonNegativeInt, PositiveInt, Seed, checked
 from keras_vae.utils.optional import scikit_learn
 from keras_vae.utils.split import held_out
 
@@ -74,8 +74,8 @@ def interpolate(
 @checked
 def interpolate_between(
     vae: VAE,
-    start: ArrayLike | Texts,
-    end: ArrayLike | Texts,
+    start: ArrayLike | str,
+    end: ArrayLike | str,
     steps: PositiveInt = 10,
     mode: Literal["linear", "spherical"] = "linear",
     condition: NonNegativeInt | ArrayLike | None = None,

@@ -10,7 +10,7 @@ from tensorflow_probability import distributions as tfd
 
 from keras_vae.models.stack import Stack
 from keras_vae.posteriors import Posterior
-from keras_vae.utils.arguments import ArrayLike, PositiveInt, checked
+from keras_vae.utils.arguments import ArrayLike, NonNegativeInt, PositiveInt, checked
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -52,6 +52,19 @@ class Encoder(Stack):
 
     def call(self, x: tf.Tensor, condition: tf.Tensor | None = None, training: bool | None = None) -> tfd.Distribution:
         return super().call(x if x.dtype.is_integer else x - self.input_mean, condition, training=training)
+
+    @checked
+    def check_takes(self, last: NonNegativeInt) -> None:
+        """Raises `ValueError` if a layer, as an embedding, is for fewer integers than the largest that x may hold."""
+        try:
+            # On a GPU an embedding takes every integer without an error.
+            with tf.init_scope(), tf.device("CPU"):
+                self(tf.fill((1, *self.input_mean.shape), last))
+        except tf.errors.InvalidArgumentError as error:
+            raise ValueError(
+                f"`encoder` must take the integers from 0 to {last}, as the likelihood does. Received: one with a "
+                f"layer, maybe an embedding, that does not take {last}"
+            ) from error
 
     @checked
     def adapt(self, mean: ArrayLike) -> None:

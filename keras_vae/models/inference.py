@@ -143,8 +143,10 @@ class Inference(keras.Model):
         """Returns the most probable texts of z `(batch, *latent_shape)`, token by token, as `decode(z).mean()` does.
 
         Raises:
-          ValueError: if the model has no tokenizer.
+          ValueError: if the model has no tokenizer, or z is not finite.
         """
+        if not np.isfinite(z).all():
+            raise ValueError("`z` must be finite. Received: z with values that are not")
         return self._needs_tokenizer("texts_of").decode(self.decode(z, condition).mean())
 
     def _needs_tokenizer(self, method):

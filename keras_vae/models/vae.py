@@ -153,6 +153,9 @@ class VAE(Settings, Inference, KerasFiles, Steps):
             if not part.built:
                 part.build(shape)
         freeze_new_layers(self, known)
+        last = self.decoder.likelihood.support[1]
+        if self.event_dtype == "int32" and last < 2**31:
+            self.encoder.check_takes(int(last))
         # The parts are built already. Calling `build` instead would keep a subclass from adding layers of its own.
         self.built = True
 

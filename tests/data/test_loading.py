@@ -330,7 +330,7 @@ def test_a_home_folder_is_expanded(prepared, monkeypatch):
     [
         ("no_images", r"must have a feature 'image'. Received: features \['sound'\]"),
         ("no_train", r"must have a split 'train'. Received: splits \['extra', 'test'\]"),
-        ("one_example", "must leave at least 1 of 1 training examples"),
+        ("one_example", "must hold at least 2 examples .*: one to train on, one to choose settings by. Received: 1"),
         ("several_sizes", "must have images of one size"),
     ],
 )

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import slow_from
-from texts import NETWORKS, all_texts, make_text_vae
+from texts import ENCODERS, NETWORKS, all_texts, make_text_vae
 
 import keras_vae as kv
 from keras_vae.distributions.autoregressive import draw_in_turn
@@ -206,6 +206,12 @@ def test_wrong_arguments_are_one_error():
         kv.networks.CausalTransformer(5, units=9, num_heads=4)
     with pytest.raises(ValueError, match=r"`word_dropout` must be a number in \[0, 1\]"):
         kv.networks.CausalGRU(5, word_dropout=1.5)
+    for encoder in ENCODERS.values():
+        with pytest.raises(ValueError, match="`encoder` must take the integers from 0 to 4, as the likelihood does"):
+            kv.VAE(
+                kv.Encoder(encoder(4), kv.posteriors.DiagonalGaussian(2)),
+                kv.Decoder(kv.networks.mlp((8,)), kv.likelihoods.Tokens(3, 5)),
+            )
 
 
 TEXTS = ["a cat", "a dog", "the cat", "the dog", "no", ""] * 8
@@ -246,6 +252,16 @@ def test_generated_texts_are_samples_at_two_temperatures():
     assert len(set(vae.generate(20, seed=7, top_p=0.5)) - set(texts)) > 5
     z, _ = vae.sample_latent(20, seed=7)
     assert vae.texts_of(z) == vae.generate(20, seed=7, token_temperature=0.0)
+    with pytest.raises(ValueError, match="`z` must be finite"):
+        vae.texts_of(np.full((1, 2), np.nan))
+
+
+def test_drawings_of_several_numbers_of_texts_share_a_graph():
+    vae = make_speaking_vae()
+    one = vae.generate(3, seed=7)
+    assert vae.generate(9, seed=7)[:3] == one
+    assert [vae.generate(count, seed=7)[:3] for count in (4, 5, 6)] == [one] * 3
+    assert vae.decoder.likelihood._draw.experimental_get_tracing_count() == 2
 
 
 def test_a_model_without_a_tokenizer_says_so():

@@ -103,7 +103,7 @@ def find(folder: pathlib.Path) -> tuple[list[Picture], int]:
     splits = splits if "train" in splits else [""]
     for split in splits:
         before, start = len(found), f"{split}/" if split else ""
-        for inside, is_picture in _files(folder / split, seen, own):
+        for inside, is_picture in files(folder / split, seen, own):
             if not is_picture:
                 ignored += 1
                 continue
@@ -121,7 +121,7 @@ def find(folder: pathlib.Path) -> tuple[list[Picture], int]:
     return found, ignored
 
 
-def _files(folder: Any, seen: Any, own: Any) -> Iterator[tuple[str, bool]]:
+def files(folder: Any, seen: Any, own: Any) -> Iterator[tuple[str, bool]]:
     """Yields the path, relative to a folder, of each file below it, and whether it is a picture.
 
     Hidden folders are yielded as if they were files.

@@ -252,8 +252,8 @@ NAN = np.where(np.arange(30)[:, None, None] == 17, np.nan, np.zeros((30, 4, 4)))
         ),
         (saved(X[None]), r"must be an array .*Received: shape \(1, 30, 9, 13, 3\)"),
         (saved(X[:0]), r"must not be empty. Received: shape \(0, 9, 13, 3\)"),
-        (saved(X[:1]), "`test_fraction` must leave at least 1 of 1 examples of"),
-        (saved(X[:2]), "`validation_fraction` must leave at least 1 of 1 training examples of"),
+        (saved(X[:1]), "must hold at least 3 examples .* one to choose settings by, one to m.*Received: 1"),
+        (saved(X[:2]), "must hold at least 3 examples .* Received: 2"),
         (saved(X.astype(np.int64)), r"uint8 from 0 to 255, bool, or floating. Received: int64; convert it with \.as"),
         (saved(X[..., 0].astype(np.int16)), r"\.astype\('uint8'\) or .*, or read it as series: data_kind='series'"),
         (saved(X[:, 0, :, 0].astype(str)), "must be integers, bool, or floating. Received: <U3"),
@@ -403,7 +403,7 @@ def test_any_images_come_back_or_are_too_few_or_not_finite(tmp_path, array):
     loaded, message = outcome(data.load, tmp_path / "x.npy")
     assert (message is None) == (len(array) >= 3 and np.isfinite(single).all())
     if message:
-        assert re.search("must leave at least 1" if np.isfinite(single).all() else "finite", message)
+        assert re.search("must hold at least 3" if np.isfinite(single).all() else "finite", message)
         return
     scale = 255 if array.dtype == np.uint8 and array.max() > 1 else 1
     parts = (loaded.train, loaded.validation, loaded.test)

@@ -516,7 +516,7 @@ def test_labels_stay_with_their_images_when_others_are_skipped(tmp_path):
 @pytest.mark.parametrize("bad", [24, 23])
 def test_skipping_cannot_make_up_for_nothing_left(tmp_path, bad):
     break_images(tmp_path, bad)
-    message = "24 of 24 images .* cannot be read" if bad == 24 else "`test_fraction` must leave at least 1 of 1"
+    message = "24 of 24 images .* cannot be read" if bad == 24 else "must hold at least 3 examples"
     with pytest.raises(ValueError, match=message):
         data.load(str(tmp_path), on_bad_image="skip")
 

@@ -99,9 +99,7 @@ def presented_steps(
             array.set_shape(spec.shape)
         return tf.data.Dataset.from_tensor_slices(tuple(planned))
 
-    # `from_generator` would be simpler. But under Python 3.11 with TensorFlow 2.21 it makes malloc map every buffer
-    # above 128 KiB anew, in the whole process and forever. Matrix products pack their operands into such buffers,
-    # and would spend half of their time in page faults.
+    # `from_generator` would be simpler, but slows down all that follows: see `keras_vae.engine.python_batches`.
     dataset = without_autotuning(tf.data.Dataset.counter().flat_map(epoch_steps).map(present))
     dataset.rows = examples.values  # which `_gather` refers to weakly
     return dataset
@@ -114,7 +112,7 @@ def _gather(values):
         return lambda index: tf.gather(constant, index)
     # TensorFlow never frees the function of a `numpy_function`.
     rows, shape, dtype = weakref.ref(values), values.shape[1:], values.dtype
-    reading = _Reading.of_process()
+    reading = Reading.of_process()
 
     def read(index):
         with reading:
@@ -126,7 +124,7 @@ def _gather(values):
     return gather
 
 
-class _Reading:
+class Reading:
     """Lets the threads of TensorFlow come to rest before Python ends.
 
     A thread that calls Python while it ends is stopped for good, and an iterator that is still there at the end waits
@@ -136,25 +134,27 @@ class _Reading:
 
     @staticmethod
     @functools.cache
-    def of_process():
-        reading = _Reading()
+    def of_process() -> "Reading":
+        """Returns the one of this process."""
+        reading = Reading()
         atexit.register(reading.end)
         return reading
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.is_over, self._last_call, self._running = False, 0.0, 0
         self._lock = threading.Lock()
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         with self._lock:
             self._running += 1
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         with self._lock:
             self._running -= 1
             self._last_call = time.monotonic()
 
-    def end(self):
+    def end(self) -> None:
+        """Waits until no thread reads and none has begun to for a tenth of a second, at most ten seconds."""
         self.is_over, started = True, time.monotonic()
         self._last_call = started
         while time.monotonic() < started + 10.0 and (self._running or time.monotonic() < self._last_call + 0.1):

@@ -16,7 +16,9 @@ Three things that Keras does not document stay where they are, since they are me
   `keras.saving.load_model` shows which of them Keras itself calls (3.12.0, 3.15.1).
 """
 
-from collections.abc import Callable
+import functools
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -26,7 +28,10 @@ import tensorflow as tf
 # stream that has been wrapped once is not wrapped again (3.12.0, 3.15.1).
 from keras.src.trainers.data_adapters import get_data_adapter
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
+from keras.src.trainers.data_adapters.generator_data_adapter import GeneratorDataAdapter
 from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
+
+from keras_vae.engine.python_batches import common_spec, python_dataset
 
 # `fit` calls `evaluate` with this argument, and with an iterator that it keeps from epoch to epoch; a user's call has
 # none (3.12.0, 3.15.1).
@@ -109,14 +114,6 @@ def drop_evaluation_iterator(model: keras.Model) -> None:
     model._eval_epoch_iterator = None
 
 
-def as_dataset(loader: Any) -> Any:
-    """Returns a loader of another library, such as PyTorch's, as the `tf.data.Dataset` that `fit` would make of it.
-
-    Only `fit` itself makes one. Seen as `get_data_adapter` in 3.12.0 and 3.15.1.
-    """
-    return adapter_of(loader).get_tf_dataset()
-
-
 def has_no_end(stream: Any) -> bool:
     """Whether a stream is a `keras.utils.PyDataset` without a number of batches (`num_batches`: 3.12.0, 3.15.1)."""
     return isinstance(stream, PyDatasetAdapter) and stream.num_batches is None
@@ -150,6 +147,31 @@ class PassedPyDataset(PyDatasetAdapter):
     def _standardize_batch(self, batch):
         return self._function(batch)
 
+    @functools.cached_property
+    def spec(self) -> Any:
+        """The `tf.TensorSpec`s of a batch; the first two batches are made for it."""
+        count = 2 if self.num_batches is None else min(2, self.num_batches)
+        return common_spec([self._function(self.py_dataset[i]) for i in range(count)])
+
+    def get_tf_dataset(self) -> tf.data.Dataset:
+        return python_dataset(self.get_numpy_iterator, self.spec)
+
+
+class PassedGenerator(GeneratorDataAdapter):
+    """A generator of batches for `fit`. Seen as `GeneratorDataAdapter` in 3.12.0 and 3.15.1.
+
+    Attributes:
+      spec: the `tf.TensorSpec`s of a batch, those of the first two.
+    """
+
+    def __init__(self, batches: Iterator) -> None:
+        first = list(itertools.islice(batches, 2))
+        super().__init__(itertools.chain(first, batches))
+        self.spec = common_spec(first)
+
+    def get_tf_dataset(self) -> tf.data.Dataset:
+        return python_dataset(self.get_numpy_iterator, self.spec)
+
 
 def adapter_of(stream: Any) -> DataAdapter:
     """Returns what `fit` reads a stream with, `num_batches` among its attributes: None for an unknown number.
@@ -160,22 +182,22 @@ def adapter_of(stream: Any) -> DataAdapter:
 
 
 class MappedAdapter(DataAdapter):
-    """A stream whose `tf.data.Dataset` goes through a function before `fit` reads it.
+    """A stream that `fit` reads in another form, as blocks of its batches.
 
     Keras still counts the batches of the stream itself. Seen as `DataAdapter` in 3.12.0 and 3.15.1.
 
     Args:
       adapter: what the stream is read with.
-      function: data set -> the one that takes its place.
+      make_dataset: function that returns the `tf.data.Dataset` in the other form.
     """
 
-    def __init__(self, adapter: DataAdapter, function: Callable[[tf.data.Dataset], tf.data.Dataset]) -> None:
+    def __init__(self, adapter: DataAdapter, make_dataset: Callable[[], tf.data.Dataset]) -> None:
         super().__init__()
-        self._adapter, self._function = adapter, function
+        self._adapter, self._make_dataset = adapter, make_dataset
         self.on_epoch_begin, self.on_epoch_end = adapter.on_epoch_begin, adapter.on_epoch_end
 
     def get_tf_dataset(self) -> tf.data.Dataset:
-        return self._function(self._adapter.get_tf_dataset())
+        return self._make_dataset()
 
     @property
     def num_batches(self) -> int | None:

@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from keras_vae.data.steps import Block, without_autotuning
 from keras_vae.engine.block_steps import block_size, block_size_without_padding
-from keras_vae.engine.keras_compat import DataAdapter, MappedAdapter
+from keras_vae.engine.keras_compat import DataAdapter, MappedAdapter, PassedGenerator, PassedPyDataset
+from keras_vae.engine.python_batches import block_spec, python_dataset, stacked
 
 # Rows that a batch is taken to have where their number is not known: most batches have fewer.
 _ROWS = 1024
@@ -21,7 +22,15 @@ def in_blocks(stream: DataAdapter, size: int, has_conditions: bool) -> DataAdapt
       size: number of batches in a block; with 1 the stream is returned as it is.
       has_conditions: whether y is a condition; otherwise it is left out, whatever it is.
     """
-    return stream if size == 1 else MappedAdapter(stream, lambda batches: _stacked(batches, size, has_conditions))
+    if size == 1:
+        return stream
+    if isinstance(stream, PassedGenerator | PassedPyDataset):
+        # NumPy stacks them in half of the time that TensorFlow takes.
+        spec = block_spec(stream.spec, size, has_conditions)
+        return MappedAdapter(
+            stream, lambda: python_dataset(lambda: stacked(stream.get_numpy_iterator(), size, has_conditions), spec)
+        )
+    return MappedAdapter(stream, lambda: _stacked(stream.get_tf_dataset(), size, has_conditions))
 
 
 def stream_block_size(

@@ -7,6 +7,7 @@ is no place for the check: XLA leaves assertions out, and the step would change 
 
 import functools
 import gc
+import itertools
 import re
 import traceback
 import types
@@ -22,7 +23,15 @@ from keras_vae.data.containers import check_spec, is_real
 from keras_vae.data.steps import without_autotuning
 from keras_vae.engine.conditions import valid_condition
 from keras_vae.engine.inputs import checked_examples, separated
-from keras_vae.engine.keras_compat import DataAdapter, PassedPyDataset, as_dataset, drop_evaluation_iterator, has_no_end
+from keras_vae.engine.keras_compat import (
+    DataAdapter,
+    PassedGenerator,
+    PassedPyDataset,
+    adapter_of,
+    drop_evaluation_iterator,
+    has_no_end,
+)
+from keras_vae.engine.python_batches import common_spec, python_dataset
 
 _KINDS: tuple[Any, ...] = (tf.data.Dataset, keras.utils.PyDataset, types.GeneratorType, DataAdapter)
 _KINDS += (tf.distribute.DistributedDataset, tf.distribute.DistributedIterator)
@@ -83,7 +92,7 @@ def checked_stream(
     if isinstance(x, keras.utils.PyDataset):
         return PassedPyDataset(x, check.batch, shuffle=shuffle and x.num_batches is not None)
     if isinstance(x, types.GeneratorType):
-        return (check.batch(batch) for batch in x)
+        return PassedGenerator(check.batch(batch) for batch in x)
     if isinstance(x, tf.data.Dataset):
         return check.dataset(x)
     if isinstance(x, tf.distribute.DistributedDataset | tf.distribute.DistributedIterator):
@@ -92,7 +101,8 @@ def checked_stream(
         )
     if isinstance(x, DataAdapter):  # this function has made it in an earlier call
         return x
-    return check.dataset(as_dataset(x))
+    batches = adapter_of(x).get_numpy_iterator  # of a loader of another library, such as PyTorch's
+    return check.dataset(python_dataset(batches, common_spec(list(itertools.islice(batches(), 2)))))
 
 
 def is_endless(stream: Any) -> bool:

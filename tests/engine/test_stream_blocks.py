@@ -1,5 +1,9 @@
 """Streams train in blocks of steps to the numbers of single steps and of arrays."""
 
+import gc
+import itertools
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -11,7 +15,7 @@ from keras_vae.engine import compiled_steps
 from keras_vae.engine.block_steps import MAX_BLOCK_BYTES, MAX_BLOCK_STEPS
 from keras_vae.engine.keras_compat import adapter_of
 from keras_vae.engine.stream_blocks import in_blocks, stream_block_size
-from keras_vae.engine.streams import batch_rows
+from keras_vae.engine.streams import batch_rows, checked_stream
 
 X = make_binary(47)
 Y = np.arange(47) % 3
@@ -93,14 +97,50 @@ def test_streams_train_to_the_numbers_of_arrays(kind):
         np.testing.assert_allclose(found[name], values, rtol=1e-5, err_msg=name)
 
 
-def test_a_short_batch_is_filled_up_with_rows_of_its_own():
+@pytest.mark.parametrize("kind", [dataset, generator])
+def test_a_short_batch_is_filled_up_with_rows_of_its_own(kind):
     # A layer that looks at whole batches, such as BatchNormalization, then sees real examples.
-    (block,) = in_blocks(adapter_of(dataset(X)), 8, False).get_tf_dataset()
+    (block,) = in_blocks(adapter_of(checked_stream(make_vae(), kind(X))), 8, False).get_tf_dataset()
     (x, y, weight), count = block
     assert (int(count), x.shape, y, weight.shape) == (5, (8, 10, *SHAPE), (), (8, 10))
     np.testing.assert_array_equal(np.concatenate(x[:4]), X[:40])
     np.testing.assert_array_equal(x[4], np.concatenate([X[40:], X[40:43]]))
     np.testing.assert_array_equal(weight[3:5], [[1] * 10, [1] * 7 + [0] * 3])
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_batches_of_python_do_not_change_how_memory_is_allocated(size):
+    # The kernel `GeneratorDataset` of `tf.data.Dataset.from_generator` does, under Python 3.11.
+    def operations(batches):
+        variant = tf.data.experimental.to_variant(batches)
+        return tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=1).numpy()
+
+    assert b"GeneratorDataset" in operations(adapter_of(generator(X)).get_tf_dataset())
+    for stream in (generator(X), Batches(X)):
+        blocks = in_blocks(adapter_of(checked_stream(make_vae(), stream)), size, False)
+        assert b"GeneratorDataset" not in operations(blocks.get_tf_dataset())
+
+
+@pytest.mark.parametrize("callbacks", [(), (EachBatch(),)])
+def test_a_stream_is_let_go_of_after_a_fit(callbacks):
+    batches, endless = Batches(X), (X[BATCHES[i % 4]] for i in itertools.count())
+    seen = [weakref.ref(batches), weakref.ref(endless)]
+    for stream, steps in ((batches, 5), (endless, 4)):
+        vae = make_vae()
+        vae.batches_seen = []
+        vae.fit(stream, steps_per_epoch=steps, epochs=2, verbose=0, callbacks=list(callbacks))
+        assert int(vae.train_steps) == 2 * steps
+    del batches, endless, stream
+    gc.collect()
+    assert [reference() for reference in seen] == [None, None]
+
+
+def test_batches_of_other_parts_than_the_first_are_an_error():
+    stream = ((X[:10], Y[:10]) if i < 3 else (X[:10],) for i in range(5))
+    vae = make_vae()
+    vae.batches_seen = []
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"as many parts as the first: 2. Received: 1"):
+        vae.fit(stream, verbose=0, callbacks=[EachBatch()])
 
 
 def test_each_batch_of_a_py_dataset_is_read_once_in_an_epoch():

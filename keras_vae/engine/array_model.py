@@ -25,10 +25,10 @@ from keras_vae.engine.streams import (
     batch_rows,
     check_end,
     checked_stream,
-    encoded_stream,
     is_endless,
     is_stream,
     one_error,
+    stream_of_inputs,
 )
 from keras_vae.engine.threads import Turn, one_at_a_time
 from keras_vae.utils.arguments import checked
@@ -240,13 +240,14 @@ class ArrayModel(CompiledSteps):
         examples = checked_examples(self, x, y, sample_weight, is_batch=True)
         return super().test_on_batch(examples.numpy(), examples.labels, examples.weights, return_dict=return_dict)
 
+    @one_error
     def predict(self, x: Any, **kwargs: Any) -> Any:
         """Predicts; the arguments are those of `keras.Model.predict`, and `x` may be `Examples`.
 
         A conditional model takes a pair `[x, condition]`, or `Examples` with labels.
         """
         check_counts(batch_size=kwargs.get("batch_size"), steps=kwargs.get("steps"))
-        return super().predict(encoded_stream(self, x) if is_stream(x) else inputs_of(self, x), **kwargs)
+        return super().predict(stream_of_inputs(self, x) if is_stream(x) else inputs_of(self, x), **kwargs)
 
     def _block_size(self, examples, batch_size, all_steps, steps, options):
         size = self._fixed_block_size(options)

@@ -159,7 +159,7 @@ def inputs_of(model: keras.Model, x: Any) -> Any:
     """Returns the input of `predict` in the form that Keras takes: an array, or `[x, condition]` if conditional.
 
     Raises:
-      ValueError: if it is no array of numbers, or the condition is missing.
+      ValueError: if it is no array of numbers or has a wrong shape, or the condition is missing.
     """
     x = encoded(model, x)
     if is_pair(model, x):
@@ -168,6 +168,9 @@ def inputs_of(model: keras.Model, x: Any) -> Any:
         condition = x.labels if isinstance(x, Examples) else None
     x = x.numpy() if isinstance(x, Examples) else as_numbers("x", x)
     _check_not_empty("x", x)
+    if x.shape[1:] != model.event_shape:
+        expected = ", ".join(map(str, ("batch", *model.event_shape)))
+        raise ValueError(f"`x` must have shape ({expected}). Received: x with shape {x.shape}")
     if model.event_dtype == "int32":
         check_whole(x)
     if model.condition_dim is None:

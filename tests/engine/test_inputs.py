@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -182,6 +183,39 @@ def speaking():
     vae = make_text_vae(network=None, tokenizer=kv.data.Tokenizer(["a", "b"], max_length=3))
     vae.compile("adam")
     return vae
+
+
+class Pairs(keras.utils.PyDataset):
+    """Gives the first half of some arrays and then the second one."""
+
+    def __init__(self, *arrays):
+        super().__init__()
+        self.arrays = arrays
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return tuple(np.array_split(array, 2)[index] for array in self.arrays)
+
+
+def test_streams_are_predicted_as_their_arrays_are(speaking, conditional):
+    texts = ["ab", "ba", "a", "b"]
+    for model, arrays, x in (
+        (speaking, (np.array(texts),), texts),
+        (conditional, (X, Y), [X, Y]),
+        (make_vae(), (X + 3.0,), X + 3.0),
+    ):
+        expected = model.predict(x, verbose=0)
+        for stream in (Pairs(*arrays), (batch for batch in list(Pairs(*arrays)))):
+            np.testing.assert_allclose(model.predict(stream, verbose=0), expected, rtol=1e-6)
+
+
+def test_a_wrong_shape_is_one_error_of_predict():
+    batches = tf.data.Dataset.from_tensor_slices(X[:, :3]).batch(4)
+    for x in (X[:, :3], X[0], batches, Pairs(X[:, :3]), ((X[:, :3],) for _ in range(2))):
+        with pytest.raises(ValueError, match=r"^`x` must have shape .*6, 5, 1\). Received: .*shape"):
+            make_vae().predict(x, verbose=0)
 
 
 def test_nothing_is_predicted_of_nothing(speaking):

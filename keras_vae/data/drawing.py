@@ -3,6 +3,10 @@
 A compiled step draws its own examples, and a worker those of its own rows. Each row of an epoch has a key of 64 random
 bits, from NumPy's Philox, a counter-based generator. The word of a place is one hash of the place and the key.
 Batches in blocks are `Undrawn`, and `drawn` draws them.
+
+The words went through dieharder, apart from its sums with lags of 18 and more: of 99 results 96 passed, 3 were weak
+(chance makes about one), and none failed. The weak ones passed when they were run again
+(`benchmarks/dieharder_draws.txt`).
 """
 
 import math

@@ -11,7 +11,8 @@ import tensorflow as tf
 from keras_vae.data.containers import check_spec, is_real
 from keras_vae.data.steps import without_autotuning
 from keras_vae.engine.conditions import valid_condition
-from keras_vae.engine.inputs import checked_examples, inputs_of, separated
+from keras_vae.engine.inputs import checked_examples, inputs_of, is_pair, separated
+from keras_vae.utils.arguments import is_text
 
 # TensorFlow turns an error inside a data set into text inside a longer text. The marks find the original text in it.
 MARKED = re.compile(r"<bad batch: (.*?) :bad batch>", re.DOTALL)
@@ -32,26 +33,29 @@ class BatchCheck:
     def batch(self, batch: Any) -> tuple:
         """Returns a batch made in Python as `(x,)`, `(x, y)` or `(x, y, weight)`, with `()` for no y."""
         try:
-            x, y, weight = keras.utils.unpack_x_y_sample_weight(_present(batch))
+            x, y, weight = _unpacked(batch)
             examples = checked_examples(self._model, x, y, weight, is_batch=True)
         except ValueError as error:
             raise self._marked(error) from None
         x, y, weight = examples.numpy(), examples.labels, examples.weights
+        y = () if y is None else y if self._model.condition_dim is None else _as_condition(y)
         if weight is not None:
-            return x, () if y is None else y, weight
-        return (x,) if y is None else (x, y)
+            return x, y, weight.astype(np.float32)
+        return (x,) if isinstance(y, tuple) else (x, y)
 
     def _marked(self, error):
         return ValueError(f"<bad batch: {self._prefix}{error} :bad batch>")
 
     def inputs(self, batch: Any) -> tuple:
         """Returns a batch made in Python as `(x,)` or `(x, condition)`, the input of `predict`."""
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(_present(batch))
+        model = self._model
         try:
-            inputs = inputs_of(self._model, x if self._model.condition_dim is None or y is None else [x, y])
+            x, y, _ = _unpacked(batch)
+            inputs = inputs_of(model, x if model.condition_dim is None or y is None or is_pair(model, x) else [x, y])
         except ValueError as error:
             raise self._marked(error) from None
-        return tuple(inputs) if isinstance(inputs, list) else (inputs,)
+        x, *condition = inputs if isinstance(inputs, list) else [inputs]
+        return x.astype(model.event_dtype), *map(_as_condition, condition)
 
     def dataset(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         """Returns a data set whose elements are checked as they pass."""
@@ -72,11 +76,16 @@ class BatchCheck:
             y = None
         return x, y, weight, None
 
+    def spec_of_x(self, spec: Any) -> None:
+        """Raises `ValueError` if the x in the spec of an element does not fit."""
+        x, *_ = self._parts(spec if isinstance(spec, tuple) else (spec,))
+        check_spec("x", x, (None, *self._model.event_shape))
+
     def spec(self, spec: Any) -> None:
         """Raises `ValueError` if the spec of an element does not fit."""
-        x, y, weight, target = self._parts(spec if isinstance(spec, tuple) else (spec,))
+        self.spec_of_x(spec)
+        _, y, weight, target = self._parts(spec if isinstance(spec, tuple) else (spec,))
         event, condition_dim = self._model.event_shape, self._model.condition_dim
-        check_spec("x", x, (None, *event))
         if target is not None:
             check_spec("y", target, (None, *event))
         if weight is not None:
@@ -122,6 +131,16 @@ class BatchCheck:
         if weight is not None:
             return x, () if y is None else y, tf.ensure_shape(weight, (None,))
         return (x,) if y is None else (x, y)
+
+
+def _unpacked(batch):
+    """Returns x, y and weights of a batch made in Python; a list of texts is x, though Keras takes lists for parts."""
+    return (batch, None, None) if is_text(batch) else keras.utils.unpack_x_y_sample_weight(_present(batch))
+
+
+def _as_condition(y):
+    """Returns vectors as float32, so that all batches have one type, and class numbers as they are."""
+    return np.asarray(y) if np.ndim(y) == 1 else np.asarray(y, np.float32)
 
 
 def _present(part):

@@ -20,7 +20,7 @@ from keras_vae.data.steps import Block, Reading, without_autotuning
 def python_dataset(make_batches: Callable[[], Iterable], spec: Any) -> tf.data.Dataset:
     """Returns a data set of what an iterable yields; each iterator of the data set begins a new iterable.
 
-    An earlier iterator of the data set has no more batches from then on.
+    An earlier iterator of the data set then has no more batches than it has fetched.
 
     Args:
       make_batches: function without arguments that returns an iterable of structures of arrays.
@@ -29,7 +29,7 @@ def python_dataset(make_batches: Callable[[], Iterable], spec: Any) -> tf.data.D
     source = _Source(make_batches)
     # TensorFlow never frees the function of a `numpy_function`.
     weak, reading = weakref.ref(source), Reading.of_process()
-    specs = tf.nest.flatten(spec)
+    specs, expected = tf.nest.flatten(spec), _structure(spec)
     absent = [np.zeros([size or 0 for size in each.shape], each.dtype.as_numpy_dtype) for each in specs]
 
     def following(number):
@@ -37,11 +37,11 @@ def python_dataset(make_batches: Callable[[], Iterable], spec: Any) -> tf.data.D
             batch = None if reading.is_over else weak().following(number)
         if batch is None:
             return [False, *absent]
-        arrays = tf.nest.flatten(batch)
-        if len(arrays) != len(specs):
-            raise TypeError(f"batches must all have as many parts as the first: {len(specs)}. Received: {len(arrays)}")
-        pairs = zip(arrays, specs, strict=True)
-        return [True, *(np.asarray(array, each.dtype.as_numpy_dtype) for array, each in pairs)]
+        if (given := _structure(batch)) != expected:
+            raise TypeError(f"batches must all have the parts of the first, {expected}. Received: {given}")
+        pairs = zip(map(np.asarray, tf.nest.flatten(batch)), specs, strict=True)
+        # A number that the type of the first batches cannot hold, such as 0.5 after integers, is an error.
+        return [True, *(a.astype(b.dtype.as_numpy_dtype, casting="same_kind", copy=False) for a, b in pairs)]
 
     def batch_of(number):
         more, *arrays = tf.numpy_function(following, [number], [tf.bool, *(each.dtype for each in specs)])
@@ -61,15 +61,27 @@ def python_dataset(make_batches: Callable[[], Iterable], spec: Any) -> tf.data.D
 
 
 def common_spec(batches: list) -> Any:
-    """Returns the structure of `tf.TensorSpec` of some batches: the first axis, and others that differ, are None."""
+    """Returns the structure of `tf.TensorSpec` of some batches: the first axis, and others that differ, are None.
+
+    Raises:
+      ValueError: if there are none, or the batches differ in more.
+    """
+    if not batches:
+        raise ValueError("`x` must hold at least one batch. Received: none")
 
     def common(*arrays):
         shapes = [np.shape(array) for array in arrays]
+        if len({len(shape) for shape in shapes}) > 1:
+            raise ValueError(f"`x` must hold batches with the same axes. Received: shapes {shapes[0]} and {shapes[1]}")
         axes = zip(*shapes, strict=True)
         shape = [None if i == 0 or len(set(sizes)) > 1 else sizes[0] for i, sizes in enumerate(axes)]
         return tf.TensorSpec(shape, np.asarray(arrays[0]).dtype)
 
     return tf.nest.map_structure(common, *batches)
+
+
+def _structure(batch):
+    return tf.nest.map_structure(lambda part: "an array", batch)
 
 
 class _Source:
@@ -96,9 +108,9 @@ def stacked(batches: Iterator, size: int, has_conditions: bool) -> Iterator[Bloc
     while group := list(itertools.islice(batches, size)):
         parts = [keras.utils.unpack_x_y_sample_weight(batch) for batch in group]
         rows = [len(x) for x, _, _ in parts]
-        weights = [np.ones(len(x), np.float32) if weight is None else weight for x, _, weight in parts]
+        weights = [np.float32(np.ones(len(x)) if weight is None else weight) for x, _, weight in parts]
         y = _filled([y for _, y, _ in parts], size, max(rows)) if has_conditions else ()
-        weight = _filled(weights, size, max(rows)).astype(np.float32, copy=False)
+        weight = _filled(weights, size, max(rows))
         for i, count in enumerate(rows):
             weight[i, count:] = 0.0
         yield Block((_filled([x for x, _, _ in parts], size, max(rows)), y, weight), np.int32(len(group)))

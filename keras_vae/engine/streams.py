@@ -146,7 +146,9 @@ def stream_of_inputs(model: keras.Model, x: Any) -> Any:
         return PassedPyDataset(x, check.inputs, shuffle=False)
     if isinstance(x, types.GeneratorType):
         return PassedGenerator(check.inputs(batch) for batch in x)
+    if not isinstance(x, _KINDS):  # a loader of another library, such as PyTorch's
+        return PassedGenerator(check.inputs(batch) for batch in adapter_of(x).get_numpy_iterator())
     x = encoded_dataset(model, x)
     if isinstance(x, tf.data.Dataset):
-        check.spec(x.element_spec)
+        check.spec_of_x(x.element_spec)
     return x

@@ -145,9 +145,10 @@ class Inference(keras.Model):
         Raises:
           ValueError: if the model has no tokenizer, or z is not finite.
         """
+        tokenizer = self._needs_tokenizer("texts_of")
         if not np.isfinite(z).all():
             raise ValueError("`z` must be finite. Received: z with values that are not")
-        return self._needs_tokenizer("texts_of").decode(self.decode(z, condition).mean())
+        return tokenizer.decode(self.decode(z, condition).mean())
 
     def _needs_tokenizer(self, method):
         if self.tokenizer is None:

@@ -195,14 +195,16 @@ def test_a_folder_or_file_without_texts_is_one_error(tmp_path):
     (tmp_path / "notes.md").write_text("a dog\n")
     for name in (tmp_path, tmp_path / "notes.md"):
         with pytest.raises(ValueError, match=r"^Texts must be in .* files.*notes\.md$"):
-            data.load(name) if name == tmp_path else data.load_texts(name)
+            data.load_texts(name)
+    with pytest.raises(ValueError, match=r"^No images .*folder of texts, .* such as a\.txt: there is notes\.md$"):
+        data.load(tmp_path)
     (tmp_path / "notes.md").unlink()
     with pytest.raises(ValueError, match=r"a.txt' must hold at least 3 examples .*Received: 1$"):
         data.load_texts(tmp_path / "a.txt")
     (tmp_path / "more").mkdir()
     (tmp_path / "a.txt").rename(tmp_path / "more" / "a.txt")
     with pytest.raises(ValueError, match=r"^A folder of texts must hold files alone\. Received: the folder .*more$"):
-        data.load(tmp_path)
+        data.load_texts(tmp_path)
 
 
 def test_other_bad_input_is_one_error(tmp_path):

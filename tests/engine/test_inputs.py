@@ -209,6 +209,23 @@ def test_streams_are_predicted_as_their_arrays_are(speaking, conditional):
         expected = model.predict(x, verbose=0)
         for stream in (Pairs(*arrays), (batch for batch in list(Pairs(*arrays)))):
             np.testing.assert_allclose(model.predict(stream, verbose=0), expected, rtol=1e-6)
+    halves = Pairs(X, Y)
+    pairs = (((x, y), x) for x, y in (halves[0], halves[1]))
+    np.testing.assert_allclose(conditional.predict(pairs, verbose=0), conditional.predict([X, Y], verbose=0), rtol=1e-6)
+    vae, parts = make_vae(), [np.uint8(X[:8]), X[8:16] / 2]
+    expected = vae.predict(np.concatenate(parts), verbose=0)
+    np.testing.assert_allclose(vae.predict((x for x in parts), verbose=0), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_a_batch_may_be_a_list_of_texts(speaking, count):
+    # Keras takes a list for x, y and weights.
+    batches = [["ab", "ba", "a", "b"][:count], ["b", "aa", "ab", "bb"][:count]]
+    texts = [text for batch in batches for text in batch]
+    expected = speaking.predict(texts, verbose=0)
+    np.testing.assert_array_equal(speaking.predict((batch for batch in batches), verbose=0), expected)
+    losses = [speaking.evaluate(x, batch_size=count, verbose=0) for x in ((batch for batch in batches), texts)]
+    np.testing.assert_allclose(*losses, rtol=1e-6)
 
 
 def test_a_wrong_shape_is_one_error_of_predict():

@@ -135,12 +135,39 @@ def test_a_stream_is_let_go_of_after_a_fit(callbacks):
     assert [reference() for reference in seen] == [None, None]
 
 
-def test_batches_of_other_parts_than_the_first_are_an_error():
-    stream = ((X[:10], Y[:10]) if i < 3 else (X[:10],) for i in range(5))
+@pytest.mark.parametrize("other", [(X[:10],), (X[:10], None, WEIGHTS[:10]), (X[:10], Y[:10] + 0.5)])
+def test_batches_of_other_parts_or_types_than_the_first_are_an_error(other):
+    # Two of the others have as many arrays as the first.
+    stream = ((X[:10], Y[:10]) if i < 3 else other for i in range(5))
     vae = make_vae()
     vae.batches_seen = []
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"as many parts as the first: 2. Received: 1"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"must all have the parts of the first|Cannot cast"):
         vae.fit(stream, verbose=0, callbacks=[EachBatch()])
+
+
+def test_batches_in_blocks_may_have_weights_or_none_and_numbers_of_any_type():
+    weights = [np.array([1, 2] * 5), np.linspace(0.1, 1.0, 10), None]
+    all_weights = np.concatenate([np.ones(10) if weight is None else weight for weight in weights])
+    model = make_conditional()
+    model.compile(keras.optimizers.Adam(1e-2))
+    arrays = (np.tile(X[:10], (3, 1, 1, 1)), np.tile(Y[:10], 3))
+    expected = model.fit(*arrays, sample_weight=all_weights, batch_size=10, shuffle=False, verbose=0).history["loss"]
+    one_hot = np.eye(3, dtype=int)[Y[:10]]
+    for conditions in ([Y[:10]] * 3, [one_hot, one_hot + 0.0, one_hot]):
+        batches = ((X[:10], *pair) for pair in zip(conditions, weights, strict=True))
+        np.testing.assert_allclose(trained(make_conditional, batches)[1]["loss"], expected, rtol=1e-5)
+
+
+def test_a_stream_without_batches_or_with_unlike_ones_is_one_error():
+    class Empty(Batches):
+        def __len__(self):
+            return 0
+
+    with pytest.raises(ValueError, match=r"^`x` must hold at least one batch. Received: none$"):
+        trained(make_vae, Empty(X), [EachBatch()])
+    unlike = ((X[:10], Y[:10] if i else np.eye(3)[Y[:10]]) for i in range(3))
+    with pytest.raises(ValueError, match=r"^`x` must hold batches with the same axes. Received: shapes \(10, 3\)"):
+        make_vae().fit(unlike, verbose=0)
 
 
 def test_each_batch_of_a_py_dataset_is_read_once_in_an_epoch():

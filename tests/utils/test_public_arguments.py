@@ -172,7 +172,7 @@ UNWALKED = (
         "distributions.noise.Tempered.",
         "export.signatures.Signatures.",
     ),
-    # What a model calls on its encoder once that is built; tests/likelihoods/test_tokens.py has one that is too small.
+    # A model calls it on its encoder once that is built; tests/likelihoods/test_tokens.py has one that is too small.
     "models.encoder.Encoder.check_takes",
     # What a causal network is called with by its likelihood; tests/networks/test_causal.py tries wrong networks.
     *("networks.causal.CausalNetwork.", "networks.causal_conv.CausalConv."),

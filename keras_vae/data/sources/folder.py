@@ -14,7 +14,7 @@ from absl import logging
 
 from keras_vae.data.examples import Examples
 from keras_vae.data.rows import ON_DISK_BYTES, Rows
-from keras_vae.data.sources import decoded, pictures
+from keras_vae.data.sources import decoded, pictures, texts
 from keras_vae.data.splits import Splits
 from keras_vae.utils.atomic_files import is_own
 from keras_vae.utils.memory import check_memory
@@ -103,7 +103,7 @@ def find(folder: pathlib.Path) -> tuple[list[Picture], int]:
     splits = splits if "train" in splits else [""]
     for split in splits:
         before, start = len(found), f"{split}/" if split else ""
-        for inside, is_picture in files(folder / split, seen, own):
+        for inside, is_picture in _files(folder / split, seen, own):
             if not is_picture:
                 ignored += 1
                 continue
@@ -121,7 +121,7 @@ def find(folder: pathlib.Path) -> tuple[list[Picture], int]:
     return found, ignored
 
 
-def files(folder: Any, seen: Any, own: Any) -> Iterator[tuple[str, bool]]:
+def _files(folder: Any, seen: Any, own: Any) -> Iterator[tuple[str, bool]]:
     """Yields the path, relative to a folder, of each file below it, and whether it is a picture.
 
     Hidden folders are yielded as if they were files.
@@ -175,7 +175,18 @@ def _nothing(folder, ignored, own):
         "names are the labels, and in those of train/ and test/; and for IDX files (train-images-idx3-ubyte, ...). "
         f"{ignored} other files were ignored. A data set of tensorflow-datasets needs --data_dir"
         + (f"; {_not_read(own)}" if own else "")
+        + _beside_texts(folder)
     )
+
+
+def _beside_texts(folder):
+    """Returns a sentence on what keeps a folder that holds texts from being one of texts, or nothing."""
+    content = sorted(texts.content_of(folder))
+    text = next((file.name for file in content if texts.kind_of(file)), None)
+    other = next((file.name for file in content if not texts.kind_of(file)), None)
+    if text is None or other is None:
+        return ""
+    return f". It is no folder of texts, which holds nothing beside files such as {text}: there is {other}"
 
 
 def _check_labels(folder, found):

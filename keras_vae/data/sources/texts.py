@@ -65,28 +65,20 @@ def are_texts(name: str, text_column: str = "", data_dir: str | os.PathLike | No
 
 
 def is_texts(path: pathlib.Path) -> bool:
-    """Whether a path is a file of texts, or a folder that holds such files, maybe in sub-folders, and no pictures.
-
-    A README or a license is no text. What `read` does not take beside the texts is its error.
-    """
+    """Whether a path is a file of texts, or a folder of such files and nothing else but a README or a license."""
     if not path.is_dir():
         return bool(kind_of(path))
-    from keras_vae.data.sources import folder, idx  # they import TensorFlow, for which a command's help cannot wait
-
-    found = False
     try:
-        for name, is_picture in folder.files(path, set(), []):
-            if is_picture:
-                return False
-            found = found or (_is_content(pathlib.Path(name)) and bool(kind_of(pathlib.Path(name))))
-        return found and not idx.find(path)
+        kinds = {bool(kind_of(file)) for file in content_of(path)}
     except OSError:  # the reader of folders says what is wrong
         return False
+    return kinds == {True}
 
 
-def _is_content(path):
-    """Whether a file or folder is neither hidden nor there to describe the others."""
-    return not path.name.lower().startswith((".", "readme", "license", "licence", "changelog"))
+def content_of(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns what a folder holds, apart from hidden files and what only describes the others."""
+    described = ("readme", "license", "licence", "changelog")
+    return [file for file in folder.iterdir() if not file.name.lower().startswith((".", *described))]
 
 
 def read(path: pathlib.Path, text_column: str = "") -> Texts:
@@ -104,7 +96,7 @@ def read(path: pathlib.Path, text_column: str = "") -> Texts:
     """
     if not path.is_dir():
         return Texts(read_file(path, text_column), source=f"texts in {path}")
-    files = sorted(filter(_is_content, path.iterdir()))
+    files = sorted(content_of(path))
     if not files:
         raise ValueError(f"`name` must be a folder with {_KINDS} files of texts. Received: {path}, which holds none")
     found = {name: [file for file in files if _stem(file) in names] for name, names in _NAMES.items()}

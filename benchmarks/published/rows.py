@@ -156,7 +156,7 @@ ROWS = {
         -79.10,
         IAF,
         _config("best"),
-        "another model; 55,000 training images and two hours on a CPU",
+        "another model; 55,000 training images and one hour on a CPU",
     ),
     "pixel-flow-night": Row(
         "the same with wider masked convolutions, longer",

@@ -9,6 +9,7 @@ import contextlib
 import gc
 import io
 import logging as std_logging
+import numbers
 import os
 import re
 import signal
@@ -235,7 +236,7 @@ def stderr_held_back() -> Iterator[None]:
 def _escape_names(record: Any) -> bool:
     """Escapes the values in a log message, which may come from a file, and leaves the program's own text alone."""
     if isinstance(record.args, tuple):
-        record.args = tuple(arg if isinstance(arg, int | float) else escaped(arg) for arg in record.args)
+        record.args = tuple(arg if isinstance(arg, numbers.Real) else escaped(arg) for arg in record.args)
     return True
 
 

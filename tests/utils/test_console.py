@@ -229,10 +229,10 @@ def test_the_home_folder_is_meant_by_a_tilde_in_any_flag(scratch):
 
 
 def test_names_are_escaped_in_a_log_and_the_program_s_own_text_is_not():
-    record = std_logging.LogRecord("absl", 20, "f.py", 1, "read\n%s: %d of %s (%s)", None, None)
-    record.args = ("a\nb\x1b[2J", 3, pathlib.Path("x\ty"), ValueError("\r\u202e"))
+    record = std_logging.LogRecord("absl", 20, "f.py", 1, "read\n%s: %d of %s (%s), %.2g", None, None)
+    record.args = ("a\nb\x1b[2J", 3, pathlib.Path("x\ty"), ValueError("\r\u202e"), np.float32(0.5))
     assert console._escape_names(record)
-    assert record.getMessage() == "read\na\\nb\\x1b[2J: 3 of x\\ty (\\r\\u202e)"
+    assert record.getMessage() == "read\na\\nb\\x1b[2J: 3 of x\\ty (\\r\\u202e), 0.5"
 
 
 def test_all_that_absl_logs_is_escaped(monkeypatch):

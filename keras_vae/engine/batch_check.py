@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vae.data.containers import check_spec, is_real
-from keras_vae.data.steps import without_autotuning
 from keras_vae.engine.conditions import valid_condition
 from keras_vae.engine.inputs import checked_examples, inputs_of, is_pair, separated
 from keras_vae.utils.arguments import is_text
@@ -64,8 +63,7 @@ class BatchCheck:
             self.spec(dataset.element_spec)
         except ValueError as error:
             raise ValueError(f"{self._prefix}{error}") from None
-        # Prefetching lets the check of the next batch run on another core while a step runs.
-        return without_autotuning(dataset.map(tf.autograph.experimental.do_not_convert(self._passed)).prefetch(1))
+        return dataset.map(tf.autograph.experimental.do_not_convert(self._passed))
 
     def _parts(self, element):
         """Returns x, y, weight and target of an element or of its spec; parts that are missing are None."""

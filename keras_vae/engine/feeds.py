@@ -69,9 +69,7 @@ def make_validation_feed(
             y, weight = (*parts[1:], None, None)[:2]
             stream = checked_stream(model, parts[0], y, weight, prefix=prefix)
             check_end("validation_steps", stream, steps)
-            if size > 1:
-                stream = in_blocks(adapter_of(stream), size, model.condition_dim is not None)
-            return stream, steps
+            return in_blocks(adapter_of(stream), size, model.condition_dim is not None), steps
         data = checked_examples(model, *parts)
     except ValueError as error:
         raise ValueError(error if prefix in str(error) else f"{prefix}{error}") from error

@@ -4,9 +4,9 @@ python benchmarks/step_in_jax.py write FOLDER --network=conv   (TensorFlow)
 python benchmarks/step_in_jax.py run FOLDER                    (JAX alone, on the device that it finds)
 
 `write` asks TensorFlow for the program (HLO) of a loop over training steps, with the draws of the examples, the noise,
-Adam and the metrics, compiled as a whole, as it is on a GPU.
-It writes that, what goes in and what comes out on the CPU. `run` compiles the program with JAX, compares what comes
-out, and measures images a second over blocks that follow on one another.
+Adam and the metrics, compiled as a whole, as it is on a GPU. It writes that, what goes in and what comes out on the
+CPU. `run` compiles the program with JAX, compares what comes out, and measures images a second over such blocks of
+steps, which follow on one another.
 """
 
 import argparse

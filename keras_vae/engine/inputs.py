@@ -168,9 +168,7 @@ def inputs_of(model: keras.Model, x: Any) -> Any:
         condition = x.labels if isinstance(x, Examples) else None
     x = x.numpy() if isinstance(x, Examples) else as_numbers("x", x)
     _check_not_empty("x", x)
-    if x.shape[1:] != model.event_shape:
-        expected = ", ".join(map(str, ("batch", *model.event_shape)))
-        raise ValueError(f"`x` must have shape ({expected}). Received: x with shape {x.shape}")
+    check_event_shape(x.shape, model.event_shape)
     if model.event_dtype == "int32":
         check_whole(x)
     if model.condition_dim is None:
@@ -179,6 +177,13 @@ def inputs_of(model: keras.Model, x: Any) -> Any:
         raise ValueError("`x` must be a pair [x, condition]: the model is conditional. Received: x alone")
     check_condition("condition", condition, model.condition_dim)
     return [x, as_numbers("condition", condition)]
+
+
+def check_event_shape(shape: tuple[int, ...], event_shape: tuple[int, ...]) -> None:
+    """Raises `ValueError` if x of a shape is no batch of examples of the shape `event_shape`."""
+    if shape[1:] != event_shape:
+        expected = ", ".join(map(str, ("batch", *event_shape)))
+        raise ValueError(f"`x` must have shape ({expected}). Received: x with shape {shape}")
 
 
 def is_pair(model: keras.Model, x: Any) -> bool:

@@ -22,17 +22,17 @@ def in_blocks(stream: DataAdapter, size: int, has_conditions: bool) -> DataAdapt
       size: number of batches in a block; with 1 there are batches and no blocks.
       has_conditions: whether y is a condition; otherwise it is left out, whatever it is.
     """
-    is_made_in_python = isinstance(stream, PassedGenerator | PassedPyDataset)
-    if size == 1:
-        # Prefetching lets the check of the next batch run on another core while a step runs.
-        ahead = MappedAdapter(stream, lambda: without_autotuning(stream.get_tf_dataset().prefetch(1)))
-        return stream if is_made_in_python else ahead
-    if is_made_in_python:
+    if isinstance(stream, PassedGenerator | PassedPyDataset):
+        if size == 1:
+            return stream
         # NumPy stacks them in half of the time that TensorFlow takes.
         spec = block_spec(stream.spec, size, has_conditions)
         return MappedAdapter(
             stream, lambda: python_dataset(lambda: stacked(stream.get_numpy_iterator(), size, has_conditions), spec)
         )
+    if size == 1:
+        # Prefetching lets the check of the next batch run on another core while a step runs.
+        return MappedAdapter(stream, lambda: without_autotuning(stream.get_tf_dataset().prefetch(1)))
     return MappedAdapter(stream, lambda: _stacked(stream.get_tf_dataset(), size, has_conditions))
 
 

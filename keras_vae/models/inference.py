@@ -13,7 +13,7 @@ from keras_vae.data.examples import Examples
 from keras_vae.distributions.noise import Noise, NoiseSource, Nucleus, Tempered
 from keras_vae.distributions.sampling import draw, draw_rows, mean
 from keras_vae.engine.conditions import for_samples
-from keras_vae.engine.inputs import check_whole, checked_examples, encoded
+from keras_vae.engine.inputs import check_event_shape, check_whole, checked_examples, encoded
 from keras_vae.utils import checks
 from keras_vae.utils.arguments import (
     ArrayLike,
@@ -36,10 +36,7 @@ class Inference(keras.Model):
         if self.event_dtype == "int32" and x.dtype.is_floating and not tf.is_symbolic_tensor(x):
             check_whole(x.numpy())
         x = tf.cast(x, self.event_dtype)
-        if x.shape[1:] != self.event_shape:
-            raise ValueError(
-                f"`x` must have shape (batch, {', '.join(map(str, self.event_shape))}). Received: {tuple(x.shape)}"
-            )
+        check_event_shape(tuple(x.shape), self.event_shape)
         return x
 
     @property

@@ -16,7 +16,7 @@ from keras_vae.distributions.sampling import center
 from keras_vae.engine.conditions import as_condition, check_condition
 from keras_vae.engine.finite import weights_are_finite
 from keras_vae.engine.frozen_layers import freeze_new_layers, frozen_layers, set_frozen_layers
-from keras_vae.engine.inputs import data_examples, presented
+from keras_vae.engine.inputs import check_event_shape, data_examples, presented
 from keras_vae.engine.keras_compat import layers_of
 from keras_vae.engine.keras_files import KerasFiles
 from keras_vae.engine.streams import is_stream
@@ -228,11 +228,7 @@ class VAE(Settings, Inference, KerasFiles, Steps):
             check_condition(name, examples.labels, self.condition_dim)
 
     def _check_values(self, examples):
-        if examples.event_shape != self.event_shape:
-            raise ValueError(
-                f"`x` must have shape (batch, {', '.join(map(str, self.event_shape))}). "
-                f"Received: x with shape {examples.values.shape}"
-            )
+        check_event_shape(examples.values.shape, self.event_shape)
         likelihood = self.decoder.likelihood
         for values in examples.chunks() if likelihood.validates_each_value else (examples.limits(),):
             likelihood.validate(values)
